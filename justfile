@@ -69,3 +69,19 @@ schema:
 # Run what CI runs
 ci:
     bash .ci/run
+
+# List every package that the binary links in sbom.json (CycloneDX)
+sbom:
+    scripts/sbom
+
+# Check licences, sources, duplicates and advisories of all dependencies
+deny:
+    .ci/deny
+
+# Fuzz every target in turn for an hour (needs nightly and cargo-fuzz)
+fuzz *options:
+    fuzz/run {{options}}
+
+# Run the tests of `unsafe` code under Miri and AddressSanitizer (needs nightly)
+sanitizers *options:
+    .ci/sanitizers {{options}}

@@ -22,7 +22,7 @@
 //! Each module uses only modules on lines below its own:
 //!
 //! ```text
-//! schemas
+//! fuzzing · schemas
 //! commands
 //! pages
 //! error
@@ -52,6 +52,9 @@ pub mod dataset;
 mod detect;
 mod embed;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(test)]
 mod fault_table;
 #[cfg(test)]

@@ -316,6 +316,8 @@ mod tests {
         assert_eq!((matrix.rows, matrix.dimension, matrix.data.len()), (0, 512, 0));
     }
 
+    /// Fault (runs): a matrix with another magic, version, type, order or shape, or of another length than its header
+    /// says → refused with the rule before anything is allocated
     #[test]
     fn each_wrong_file_is_refused_with_its_rule() {
         let dictionary = |descr: &str, order: &str, shape: &str| {
@@ -370,6 +372,7 @@ mod tests {
     }
 
     proptest::proptest! {
+        /// Fault (runs): a matrix with random bytes changed or cut → read or refused, without a panic
         #[test]
         fn no_bytes_panic(flips in proptest::collection::vec((0usize..152, proptest::num::u8::ANY), 0..8), cut in 0usize..153) {
             let mut bytes = small();

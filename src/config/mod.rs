@@ -14,6 +14,8 @@
 mod ablation;
 mod as_written;
 mod diagnostics;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod in_words;
 mod load;
 mod overrides;

@@ -12,7 +12,7 @@ use super::table_columns::{LANDMARKS, SCORE, X1, X2, Y1, Y2};
 use super::{DatasetError, Face, Fault, FaultIn, Manifest, PixelSource, SourceTable, self_digest};
 use crate::files;
 use crate::preprocess::{BoundingBox, Landmarks};
-use crate::table::{Kind, Table, TableColumn};
+use crate::table::{self, Kind, Table, TableColumn};
 
 /// Rows of one slice, which is one row group of the file.
 const SLICE: usize = 65_536;
@@ -156,10 +156,11 @@ impl Manifest {
             return Err(wrong("its digest does not match, or it has none".into()));
         }
         let open = || ParquetReader::new(Cursor::new(&bytes[..]));
-        let rows = open().num_rows().map_err(polars)?;
+        let rows = table::guarded(|| open().num_rows()).map_err(polars)?;
         let mut manifest = Self { root, ..Self::default() };
         for start in (0..rows).step_by(SLICE) {
-            let frame = open().with_slice(Some((start, SLICE))).set_rechunk(true).finish().map_err(polars)?;
+            let frame = table::guarded(|| open().with_slice(Some((start, SLICE))).set_rechunk(true).finish())
+                .map_err(polars)?;
             manifest.append(&frame).map_err(wrong)?;
         }
         Ok(manifest)

@@ -9,6 +9,8 @@ mod error;
 mod face_names;
 mod fault;
 mod folders;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod hand_over;
 mod hub_folders;
 mod image_folder;

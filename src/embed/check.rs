@@ -13,6 +13,7 @@ use crate::dataset::Face;
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::npy::MatrixReader;
+use crate::table;
 
 /// Problems with the chunks of a complete run, one line each.
 pub fn damaged_chunks(run: &Path) -> Result<Vec<String>, StoreError> {
@@ -106,7 +107,7 @@ pub fn tables_differ(run: &Path, faces: &[Face], skip: impl Fn(&str) -> bool) ->
         let wrong = |source| ExportError::Read { path: path.clone(), source };
         let expected = export::quality_table(records.iter(), &embedded, faces).map_err(wrong)?;
         let file = File::open(&path).map_err(FileError::new("read", &path))?;
-        let found = ParquetReader::new(file).finish().map_err(wrong)?;
+        let found = table::guarded(|| ParquetReader::new(file).finish()).map_err(wrong)?;
         lines.extend((!found.equals_missing(&expected)).then(|| differs(name)));
     }
     let name = export::FAILURES.file;
@@ -128,7 +129,8 @@ fn embeddings_differ(
     let wrong = |source| ExportError::Read { path: path.clone(), source };
     let Some(dimension) = records.first().map(|record| record.dimension) else { return Ok(None) };
     let open = || File::open(&path).map_err(FileError::new("read", &path));
-    let rows = ParquetReader::new(open()?).num_rows().map_err(wrong)?;
+    let file = open()?;
+    let rows = table::guarded(|| ParquetReader::new(file).num_rows()).map_err(wrong)?;
     if rows != embedded.len() {
         return Ok(Some(format!("{name} has {rows} rows, the chunks have {}", embedded.len())));
     }
@@ -136,7 +138,7 @@ fn embeddings_differ(
     let compare = |expected: DataFrame| {
         let slice = Some((first, expected.height()));
         let file = File::open(&path).map_err(PolarsError::from)?;
-        let found = ParquetReader::new(file).with_slice(slice).finish()?;
+        let found = table::guarded(|| ParquetReader::new(file).with_slice(slice).finish())?;
         if differs.is_none() && !found.equals_missing(&expected) {
             let last = first + expected.height() - 1;
             differs = Some(format!("{name} differs from the chunks in rows {first} to {last}"));

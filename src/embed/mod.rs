@@ -13,6 +13,8 @@ mod card_tests;
 mod check;
 mod export;
 mod forward;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod job;
 mod lock;
 #[cfg(test)]

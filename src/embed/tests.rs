@@ -292,6 +292,8 @@ fn what_verify_is_told() {
     assert!(matches!(read_records(bench.run()), Err(StoreError::Damaged { .. })));
 }
 
+/// Fault (runs): a sidecar with values that contradict each other or the run → refused with the rule; its chunk is
+/// computed again
 #[test]
 fn no_poisoned_sidecar_panics_or_passes() {
     let bench = EmbedFixture::new(11, 4).with_fates([(5, Fate::Fails)]);
@@ -320,6 +322,7 @@ fn no_poisoned_sidecar_panics_or_passes() {
     }
 }
 
+/// Fault (runs): one digit of a sidecar changed → noticed by its own digest; the chunk is computed again
 #[test]
 fn a_changed_digit_in_a_sidecar_is_computed_again_and_one_without_digest_is_read() {
     let bench = EmbedFixture::new(11, 4);

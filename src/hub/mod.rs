@@ -10,6 +10,8 @@ mod client;
 mod content;
 mod download;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod git;
 mod limits;
 mod listing;

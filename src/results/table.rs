@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::ResultsError;
 use crate::files::{self, FileError, commit, commit_bytes};
-use crate::table::Table;
+use crate::table::{self, Table};
 
 pub(super) fn column<T, Kind: ?Sized>(name: &str, values: T) -> Column
 where
@@ -44,8 +44,7 @@ pub(super) struct ParquetTable<'a> {
 impl<'a> ParquetTable<'a> {
     pub(super) fn read(path: &'a Path) -> Result<Self, ResultsError> {
         let bytes = files::read(path)?;
-        let frame = ParquetReader::new(std::io::Cursor::new(bytes))
-            .finish()
+        let frame = table::guarded(|| ParquetReader::new(std::io::Cursor::new(bytes)).finish())
             .map_err(|error| ResultsError::Damaged { path: path.into(), reason: error.to_string() })?;
         Ok(Self { path, frame })
     }

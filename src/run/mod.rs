@@ -11,6 +11,8 @@ mod directory;
 mod error;
 mod exemplars;
 mod failures;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod inspect;
 mod list;
 mod mend;

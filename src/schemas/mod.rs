@@ -4,6 +4,8 @@
 mod page;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unsafe_page;
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, schema_for};

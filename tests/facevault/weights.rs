@@ -62,7 +62,7 @@ fn every_form_of_torch_save_gives_the_same_tensors() {
     }
 }
 
-/// Fault (weights): a pickle that would call a function, or is no state dict → refused by the name of what it holds;
+/// Fault (weights): a checkpoint with a whole module or other objects inside → refused by the name of the class;
 /// nothing is run
 #[test]
 fn anything_but_a_state_dict_is_refused_by_name() {
@@ -100,7 +100,7 @@ fn the_dict_that_contains_the_network_is_found_and_reported() {
     insta::assert_snapshot!(refused("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), @"cannot read w.pt: it is a Git LFS pointer, not the file: run `git lfs pull` in its clone");
 }
 
-/// Fault (weights): a checkpoint without its last byte → refused
+/// Fault (weights): a truncated checkpoint → refused with the remedy
 #[test]
 fn a_truncated_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -118,7 +118,7 @@ fn a_truncated_file_is_refused() {
     }
 }
 
-/// Fault (weights): a local file that differs from its pinned digest → refused with both digests
+/// Fault (weights): a local file that is not the pinned one → refused with both digests
 #[test]
 fn a_local_file_must_match_its_pin() {
     let digest = load_fixture("zip.pth").unwrap().digest;

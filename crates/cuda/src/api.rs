@@ -1,5 +1,10 @@
 //! The driver's functions, by their names in `cuda.h`.
 
+// Tested by: `work_on_a_card` in tests/facevault/cuda.rs
+// Tested by: `what_goes_wrong_on_a_card` in tests/facevault/cuda.rs
+// Tested by: `all_that_is_taken_is_given_back` in tests/facevault/cuda.rs
+// Not yet: no GPU has run it; the tests use an emulator behind a fake driver.
+
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::path::PathBuf;
 use std::sync::OnceLock;

@@ -1,5 +1,10 @@
 //! A GPU and the objects made on it.
 
+// Tested by: `work_on_a_card` in tests/facevault/cuda.rs
+// Tested by: `what_goes_wrong_on_a_card` in tests/facevault/cuda.rs
+// Tested by: `all_that_is_taken_is_given_back` in tests/facevault/cuda.rs
+// Not yet: no GPU has run it; the tests use an emulator behind a fake driver.
+
 use std::ffi::c_int;
 use std::ptr;
 use std::sync::Arc;

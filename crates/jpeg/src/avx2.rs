@@ -1,5 +1,9 @@
 //! The inner loops with 256-bit integer vectors. They give the portable loops' bytes, which `kernel_tests` checks.
 
+// Tested by: `transforms_agree` in crates/jpeg/src/kernel_tests.rs
+// Tested by: `upsampling_agrees` in crates/jpeg/src/kernel_tests.rs
+// Tested by: `colours_agree` in crates/jpeg/src/kernel_tests.rs
+
 #![allow(clippy::wildcard_imports, reason = "half of the file is their names")]
 
 use std::arch::x86_64::*;

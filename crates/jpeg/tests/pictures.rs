@@ -95,6 +95,8 @@ fn every_picture_has_pillows_pixels_and_every_damage_its_error() {
 }
 
 /// However little is missing.
+///
+/// Fault (pictures): a JPEG cut at any byte → refused, unless nothing of the picture is missing
 #[test]
 fn a_picture_cut_short_anywhere_is_an_error_or_whole() {
     for (name, file) in whole() {
@@ -110,6 +112,8 @@ fn a_picture_cut_short_anywhere_is_an_error_or_whole() {
 }
 
 /// An end marker behind the cut makes nothing whole, also between two scans.
+///
+/// Fault (pictures): a JPEG cut anywhere, with an end marker behind the cut → refused
 #[test]
 fn a_cut_picture_is_an_error_with_an_end_marker_too() {
     let several =
@@ -127,6 +131,8 @@ fn a_cut_picture_is_an_error_with_an_end_marker_too() {
     }
 }
 
+/// Fault (pictures): a JPEG header that announces more pixels or bytes than allowed → refused before anything is
+/// allocated
 #[test]
 fn limits_are_checked_before_anything_is_allocated() {
     let file = named("trailing");
@@ -150,6 +156,8 @@ fn limits_are_checked_before_anything_is_allocated() {
 }
 
 /// A file of some kilobytes that would keep a decoder busy for hours.
+///
+/// Fault (pictures): a JPEG of some kilobytes with thousands of scans → refused by the number of scans
 #[test]
 fn scans_without_end_are_refused() {
     // Grey, progressive, 2000 × 2000 pixels: 62,500 blocks.
@@ -203,11 +211,13 @@ fn metadata_come_as_they_stand() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// Fault (pictures): random bytes behind a JPEG head → refused, without a panic
     #[test]
     fn random_bytes_do_not_panic(tail in proptest::collection::vec(any::<u8>(), 0..400)) {
         let _ = read(&[b"\xff\xd8\xff", &tail[..]].concat());
     }
 
+    /// Fault (pictures): a JPEG with random bytes changed → read or refused, without a panic
     #[test]
     fn a_damaged_picture_does_not_panic(
         case in any::<prop::sample::Index>(),

@@ -1,6 +1,8 @@
 //! How numbers are multiplied and stored. A product runs over 32-bit words at every precision: one f32, two bf16 or 16-bit
 //! integers, or four bytes. So the kernels only need one step over one word.
 
+// Tested by: `every_kernel_equals_the_definition` in crates/nn/src/cpu/tests.rs
+
 use crate::simd::{DotBf16, DotU8, Simd};
 
 /// One step of an inner product. # Safety: as [`Simd`].

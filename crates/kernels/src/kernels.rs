@@ -1,6 +1,8 @@
 //! The inner loops, written once over `Simd`, `ProductArithmetic` and `ActivationStorage`; `sets` compiles them for each
 //! instruction set.
 
+// Tested by: `every_kernel_equals_the_definition` in crates/nn/src/cpu/tests.rs
+
 use crate::arithmetic::{ActivationStorage, ProductArithmetic};
 use crate::simd::Simd;
 

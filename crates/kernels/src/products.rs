@@ -4,6 +4,8 @@
 //! Every product is one chain of multiply-adds over the components, first to last, in any tile. It does not depend on the
 //! blocking, the order of the rows, the number of threads, or the instruction set if that rounds a multiply-add once.
 
+// Tested by: `every_pair_is_collected_once_whatever_the_kernels` in crates/stats/src/similarity/blocks.rs
+
 use crate::kernels::TileJob;
 use crate::sets::{self, Set};
 use crate::tally::{BINS, FIXED_POINT, Moments};

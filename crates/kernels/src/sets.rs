@@ -1,5 +1,7 @@
 //! The kernels compiled for each instruction set, as tables of functions.
 
+// Tested by: `every_kernel_equals_the_definition` in crates/nn/src/cpu/tests.rs
+
 use crate::arithmetic::{Bf16Pairs, Float, FloatPairs, I16Pairs, InBf16, InF32, InU8, InU16, RoundedInF32, U8Quads};
 use crate::kernels::{self, Finish, MaxPool, TileJob, WinogradIn, WinogradOut};
 use crate::simd::Simd;

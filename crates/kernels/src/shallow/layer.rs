@@ -1,5 +1,7 @@
 //! A layer's parameters, packed for an instruction set.
 
+// Tested by: `instruction_sets_give_the_same_bytes` in crates/detect/tests/detect/same_bytes.rs
+
 use super::sets::Entry;
 use super::tile::Job;
 

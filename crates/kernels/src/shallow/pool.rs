@@ -1,5 +1,7 @@
 //! Maximum pooling with stride 2.
 
+// Tested by: `instruction_sets_give_the_same_bytes` in crates/detect/tests/detect/same_bytes.rs
+
 use super::pooled;
 use crate::simd::Simd;
 

@@ -1,5 +1,7 @@
 //! The kernels compiled for each instruction set.
 
+// Tested by: `instruction_sets_give_the_same_bytes` in crates/detect/tests/detect/same_bytes.rs
+
 use std::ops::Range;
 
 use super::tile::{Job, tile};

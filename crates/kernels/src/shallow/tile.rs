@@ -1,5 +1,7 @@
 //! The inner loop of a layer.
 
+// Tested by: `instruction_sets_give_the_same_bytes` in crates/detect/tests/detect/same_bytes.rs
+
 use crate::simd::Simd;
 
 /// One panel of a layer over all patches.

@@ -1,5 +1,7 @@
 //! AVX2 with FMA: x86-64 since 2013.
 
+// Tested by: `every_kernel_equals_the_definition` in crates/nn/src/cpu/tests.rs
+
 #[allow(clippy::wildcard_imports)] // All of it are intrinsics.
 use std::arch::x86_64::*;
 

@@ -1,5 +1,7 @@
 //! AVX-512 (F, BW, DQ, VL), and with it VNNI and BF16 where the CPU has them.
 
+// Tested by: `every_kernel_equals_the_definition` in crates/nn/src/cpu/tests.rs
+
 #[allow(clippy::wildcard_imports)] // All of it are intrinsics.
 use std::arch::x86_64::*;
 

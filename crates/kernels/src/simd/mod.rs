@@ -1,6 +1,8 @@
 //! The operations on a vector register that the kernels need. Everything else is written once, in terms of this trait, and
 //! compiled for each instruction set.
 
+// Tested by: `every_kernel_equals_the_definition` in crates/nn/src/cpu/tests.rs
+
 #[cfg(target_arch = "x86_64")]
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]

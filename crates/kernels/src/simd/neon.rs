@@ -1,5 +1,8 @@
 //! NEON: every 64-bit ARM.
 
+// Tested by: `every_kernel_equals_the_definition` in crates/nn/src/cpu/tests.rs
+// Not yet: no ARM machine has run it; the tests have passed as an aarch64 binary under qemu-user.
+
 #[allow(clippy::wildcard_imports)] // All of it are intrinsics.
 use std::arch::aarch64::*;
 

@@ -1,5 +1,7 @@
 //! No instruction set in particular: arrays, which the compiler turns into whatever the target's baseline has.
 
+// Tested by: `every_kernel_equals_the_definition` in crates/nn/src/cpu/tests.rs
+
 use super::Simd;
 
 const LANES: usize = 4;

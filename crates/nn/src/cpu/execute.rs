@@ -1,5 +1,8 @@
 //! Runs a [`CpuPlan`] over a group of faces: alone on a thread, or layer by layer with a team.
 
+// Tested by: `every_kernel_equals_the_definition` in crates/nn/src/cpu/tests.rs
+// Tested by: `instruction_sets_give_the_same_bytes_where_they_say_so` in crates/nn/src/cpu/tests.rs
+
 use std::ops::Range;
 
 use super::plan::{Conv, CpuPlan, GROUP, PlanStep, StepWork, Winograd};

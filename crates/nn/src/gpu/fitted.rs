@@ -1,5 +1,9 @@
 //! A network on a GPU, prepared for faces of one size: its memory, its tiles, and the batches in flight.
 
+// Tested by: `a_card_gives_what_the_cpu_gives_in_every_precision` in tests/facevault/gpu.rs
+// Tested by: `batches_cards_and_scarce_memory_change_no_byte` in tests/facevault/gpu.rs
+// Not yet: no GPU has run it; the tests use an emulator behind a fake driver.
+
 use std::collections::HashMap;
 use std::iter;
 use std::time::{Duration, Instant};

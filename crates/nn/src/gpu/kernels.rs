@@ -1,5 +1,9 @@
 //! The kernels of one precision, loaded on one GPU.
 
+// Tested by: `a_card_gives_what_the_cpu_gives_in_every_precision` in tests/facevault/gpu.rs
+// Tested by: `batches_cards_and_scarce_memory_change_no_byte` in tests/facevault/gpu.rs
+// Not yet: no GPU has run it; the tests use an emulator behind a fake driver.
+
 use super::plan::{Launch, LaunchWork};
 use super::tile::{BlockTile, HEAD_TILE, TILES};
 use crate::Precision;

@@ -113,6 +113,7 @@ mod tests {
         assert_eq!(parse(&bytes, &|_| {}).unwrap().len(), 1);
     }
 
+    /// Fault (weights): a checkpoint cut at any byte → refused as truncated or damaged
     #[test]
     fn a_file_truncated_anywhere_is_refused() {
         for bytes in FILES {
@@ -127,6 +128,9 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
         /// No bytes cause a panic or more memory use than they can fill.
+        ///
+        /// Fault (weights): a checkpoint with random bytes changed or cut → refused, or tensors with no more values
+        /// than the file can hold
         #[test]
         fn damage_never_panics(
             which in 0usize..4,

@@ -305,6 +305,8 @@ mod tests {
         Ok(output.tensors)
     }
 
+    /// Fault (weights): a tensor whose offset, shape or strides lead out of its storage → refused by the key of the
+    /// tensor
     #[test]
     fn a_view_stays_inside_its_storage() {
         assert_eq!(add(2, &[2], &[1], 16).unwrap()["c"].data, [0.0; 2]);
@@ -315,6 +317,8 @@ mod tests {
         assert_eq!(add(0, &[2], &[usize::MAX], 16), beyond);
     }
 
+    /// Fault (weights): a tensor that claims more elements than its storage has, or many that share one → refused
+    /// before anything is allocated
     #[test]
     fn claims_beyond_the_bytes_are_refused() {
         let larger = Err("tensor a has more elements than its storage".to_owned());

@@ -55,6 +55,7 @@ mod tests {
         }
     }
 
+    /// Fault (weights): safetensors cut at any byte → refused
     #[test]
     fn a_truncated_file_is_refused_at_every_length() {
         let bytes = file();

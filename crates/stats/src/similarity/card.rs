@@ -4,6 +4,9 @@
 //! All faces are in the card's memory or, if they do not fit, are sent with each block. Each comparing thread has its
 //! own *lane*: a stream, and memory for a block's results.
 
+// Tested by: `a_card_finds_what_the_cpu_finds` in tests/facevault/pairs_card.rs
+// Not yet: no GPU has run it; the tests use an emulator behind a fake driver.
+
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};

@@ -1,0 +1,179 @@
+//! Tables, lists and containers of datasets.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::columns::TableKind;
+use super::paths::{PathRules, normalise};
+use super::phase1::FaceTableParser;
+use super::{
+    Container, DatasetError, DatasetSource, Face, FaultIn, Manifest, Phase1Image, PixelSource, Tables, boxes, open,
+    read_pair_list, self_digest,
+};
+use crate::progress::{Cancel, Silent};
+use crate::protocol::{ABSENT, PairList};
+
+/// Gives the bytes as a file, with a folder for what the work writes.
+fn as_file(name: &str, data: &[u8], work: impl FnOnce(&Path, &Path)) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (path, cache) = (folder.path().join(name), folder.path().join("cache"));
+    fs::write(&path, data).expect("a file");
+    work(&path, &cache);
+    let entries = folder.path().read_dir().expect("the folder").flatten();
+    let beside: Vec<_> = entries.map(|entry| entry.path()).filter(|entry| *entry != path && *entry != cache).collect();
+    assert!(beside.is_empty(), "something is beside the cache: {beside:?}");
+}
+
+/// Phase-1's table of faces: ids are unique and paths stay in the root. The columns that are handed over read back.
+pub(crate) fn phase1(data: &[u8]) {
+    let Some((kind, text)) = data.split_first() else { return };
+    let image = if kind % 2 == 0 { Phase1Image::Crop } else { Phase1Image::Photo };
+    let kind = if kind % 3 == 0 { TableKind::ImageFolder } else { TableKind::Phase1(image) };
+    let parser = FaceTableParser { rules: PathRules::new(Path::new("/data"), &[]), kind };
+    let Ok(table) = parser.parse(text).map_err(|error| error.at(Path::new("faces.csv"), text).to_string()) else {
+        return;
+    };
+    let ids: HashSet<_> = table.faces.iter().map(|face| &face.face_id).collect();
+    assert_eq!(ids.len(), table.faces.len());
+    for face in &table.faces {
+        let PixelSource::File { path, .. } = &face.pixels else { panic!("a table draws no faces") };
+        assert_eq!(normalise(path).as_deref(), Some(&path[..]));
+        assert!(!path.is_empty() || face.fault.as_ref().is_some_and(|fault| fault.part == FaultIn::Face));
+        let sides = face.bbox.map(|bbox| [bbox.x2 - bbox.x1, bbox.y2 - bbox.y1]);
+        assert!(sides.is_none_or(|sides| sides.iter().all(|side| *side > 0.0)));
+    }
+    for column in &table.source.columns {
+        assert_eq!(column.len(), table.faces.len());
+    }
+}
+
+/// 4 pictures of `Ann`, 3 of `Bob` and 2 of `Cy`.
+fn faces() -> Vec<Face> {
+    let pictures = [("Ann", 4), ("Bob", 3), ("Cy", 2)];
+    let faces = pictures.into_iter().flat_map(|(who, count)| (1..=count).map(move |number| (who, number)));
+    let face = |(who, number): (&str, u32)| {
+        let path = format!("images/000/{who}_{number:04}.jpg");
+        Face { identity_id: Some(who.into()), ..Face::of_picture(path) }
+    };
+    faces.map(face).collect()
+}
+
+/// A list of pairs: they are of two different faces of the dataset, or of an absent one. Written as a table, the list
+/// reads back.
+pub(crate) fn pairs(data: &[u8]) {
+    let Some((name, text)) = data.split_first() else { return };
+    let name = ["pairs.csv", "pairs.txt", "pairsDevTrain.txt", "pairsDevTest.txt"][usize::from(name % 4)];
+    let manifest = Manifest { faces: faces(), ..Manifest::default() };
+    let read = |name: &str, text: &[u8]| {
+        let mut list = None;
+        as_file(name, text, |path, _| {
+            list = read_pair_list("list", path, &manifest).map_err(|error| error.to_string()).ok();
+        });
+        list
+    };
+    let Some(PairList { pairs, absent, .. }) = read(name, text) else { return };
+    let mut table = String::from("same,face_a,face_b,fold\n");
+    for pair in &pairs {
+        for row in [pair.a, pair.b] {
+            assert!(row == ABSENT || (row as usize) < manifest.len());
+        }
+        assert!(pair.a != pair.b || pair.a == ABSENT);
+        if pair.a != ABSENT && pair.b != ABSENT {
+            let [a, b] = [pair.a, pair.b].map(|row| &manifest.faces[row as usize].face_id);
+            let fold = pair.fold.map_or(String::new(), |fold| fold.to_string());
+            table += &format!("{},{a},{b},{fold}\n", u8::from(pair.same));
+        }
+    }
+    let folds = pairs.iter().filter(|pair| pair.fold.is_some()).count();
+    if absent.is_empty() && (folds == 0 || folds == pairs.len()) {
+        let table = if folds == 0 { table.replace(",fold\n", "\n").replace(",\n", "\n") } else { table };
+        assert_eq!(read("again.csv", table.as_bytes()).map(|list| list.pairs), Some(pairs));
+    }
+}
+
+/// A table of boxes: each box that a face gets has an area, and numbers that are finite.
+pub(crate) fn boxes(data: &[u8]) {
+    let mut faces = faces();
+    let all = faces.len();
+    as_file("boxes.csv", data, |path, _| match boxes::apply(&mut faces, path) {
+        Ok(applied) => assert!(applied.without <= all),
+        Err(error) => drop(error.to_string()),
+    });
+    for bbox in faces.iter().filter_map(|face| face.bbox) {
+        assert!([bbox.x1, bbox.y1, bbox.x2, bbox.y2].iter().all(|edge| edge.is_finite()));
+        assert!(bbox.x2 > bbox.x1 && bbox.y2 > bbox.y1);
+    }
+}
+
+/// Opens a dataset: every face has the content that it is said to have, or a reason why it has none.
+fn opened(source: &DatasetSource, cache: &Path) -> Result<(), DatasetError> {
+    let manifest = open(source, Some(cache), &Silent, &Cancel::default())?;
+    for face in &manifest.faces {
+        let PixelSource::File { path, .. } = &face.pixels else { panic!("a container draws no faces") };
+        assert_eq!(normalise(path).as_deref(), Some(&path[..]));
+        assert!(face.content.is_some() || face.fault.is_some());
+    }
+    for pair in manifest.lists.iter().flat_map(|list| &list.pairs) {
+        assert!((pair.a as usize) < manifest.len() && (pair.b as usize) < manifest.len());
+    }
+    Ok(())
+}
+
+fn container(name: &str, data: &[u8], source: impl Fn(Container) -> DatasetSource) {
+    as_file(name, data, |path, cache| {
+        let error = opened(&source(Container::Local { path: path.into(), sha256: None }), cache).err();
+        drop(error.map(|error| error.to_string()));
+    });
+}
+
+/// insightface's pickles.
+pub(crate) fn insightface(data: &[u8]) {
+    container("pairs.bin", data, |file| DatasetSource::InsightfaceBin { file });
+}
+
+/// Parquet shards.
+pub(crate) fn parquet(data: &[u8]) {
+    container("faces.parquet", data, |shards| DatasetSource::Parquet { shards });
+}
+
+/// A tar archive. The first byte decides whether it is read as it is or compressed first: no fuzzer finds gzip's checksum.
+pub(crate) fn tar(data: &[u8]) {
+    let Some((compress, archive)) = data.split_first() else { return };
+    let archive = if compress % 2 == 0 {
+        archive.to_vec()
+    } else {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(archive).and_then(|()| gzip.finish()).expect("memory does not fail to be written")
+    };
+    container("faces.tar", &archive, |archive| DatasetSource::Archive { archive, tables: Tables::default() });
+}
+
+/// A run's `manifest.parquet` and `pair_lists.parquet`, with a digest of itself that is right: whoever hands on a run can
+/// compute it.
+pub(crate) fn manifest(data: &[u8]) {
+    let mut bytes = data.to_vec();
+    if !self_digest::is_whole(&mut bytes) {
+        self_digest::seal(&mut bytes);
+    } else {
+        bytes = data.to_vec();
+    }
+    as_file("manifest.parquet", &bytes, |path, _| {
+        if let Err(error) = Manifest::read_parquet(path, "/data".into()) {
+            drop(error.to_string());
+        }
+    });
+    as_file("pair_lists.parquet", data, |path, _| {
+        let mut manifest = Manifest { faces: faces(), ..Manifest::default() };
+        if let Err(error) = manifest.read_pair_lists(path) {
+            drop(error.to_string());
+        }
+        for pair in manifest.lists.iter().flat_map(|list| &list.pairs) {
+            assert!([pair.a, pair.b].iter().all(|row| *row == ABSENT || (*row as usize) < manifest.len()));
+        }
+    });
+}
