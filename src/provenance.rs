@@ -37,6 +37,20 @@ pub struct Provenance {
     /// The GPU that compared all pairs; absent if the CPU did. The numbers are the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compared_on: Option<String>,
+    /// One entry for each time that faces were removed from the run. Nothing says whose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removals: Vec<Removal>,
+}
+
+/// Faces that were removed from a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Removal {
+    /// When, seconds since the epoch (UTC).
+    pub at: u64,
+    /// How many.
+    pub faces: u64,
+    /// Digest over the manifest that was left.
+    pub manifest: Digest,
 }
 
 /// What computes a run's embeddings: identified by its result for two built-in pictures, and described by the machine

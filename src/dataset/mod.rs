@@ -9,6 +9,7 @@ mod error;
 mod face_names;
 mod fault;
 mod folders;
+pub(crate) mod forget;
 mod hand_over;
 mod hub_folders;
 mod image_folder;

@@ -22,6 +22,7 @@ impl RunLock {
     /// [`LockError::Held`] when another process works on the run, [`LockError::File`] when the directory cannot be
     /// written or locked.
     pub fn acquire(run: &Path) -> Result<Self, LockError> {
+        refuse_links(run)?;
         let lock = Self::lock(run).map_err(FileError::or_set("--experiments"))?;
         let lock = lock.map_err(|busy| LockError::Held { run: run.to_owned(), busy })?;
         // No other process writes here now, so partial files are abandoned.
@@ -46,6 +47,18 @@ impl RunLock {
     }
 }
 
+/// Refuses a run with a link in it: it would lead what is written to where it points. The run's directory itself may be one.
+fn refuse_links(run: &Path) -> Result<(), FileError> {
+    for folder in [run.to_owned(), run.join(CHUNKS)] {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+                files::refuse_link("work on", &entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
 fn remove_partial_files(folder: &Path) -> Result<(), FileError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -55,7 +68,7 @@ fn remove_partial_files(folder: &Path) -> Result<(), FileError> {
     for entry in entries {
         let entry = entry.map_err(FileError::new("list", folder))?;
         if entry.file_name().to_string_lossy().starts_with(files::PARTIAL) {
-            fs::remove_file(entry.path()).map_err(FileError::new("remove", entry.path()))?;
+            files::remove_all(&entry.path())?;
         }
     }
     Ok(())

@@ -11,6 +11,7 @@ mod directory;
 mod error;
 mod exemplars;
 mod failures;
+mod forget;
 mod inspect;
 mod list;
 mod mend;
@@ -35,6 +36,7 @@ pub(crate) use error::RunError;
 pub(crate) use exemplars::exemplars;
 use failures::failures_in;
 pub(crate) use failures::{Failures, failures};
+pub(crate) use forget::{Forgotten, Named};
 pub(crate) use inspect::{EmbeddedFaces, Lookup, LookupThreshold, lookup};
 pub(crate) use list::{RunRow, RunState, list};
 pub(crate) use missing_boxes::{MissingBoxes, unused_boxes};
@@ -163,6 +165,7 @@ impl RunContext<'_> {
             sessions: Vec::new(),
             adopted_from: None,
             compared_on: None,
+            removals: Vec::new(),
         };
         Ok(PreparedRun {
             directory,
@@ -216,6 +219,7 @@ impl RunContext<'_> {
             prepared;
         let (run, manifest) = (&directory, &*manifest);
         let lock = self.lock(run)?;
+        forget::refuse_embedding(run)?;
         self.mend(run)?;
         Self::describe(run, &plan, &loaded, &mut provenance)?;
         let options = &loaded.config.embed;
@@ -364,10 +368,17 @@ impl RunContext<'_> {
     /// Compares faces, judges the config's expectations, and seals the run. An existing evaluation is only judged
     /// again, because the options that shape it are part of the run's identity.
     pub fn evaluate(&self, run: &RunDirectory, afresh: bool) -> Result<Evaluated, RunError> {
+        forget::refuse_unfinished(run)?;
         if !run.has(RunDirectory::METADATA) {
             return Err(not_yet(run, "embedded", "embed"));
         }
         let _lock = self.lock(run)?;
+        forget::refuse_unfinished(run)?;
+        self.evaluate_locked(run, afresh)
+    }
+
+    /// [`Self::evaluate`] of a run that this process has locked.
+    fn evaluate_locked(&self, run: &RunDirectory, afresh: bool) -> Result<Evaluated, RunError> {
         let afresh = Self::checked(run, afresh)?;
         let config = stored_config(run)?;
         let sealed = run.has(RunDirectory::SEALED);

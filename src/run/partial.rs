@@ -9,7 +9,7 @@ use crate::progress::Progress;
 use crate::similarity::PairCheckpoint;
 use crate::{embed, files};
 
-const NAME: &str = ".pairs.partial";
+pub(super) const NAME: &str = ".pairs.partial";
 
 /// Length of the digest at the start of the file.
 const DIGEST: usize = 64;

@@ -22,7 +22,7 @@ use crate::files::{self, FileError};
 const UNSEALED: &str = ".unsealed";
 
 /// What each file looked like when it was last digested.
-const CHECKED: &str = ".checked";
+pub(super) const CHECKED: &str = ".checked";
 
 /// Digest of each file, by its relative name (`/`-separated).
 type Digests = BTreeMap<String, Digest>;
@@ -275,7 +275,7 @@ fn seen(root: &Path, names: Vec<String>) -> Result<Vec<(String, Seen)>, RunError
 }
 
 /// Relative names (`/`-separated, sorted) of all files under a folder, except the seal and hidden files.
-fn names(root: &Path) -> Result<Vec<String>, FileError> {
+pub(super) fn names(root: &Path) -> Result<Vec<String>, FileError> {
     let mut names = Vec::new();
     list(root, Path::new(""), &mut names)?;
     names.sort();

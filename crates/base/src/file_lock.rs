@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::{FileError, PARTIAL};
+use crate::files::{self, FileError, PARTIAL};
 use crate::progress::Cancel;
 
 /// The lock on a path, until it is dropped.
@@ -101,8 +101,7 @@ impl Drop for Lock {
 }
 
 fn acquire(path: &Path, lock: impl FnOnce(&File) -> Result<(), TryLockError>) -> Result<Result<Lock, Busy>, FileError> {
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-    let mut file = opened.map_err(FileError::new("open", path))?;
+    let mut file = files::open_to_write(path)?;
     let held = held_path(path);
     match lock(&file) {
         Ok(()) => {
