@@ -24,15 +24,15 @@ pub(super) fn run(arguments: &ForgetArgs) -> Result<CommandOutcome, Error> {
             let problem = "name the faces to forget: their ids, or --identity ID for all faces of a person";
             return Err(Error::Usage(problem.into()));
         }
-        let done = match context.forget(&run, &named, &common.reports, *dry_run) {
+        let mut done = match context.forget(&run, &named, &common.reports, *dry_run) {
             Err(error) if error.interrupted() => {
                 say(&format!("interrupted; to finish: facevault forget {}", run.argument()));
                 return Ok(CommandOutcome::Interrupted);
             }
             other => other?,
         };
-        if done.report.is_some() {
-            pages::experiment(&common.reports, &run)?;
+        if done.page_due {
+            done.report = Some(pages::experiment(&common.reports, &run)?);
         }
         print(common, &done, || text(&done))?;
         Ok(CommandOutcome::Done)

@@ -64,6 +64,7 @@ impl DetectionCache {
     /// The findings of the detector with this digest, below a folder that caches.
     pub fn open(cache: &Path, detector: Digest) -> Result<Self, FileError> {
         let folder = files::create_dir_inside(cache, &format!("detections/{}", detector.short(16)))?;
+        files::sweep(&folder);
         Ok(Self { folder })
     }
 

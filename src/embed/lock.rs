@@ -90,6 +90,7 @@ pub enum LockError {
 mod tests {
     use super::*;
 
+    /// Fault (processes): two processes start on one run → the second is refused with the number of the first
     #[test]
     fn a_run_has_one_worker_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
@@ -102,6 +103,8 @@ mod tests {
         RunLock::acquire(&run).unwrap();
     }
 
+    /// Fault (processes): a process dies with the lock and files half written → the lock is free, and the files are
+    /// removed
     #[test]
     fn what_a_dead_process_left_is_no_lock_and_is_cleaned_up() {
         let folder = tempfile::tempdir().unwrap();
@@ -119,6 +122,8 @@ mod tests {
         assert!(!lock.run().join(".partial-abc").exists());
     }
 
+    /// Fault (processes): another machine holds a run on a file system without locks → refused with the file to remove
+    /// if that process has ended
     #[test]
     fn what_another_host_holds_is_left_to_the_user() {
         let run = PathBuf::from("experiments/a-1");
@@ -126,6 +131,7 @@ mod tests {
         insta::assert_snapshot!(LockError::Held { run, busy }, @"experiments/a-1 is in use by process 7 on node7; wait for it to finish, or stop it and try again; this machine cannot tell whether it still runs: if not, remove experiments/a-1/.lock.held");
     }
 
+    /// Fault (runs): a file stands where the run directory should be → refused with its path
     #[test]
     fn a_path_that_is_a_file_is_an_error_with_its_name() {
         let file = tempfile::NamedTempFile::new().unwrap();

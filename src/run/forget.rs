@@ -85,6 +85,9 @@ pub(crate) struct Forgotten {
     pub not_evaluated: Option<String>,
     /// The run's page, made again; null without metrics or if there was none.
     pub report: Option<PathBuf>,
+    /// Whether that page has to be made yet.
+    #[serde(skip)]
+    pub page_due: bool,
 }
 
 /// What is to be done, and how far it is. It names nobody.
@@ -147,7 +150,7 @@ pub(super) fn refuse_embedding(run: &RunDirectory) -> Result<(), RunError> {
 impl RunDirectory {
     /// Whether forgetting was interrupted.
     pub fn is_being_cleared(&self) -> bool {
-        self.has(JOURNAL)
+        fs::symlink_metadata(self.file(JOURNAL)).is_ok_and(|found| found.is_file())
     }
 }
 
@@ -167,7 +170,7 @@ impl RunContext<'_> {
             return self.list_forgotten(run, named, reports);
         }
         let lock = self.lock(run)?;
-        if run.has(JOURNAL) {
+        if run.is_being_cleared() {
             let finished = self.finish(run, &lock, &run.json(JOURNAL)?, reports)?;
             let done = Forgotten { resumed: true, ..finished };
             // Those that are gone were named by the interrupted call.
@@ -232,7 +235,7 @@ impl RunContext<'_> {
             of: manifest.len(),
             at: provenance::now(),
             evaluate: run.has(RunDirectory::SEALED),
-            page: reports.join(format!("{}.html", run.name())).is_file(),
+            page: has_page(run, reports)?,
             kept: None,
         };
         run.write_json(JOURNAL, &journal)?;
@@ -299,8 +302,8 @@ impl RunContext<'_> {
             done.files = changed(run)?;
         }
         seal::remove(run, JOURNAL)?;
-        if journal.page && run.has(RunDirectory::METRICS) {
-            done.report = Some(reports.join(format!("{}.html", run.name())));
+        if journal.page && done.not_evaluated.is_none() && run.has(RunDirectory::METRICS) {
+            done.page_due = true;
         }
         Ok(done)
     }
@@ -355,6 +358,13 @@ impl RunContext<'_> {
         };
         Ok(RunDirectory::list(self.experiments)?.iter().filter(|other| has(other)).map(RunDirectory::name).collect())
     }
+}
+
+/// Whether the run has a page of its own.
+fn has_page(run: &RunDirectory, reports: &Path) -> Result<bool, RunError> {
+    let name = run.name();
+    let names_it = |path: &PathBuf| path.file_name().is_some_and(|page| page.to_string_lossy().starts_with(&name));
+    Ok(forget::entries(reports)?.iter().any(names_it))
 }
 
 /// The manifest with its lists.

@@ -144,6 +144,7 @@ impl RunContext<'_> {
     fn cache(&self) -> Result<PathBuf, RunError> {
         files::create_dir(self.experiments)
             .and_then(|()| files::create_dir_inside(self.experiments, CACHE))
+            .inspect(|cache| files::sweep(cache))
             .map_err(FileError::or_set("--experiments"))
             .map_err(RunError::from)
     }

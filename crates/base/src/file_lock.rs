@@ -394,6 +394,7 @@ mod tests {
         fs::write(held, serde_json::to_vec(owner).unwrap()).unwrap();
     }
 
+    /// Fault (processes): a file system without locks → a file takes the place of the lock, and only one process has it
     #[test]
     fn each_way_there_is_one_lock_and_a_new_one_when_it_is_dropped() {
         for acquire in [without, |path: &Path| Lock::acquire(path).unwrap()] {
@@ -408,6 +409,7 @@ mod tests {
         }
     }
 
+    /// Fault (processes): many ask for the lock of a dead process at once → one after the other has it
     #[test]
     fn no_two_threads_have_it_at_once() {
         let (_folder, path, held) = place();
@@ -431,6 +433,8 @@ mod tests {
         assert_eq!(times.into_inner(), 160);
     }
 
+    /// Fault (processes): a folder is mounted with locks on one machine and without on another → they hold each other
+    /// off
     #[test]
     fn a_file_beside_holds_off_those_who_have_locks_too() {
         let (_folder, path, held) = place();
@@ -441,6 +445,9 @@ mod tests {
         assert!(Lock::acquire(&path).unwrap().is_ok(), "left by a dead process");
     }
 
+    /// Fault (processes): the file in place of a lock was left by a dead process, or its process id is reused → taken
+    /// over
+    /// Fault (processes): that file is of another host or unreadable → it is busy, and the file to remove is named
     #[test]
     fn what_a_dead_process_left_is_taken_over_and_what_another_host_left_is_not() {
         let (_folder, path, held) = place();
@@ -462,6 +469,8 @@ mod tests {
         without(&path).unwrap();
     }
 
+    /// Fault (processes): the owner of a lock is of another boot, container or host → it counts as alive unless it is
+    /// known to have ended
     #[test]
     fn only_what_is_known_to_have_ended_is_gone() {
         let named = |boot: &str, namespace: &str| Owner {

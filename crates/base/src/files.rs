@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::partial;
-pub use crate::partial::{PARTIAL, sweep};
+pub use crate::partial::{PARTIAL, Scratch, sweep};
 use crate::pointer::PointerFile;
 
 /// A file operation that failed: what was tried, on which path, and why.
@@ -313,6 +313,7 @@ fn sweep_once(folder: &Path) {
 mod tests {
     use super::*;
 
+    /// Fault (disk): the disk fills up while a file is replaced → the old file stays whole, and nothing else is left
     #[test]
     fn a_failed_commit_leaves_the_old_file_and_no_temporary() {
         let folder = tempfile::tempdir().unwrap();
@@ -327,6 +328,7 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
+    /// Fault (disk): a folder may not be written → the error names it and the option for another
     #[test]
     fn a_folder_that_cannot_be_written_is_named_with_the_option_for_another() {
         let error = |kind: io::ErrorKind| {
@@ -340,6 +342,7 @@ mod tests {
         assert!(!error(io::ErrorKind::StorageFull).contains("--experiments"));
     }
 
+    /// Fault (tables): a file is a Git LFS pointer → refused with the command that fetches the file
     #[test]
     fn a_pointer_is_not_the_file_it_stands_for() {
         let file = tempfile::NamedTempFile::new().unwrap();
