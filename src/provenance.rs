@@ -356,12 +356,15 @@ pub fn readable(provenance: &Provenance) -> Vec<(String, String)> {
     let own = provenance.sessions.iter().enumerate().map(|(i, session)| (format!("sessions.{i}"), session));
     let adopted = provenance.adopted_from.iter().flat_map(|adopted| adopted.sessions.iter().enumerate());
     let adopted = adopted.map(|(i, session)| (format!("adopted_from.sessions.{i}"), session));
+    let removals = provenance.removals.iter().enumerate();
+    let removals = removals.map(|(i, removal)| (format!("removals.{i}.at"), utc(removal.at)));
     let times: BTreeMap<String, String> = own
         .chain(adopted)
         .flat_map(|(key, session)| {
             let at = |name: &str| format!("{key}.{name}");
             [(at("started"), utc(session.started)), (at("ended"), session.ended.map_or("never".into(), utc))]
         })
+        .chain(removals)
         .collect();
     crate::plan::flatten(&value)
         .into_iter()

@@ -43,7 +43,9 @@ fn text(done: &Forgotten) -> String {
     let faces = if done.faces == 1 { "1 face".into() } else { format!("{} faces", done.faces) };
     let mut lines = vec![match (done.dry_run, done.resumed) {
         (true, _) => format!("would remove {faces} from {}, and leave {}", done.run, done.left),
-        (false, true) => format!("finished what was interrupted: removed {faces} from {}; {} are left", done.run, done.left),
+        (false, true) => {
+            format!("finished what was interrupted: removed {faces} from {}; {} are left", done.run, done.left)
+        }
         (false, false) => format!("removed {faces} from {}; {} are left", done.run, done.left),
     }];
     let shown = |paths: &[std::path::PathBuf]| paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
@@ -52,6 +54,7 @@ fn text(done: &Forgotten) -> String {
         ("pages, removed", shown(&done.pages)),
         ("cached files, removed or rewritten", shown(&done.cached)),
         ("other runs that have one of the faces, left alone", done.other_runs.clone()),
+        ("kept as they are, although they name one of the faces", done.still_named_in.clone()),
     ];
     for (what, names) in all.into_iter().filter(|(_, names)| !names.is_empty()) {
         lines.push(format!("{what}:"));

@@ -20,9 +20,9 @@ mod shared;
 mod throughput;
 mod verify;
 
+use clap::ValueEnum as _;
 pub(crate) use embed::EmbedOutput;
 pub(crate) use experiment::ExperimentOutput;
-use clap::ValueEnum as _;
 use serde::Serialize;
 
 use crate::cli::{Cli, Command, CommonArgs, NewPermissions, PERMISSIONS};

@@ -14,6 +14,10 @@ use crate::protocol::{ABSENT, AbsentPair, ListedPair, PairList};
 /// Shortest name by which a page or a file of another run is taken to be about a face.
 const TELLING: usize = 5;
 
+/// How pages write these characters; `&` first, because the others' escapes have it.
+const ESCAPES: [(char, &str); 6] =
+    [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;"), ('\'', "&#x27;"), ('/', "&#x2f;")];
+
 /// What identifies faces that are being forgotten; names and contents that other faces of the manifest have as well do not.
 #[derive(Debug, Default)]
 pub(crate) struct Traces {
@@ -59,7 +63,7 @@ impl Traces {
     pub fn name_in_page(&self, text: &str) -> bool {
         let telling = |name: &&String| name.chars().count() >= TELLING;
         self.names.iter().filter(telling).any(|name| {
-            let escaped = name.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+            let escaped = ESCAPES.iter().fold(name.to_string(), |text, (c, escape)| text.replace(*c, escape));
             let in_json = serde_json::to_string(name).unwrap_or_default();
             stands_in(text, name) || stands_in(text, &escaped) || stands_in(text, in_json.trim_matches('"'))
         })
@@ -79,9 +83,8 @@ impl Traces {
 /// Whether `name` stands in `text` as a word of its own.
 fn stands_in(text: &str, name: &str) -> bool {
     let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-    text.match_indices(name).any(|(at, _)| {
-        !is_part(text[..at].chars().next_back()) && !is_part(text[at + name.len()..].chars().next())
-    })
+    text.match_indices(name)
+        .any(|(at, _)| !is_part(text[..at].chars().next_back()) && !is_part(text[at + name.len()..].chars().next()))
 }
 
 fn names(face: &Face) -> impl Iterator<Item = &str> {
@@ -123,9 +126,11 @@ impl Manifest {
         let kept = |row: &usize| !gone[*row];
         let mut now = vec![ABSENT; gone.len()];
         (0..gone.len()).filter(kept).zip(0..).for_each(|(before, after)| now[before] = after);
-        let columns = self.table.columns.iter().map(|column| {
-            (0..column.len()).filter(kept).map(|row| column.get(row).unwrap_or_default()).collect()
-        });
+        let columns = self
+            .table
+            .columns
+            .iter()
+            .map(|column| (0..column.len()).filter(kept).map(|row| column.get(row).unwrap_or_default()).collect());
         Self {
             faces: (0..self.len()).filter(kept).map(|row| self.faces[row].clone()).collect(),
             root: self.root.clone(),
@@ -161,6 +166,15 @@ fn without(list: &PairList, now: &[u32], traces: &Traces) -> PairList {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_found_in_a_page_however_it_is_escaped_unless_it_is_too_short_to_tell() {
+        let traces = Traces { names: ["O'Hara/\"1\".png".to_owned(), "Bo".to_owned()].into(), ..Traces::default() };
+        for page in ["<td>O&#x27;Hara&#x2f;&quot;1&quot;.png</td>", r#"["O'Hara/\"1\".png"]"#, "O'Hara/\"1\".png"] {
+            assert!(traces.name_in_page(page), "{page}");
+        }
+        assert!(!traces.name_in_page("<td>Bo</td>") && traces.name_in("Bo/1.png"));
+    }
 
     #[test]
     fn a_name_is_found_only_as_a_word_of_its_own() {

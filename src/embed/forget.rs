@@ -35,7 +35,8 @@ pub fn copy_without(from: &Path, gone: &[bool], to: &Path) -> Result<usize, Stor
         }
     }
     if expected != gone.len() {
-        let missing = records.first().map_or(0, |first| gone.len().div_ceil(first.chunk_size)).saturating_sub(records.len());
+        let missing =
+            records.first().map_or(0, |first| gone.len().div_ceil(first.chunk_size)).saturating_sub(records.len());
         return Err(StoreError::Incomplete { chunks, missing: missing.max(1) });
     }
     writer.flush()?;

@@ -38,7 +38,8 @@ impl RunContext<'_> {
             let Ok(theirs) = source.json::<RunPlan>(RunDirectory::PLAN) else { continue };
             // What is left of a run whose faces were removed is not what its plan says.
             let finished = forget::removals(&source).is_empty()
-                && source.has(RunDirectory::SEALED) && theirs.run_id().to_string() == name;
+                && source.has(RunDirectory::SEALED)
+                && theirs.run_id().to_string() == name;
             if !finished || theirs.embedding_digest() != plan.embedding_digest() {
                 continue;
             }

@@ -43,6 +43,10 @@ const SOURCES: [&str; 7] = [
     RunDirectory::AGREEMENT,
 ];
 
+/// The files of a run that stay as they are.
+const UNCHANGED: [&str; 4] =
+    [RunDirectory::CONFIG, RunDirectory::PLAN, RunDirectory::CALIBRATION, RunDirectory::AGREEMENT];
+
 /// How the title of every page ends.
 const PAGE: &str = " – FaceVault</title>";
 
@@ -81,6 +85,8 @@ pub(crate) struct Forgotten {
     pub cached: Vec<PathBuf>,
     /// Other runs in the folder that have one of the faces, or that cannot be read. They are left alone.
     pub other_runs: Vec<String>,
+    /// Files of the run that are kept as they are and name one of the faces, such as a description in the config.
+    pub still_named_in: Vec<String>,
     /// Why the run could not be evaluated again, if it was evaluated before.
     pub not_evaluated: Option<String>,
     /// The run's page, made again; null without metrics or if there was none.
@@ -139,7 +145,8 @@ pub(super) fn refuse_embedding(run: &RunDirectory) -> Result<(), RunError> {
         manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS)).ok()?;
         Some(manifest.digest() == plan.manifest_digest())
     };
-    if removals.is_empty() && (run.json::<Provenance>(RunDirectory::PROVENANCE).is_ok() || is_planned() != Some(false)) {
+    if removals.is_empty() && (run.json::<Provenance>(RunDirectory::PROVENANCE).is_ok() || is_planned() != Some(false))
+    {
         return Ok(());
     }
     let faces: u64 = removals.iter().map(|removal| removal.faces).sum();
@@ -189,12 +196,7 @@ impl RunContext<'_> {
     }
 
     /// What [`Self::forget`] would change.
-    fn list_forgotten(
-        &self,
-        run: &RunDirectory,
-        named: &Named<'_>,
-        reports: &Path,
-    ) -> Result<Forgotten, RunError> {
+    fn list_forgotten(&self, run: &RunDirectory, named: &Named<'_>, reports: &Path) -> Result<Forgotten, RunError> {
         let manifest = manifest(run)?;
         let rows = rows(run, &manifest, named)?;
         let traces = Traces::of(&manifest, &gone(&rows, manifest.len()));
@@ -207,6 +209,7 @@ impl RunContext<'_> {
             pages: self.clear_pages(run, &traces, reports, false)?,
             cached: self.clear_caches(&traces, false)?,
             other_runs: self.others(run, &traces)?,
+            still_named_in: naming(run, &traces)?,
             ..Forgotten::default()
         })
     }
@@ -239,7 +242,8 @@ impl RunContext<'_> {
             kept: None,
         };
         run.write_json(JOURNAL, &journal)?;
-        Ok(Forgotten { other_runs, ..self.finish(run, lock, &journal, reports)? })
+        let done = self.finish(run, lock, &journal, reports)?;
+        Ok(Forgotten { other_runs, still_named_in: naming(run, &traces)?, ..done })
     }
 
     /// Does what the journal says.
@@ -360,6 +364,18 @@ impl RunContext<'_> {
     }
 }
 
+/// The files that forgetting leaves as they are and that name one of the faces.
+fn naming(run: &RunDirectory, traces: &Traces) -> Result<Vec<String>, RunError> {
+    let mut found = Vec::new();
+    for name in UNCHANGED.into_iter().chain([RunDirectory::PROVENANCE]).filter(|name| run.has(name)) {
+        let bytes = files::read(&run.file(name))?;
+        if traces.name_in_page(&String::from_utf8_lossy(&bytes)) {
+            found.push(name.to_owned());
+        }
+    }
+    Ok(found)
+}
+
 /// Whether the run has a page of its own.
 fn has_page(run: &RunDirectory, reports: &Path) -> Result<bool, RunError> {
     let name = run.name();
@@ -408,10 +424,8 @@ fn gone(rows: &BTreeSet<usize>, of: usize) -> Vec<bool> {
 
 /// The files that forgetting changes.
 fn changed(run: &RunDirectory) -> Result<Vec<String>, RunError> {
-    let unchanged =
-        [RunDirectory::CONFIG, RunDirectory::PLAN, RunDirectory::CALIBRATION, RunDirectory::AGREEMENT];
     let mut names = seal::names(run.path())?;
-    names.retain(|name| !unchanged.contains(&name.as_str()));
+    names.retain(|name| !UNCHANGED.contains(&name.as_str()));
     if run.has(RunDirectory::SEALED) {
         names.push(RunDirectory::SEALED.into());
     }

@@ -77,7 +77,10 @@ impl RunContext<'_> {
                 },
             ),
             check("the directory is named after the plan in it", name(run)),
-            check("the manifest is the one that the plan names, or what was left of it when faces were removed", manifest(run)),
+            check(
+                "the manifest is the one that the plan names, or what was left of it when faces were removed",
+                manifest(run),
+            ),
             check("every chunk is there and has its digest", chunks(run)),
             check(ARITHMETIC_RULE, arithmetic(run)),
             check("the matrix equals the chunks in order", matrix_is_chunks(run)),

@@ -173,9 +173,15 @@ fn what_cannot_be_forgotten_changes_nothing() {
     for (arguments, said) in [
         (&["Ann/Ann_O.png"][..], "has no face `Ann/Ann_O.png`; did you mean `Ann/Ann_"),
         (&["Ann/Ann_0.png", "Dan/1.png"], "has no face `Dan/1.png`"),
-        (&["--identity", "Quirinella_Zettelbrand"], "has no identity `Quirinella_Zettelbrand`; did you mean `Quirinella_Z"),
+        (
+            &["--identity", "Quirinella_Zettelbrand"],
+            "has no identity `Quirinella_Zettelbrand`; did you mean `Quirinella_Z",
+        ),
         (&[], "name the faces to forget"),
-        (&["--identity", "Ann", "--identity", "Ben", "--identity", "Cem", "--identity", GONE], "delete experiments/small-"),
+        (
+            &["--identity", "Ann", "--identity", "Ben", "--identity", "Cem", "--identity", GONE],
+            "delete experiments/small-",
+        ),
     ] {
         let (_, error) = workspace.run(2, &[&["forget", "small"], arguments].concat());
         assert!(error.contains(said), "{arguments:?}: {error}");
@@ -260,6 +266,32 @@ fn a_table_with_pairs_loses_lines_and_pairs() {
     assert_same_results(&run, &without.only_run());
 }
 
+/// Fault (privacy): a forgotten person of an archive that is unpacked in the cache → the unpacked pictures go
+#[test]
+fn pictures_of_an_archive_leave_the_cache() {
+    let workspace = Workspace::new();
+    draw(&workspace, "faces", 2, &[]);
+    let mut archive = tar::Builder::new(fs::File::create(workspace.path("faces.tar")).unwrap());
+    archive.append_dir_all(".", workspace.path("faces")).unwrap();
+    archive.finish().unwrap();
+    workspace
+        .config(&format!("description: Without {GONE} it is empty.\ndataset: {{source: archive, path: faces.tar}}"));
+    workspace.run(0, &["experiment", "config.yaml"]);
+    let picture = fs::read(workspace.path("faces").join(GONE).join(format!("{GONE}_0.png"))).unwrap();
+    let holding = |part: &[u8]| {
+        let all = files(&[workspace.path("experiments"), workspace.path("reports")]);
+        all.into_iter().filter(|path| contains(&fs::read(path).unwrap(), part)).collect::<Vec<_>>()
+    };
+    assert_eq!(holding(&picture).len(), 1);
+    let done = workspace.json(0, &["forget", "small", "--identity", GONE]);
+    assert_eq!(done["still_named_in"], serde_json::json!(["config.yaml"]), "which is the user's own text");
+    assert_eq!(holding(&picture).len(), 0);
+    let run = workspace.only_run();
+    let page = workspace.path("reports").join(name(&run)).with_extension("html");
+    assert_eq!(holding(GONE.as_bytes()), [run.join("config.yaml"), page], "the page shows the description");
+    workspace.run(0, &["verify", "small"]);
+}
+
 /// Fault (privacy): a forgotten photo of a run with a detector → what was found in it leaves the cache of detections
 #[test]
 fn what_was_found_in_a_photo_leaves_the_cache() {
@@ -324,7 +356,8 @@ fn killed_at_any_moment_it_is_finished_by_the_next_call() {
                 assert!(error.contains(&format!("finish it with `facevault forget {}`", name(&run))), "{error}");
             }
             assert_eq!(workspace.json(0, &["runs"])[0]["state"], "damaged");
-            let again: &[&str] = if begun % 2 == 0 { &["forget", "small"] } else { &["forget", "small", "--identity", GONE] };
+            let again: &[&str] =
+                if begun % 2 == 0 { &["forget", "small"] } else { &["forget", "small", "--identity", GONE] };
             workspace.run(0, again);
         } else if !contains(&fs::read(run.join("face_embedding_index.csv")).unwrap(), GONE.as_bytes()) {
             workspace.run(0, &["verify", "small"]);

@@ -76,7 +76,9 @@ fn what_is_created_is_its_owners_alone_whatever_the_umask() {
             walk(&workspace.path(folder), &mut found);
         }
         assert!(found.iter().any(|path| path.ends_with("face_embeddings.npy")), "{found:?}");
-        assert!(found.iter().any(|path| path.ends_with(".lock")) && found.iter().any(|path| path.ends_with("failures.csv")));
+        assert!(
+            found.iter().any(|path| path.ends_with(".lock")) && found.iter().any(|path| path.ends_with("failures.csv"))
+        );
         for path in found {
             let expected = if path.is_dir() { 0o700 } else { 0o600 };
             assert_eq!(mode(&path), expected, "umask {umask}: {}", path.display());
@@ -96,9 +98,11 @@ fn with_umask_the_umask_decides_and_what_exists_keeps_its_permissions() {
     // Replaced by a command that is private again.
     fs::set_permissions(run.join("people.json"), fs::Permissions::from_mode(0o640)).unwrap();
     succeeds(under(&shared, "002", &["evaluate", "small"]));
-    assert_eq!((mode(&run), mode(&run.join("metrics.json")), mode(&run.join("people.json"))), (0o775, 0o664, 0o640));
+    assert_eq!((mode(&run), mode(&run.join("people.json")), mode(&run.join("pairs.parquet"))), (0o775, 0o640, 0o664));
+    assert_eq!(mode(&run.join("metrics.json")), 0o600, "removed first, and so a new file");
     // The variable is for every command, and the option goes before it.
-    let mut command = under(&shared, "002", &["experiment", "config.yaml", "--set", "name=third", "--experiments", "more"]);
+    let mut command =
+        under(&shared, "002", &["experiment", "config.yaml", "--set", "name=third", "--experiments", "more"]);
     succeeds({
         command.env("FACEVAULT_PERMISSIONS", "umask");
         command
@@ -121,7 +125,8 @@ fn no_link_in_a_run_leads_writing_elsewhere() {
     let run = workspace.only_run();
     let victim = workspace.path("victim");
     let face = "s5-i0000-000";
-    for link in [".lock", ".unsealed", ".checked", ".forgetting", ".kept", "metrics.json", "chunks/00000.npy", "chunks"] {
+    for link in [".lock", ".unsealed", ".checked", ".forgetting", ".kept", "metrics.json", "chunks/00000.npy", "chunks"]
+    {
         let aside = workspace.path("aside");
         let (path, existed) = (run.join(link), run.join(link).exists());
         if existed {
@@ -165,7 +170,8 @@ fn no_link_in_a_run_leads_writing_elsewhere() {
 fn no_link_in_reports_or_cache_leads_writing_elsewhere() {
     let workspace = photos();
     workspace.run(0, &["experiment", "config.yaml"]);
-    let page = workspace.path("reports").join(workspace.only_run().file_name().unwrap()).with_extension("html");
+    let run = workspace.only_run();
+    let page = workspace.path("reports").join(run.file_name().unwrap()).with_extension("html");
     let victim = workspace.path("victim");
     fs::write(&victim, "mine").unwrap();
     fs::remove_file(&page).unwrap();
@@ -191,7 +197,7 @@ fn no_link_in_reports_or_cache_leads_writing_elsewhere() {
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
     // Removal does not follow it either.
     fs::write(elsewhere.join("kept"), "mine").unwrap();
-    workspace.run(0, &["forget", "small", "p0/0.png"]);
+    workspace.run(0, &["forget", run.to_str().unwrap(), "p0/0.png"]);
     assert_eq!(fs::read_to_string(elsewhere.join("kept")).unwrap(), "mine");
 }
 
@@ -259,7 +265,8 @@ fn what_killed_processes_left_is_removed_by_the_next_start() {
     let document = "# Results\n<!-- reproduce: begin -->\n<!-- reproduce: end -->\n";
     fs::create_dir(workspace.path("docs")).unwrap();
     fs::write(workspace.path("docs/results.md"), document).unwrap();
-    let left: Vec<_> = ["reports", "experiments/.cache", "docs"].map(|folder| workspace.path(folder).join(".partial-abc")).into();
+    let left: Vec<_> =
+        ["reports", "experiments/.cache", "docs"].map(|folder| workspace.path(folder).join(".partial-abc")).into();
     left.iter().for_each(|path| fs::write(path, "half").unwrap());
     workspace.run(0, &["reproduce", "config.yaml", "--into", "docs/results.md"]);
     for path in left {

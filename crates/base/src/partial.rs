@@ -48,7 +48,9 @@ pub fn sweep(folder: &Path) {
         let _ = match () {
             () if kind.is_file() => remove_abandoned(&entry.path()),
             // Nothing locks a link, and it has no content.
-            () if kind.is_symlink() && entry.metadata().is_ok_and(|link| is_old(&link)) => fs::remove_file(entry.path()),
+            () if kind.is_symlink() && entry.metadata().is_ok_and(|link| is_old(&link)) => {
+                fs::remove_file(entry.path())
+            }
             () => Ok(()),
         };
     }
