@@ -24,7 +24,7 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
     /// Who may read new files and folders: `private`, only you; `umask`, whom your umask lets. What exists keeps its
-    /// permissions [default: $FACEVAULT_PERMISSIONS, or private].
+    /// permissions [default: `$FACEVAULT_PERMISSIONS`, or private].
     #[arg(long, global = true, value_name = "WHO", hide_possible_values = true)]
     pub permissions: Option<NewPermissions>,
 }

@@ -54,7 +54,7 @@ fn text(done: &Forgotten) -> String {
         ("pages, removed", shown(&done.pages)),
         ("cached files, removed or rewritten", shown(&done.cached)),
         ("other runs that have one of the faces, left alone", done.other_runs.clone()),
-        ("kept as they are, although they name one of the faces", done.still_named_in.clone()),
+        ("still naming one of the faces, in the config or in columns of other faces", done.still_named_in.clone()),
     ];
     for (what, names) in all.into_iter().filter(|(_, names)| !names.is_empty()) {
         lines.push(format!("{what}:"));

@@ -63,7 +63,7 @@ impl Traces {
     pub fn name_in_page(&self, text: &str) -> bool {
         let telling = |name: &&String| name.chars().count() >= TELLING;
         self.names.iter().filter(telling).any(|name| {
-            let escaped = ESCAPES.iter().fold(name.to_string(), |text, (c, escape)| text.replace(*c, escape));
+            let escaped = ESCAPES.iter().fold((*name).clone(), |text, (c, escape)| text.replace(*c, escape));
             let in_json = serde_json::to_string(name).unwrap_or_default();
             stands_in(text, name) || stands_in(text, &escaped) || stands_in(text, in_json.trim_matches('"'))
         })

@@ -189,6 +189,7 @@ pub fn open(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Manifest, DatasetError> {
+    cache.into_iter().for_each(container::sweep_unpacked);
     let context = scan::OpenContext { cache, progress, cancel };
     let mut manifest = match source {
         DatasetSource::Phase1 { csv, root, rewrite, image } => phase1::open(csv, root, rewrite, *image, &context),

@@ -59,8 +59,8 @@ impl ScanCache {
 pub(super) fn forget_scanned(folder: &Path, traces: &Traces, act: bool) -> Result<Vec<PathBuf>, FileError> {
     let mut found = Vec::new();
     for path in forget::entries(folder)? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if !(name.starts_with("scan-") && name.ends_with(".json")) {
+        let is_scan = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("scan-"));
+        if !is_scan || path.extension().is_none_or(|ending| ending != "json") {
             continue;
         }
         match sealed_json::read::<Entries>(&path) {

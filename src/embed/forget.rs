@@ -26,10 +26,10 @@ pub fn copy_without(from: &Path, gone: &[bool], to: &Path) -> Result<usize, Stor
         let matrix = record.matrix(&chunks)?;
         let mut rows = matrix.data.chunks_exact(matrix.dimension.max(1)).zip(record.qualities());
         let mut failures = record.failures.iter().peekable();
-        for row in record.first_row..record.first_row + record.rows {
+        for (row, gone) in gone.iter().enumerate().skip(record.first_row).take(record.rows) {
             let failure = failures.next_if(|failure| failure.row == row);
             let embedded = if failure.is_none() { rows.next() } else { None };
-            if !gone[row] {
+            if !gone {
                 writer.push(failure, embedded)?;
             }
         }

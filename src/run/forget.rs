@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::seal::{self, Depth};
-use super::{Evaluated, RunContext, RunDirectory, RunError, mend, not_yet, partial};
+use super::{Evaluated, RunContext, RunDirectory, RunError, mend, not_yet, partial, traces};
 use crate::dataset::Manifest;
 use crate::dataset::forget::{self, Traces};
 use crate::digest::Digest;
@@ -24,7 +24,7 @@ use crate::embed::{self, CHUNKS, ChunkStore, RunLock};
 use crate::files::{self, FileError};
 use crate::plan::RunPlan;
 use crate::provenance::{self, Provenance, Removal};
-use crate::{detect, spelling};
+use crate::spelling;
 
 /// The journal.
 const JOURNAL: &str = ".forgetting";
@@ -46,9 +46,6 @@ const SOURCES: [&str; 7] = [
 /// The files of a run that stay as they are.
 const UNCHANGED: [&str; 4] =
     [RunDirectory::CONFIG, RunDirectory::PLAN, RunDirectory::CALIBRATION, RunDirectory::AGREEMENT];
-
-/// How the title of every page ends.
-const PAGE: &str = " – FaceVault</title>";
 
 /// The faces to forget.
 #[derive(Debug, Default)]
@@ -85,7 +82,7 @@ pub(crate) struct Forgotten {
     pub cached: Vec<PathBuf>,
     /// Other runs in the folder that have one of the faces, or that cannot be read. They are left alone.
     pub other_runs: Vec<String>,
-    /// Files of the run that are kept as they are and name one of the faces, such as a description in the config.
+    /// Files of the run that still name one of the faces: in a description in the config, or in columns of other faces.
     pub still_named_in: Vec<String>,
     /// Why the run could not be evaluated again, if it was evaluated before.
     pub not_evaluated: Option<String>,
@@ -206,10 +203,10 @@ impl RunContext<'_> {
             faces: rows.len(),
             left: manifest.len() - rows.len(),
             files: changed(run)?,
-            pages: self.clear_pages(run, &traces, reports, false)?,
-            cached: self.clear_caches(&traces, false)?,
+            pages: traces::clear_pages(run, &traces, reports, false)?,
+            cached: self.clear_caches(run, &traces, false)?,
             other_runs: self.others(run, &traces)?,
-            still_named_in: naming(run, &traces)?,
+            still_named_in: traces::naming(run, &traces, &UNCHANGED)?,
             ..Forgotten::default()
         })
     }
@@ -238,12 +235,14 @@ impl RunContext<'_> {
             of: manifest.len(),
             at: provenance::now(),
             evaluate: run.has(RunDirectory::SEALED),
-            page: has_page(run, reports)?,
+            page: traces::has_page(run, reports)?,
             kept: None,
         };
         run.write_json(JOURNAL, &journal)?;
         let done = self.finish(run, lock, &journal, reports)?;
-        Ok(Forgotten { other_runs, still_named_in: naming(run, &traces)?, ..done })
+        // The columns of other faces may speak of them.
+        let kept = [&UNCHANGED[..], &[RunDirectory::PROVENANCE, RunDirectory::METADATA]].concat();
+        Ok(Forgotten { other_runs, still_named_in: traces::naming(run, &traces, &kept)?, ..done })
     }
 
     /// Does what the journal says.
@@ -264,26 +263,25 @@ impl RunContext<'_> {
             left: journal.of - journal.rows.len(),
             ..Forgotten::default()
         };
-        let kept = match &journal.kept {
-            Some(kept) => kept.clone(),
-            None => {
-                let manifest = manifest(run)?;
-                if manifest.len() != journal.of {
-                    let rule = format!("it is about {} faces, the manifest has {}", journal.of, manifest.len());
-                    return Err(RunError::Inconsistent { path: run.file(JOURNAL), rule });
-                }
-                let gone = gone(&journal.rows, journal.of);
-                let traces = Traces::of(&manifest, &gone);
-                // Before the run forgets whom it has to look for.
-                done.pages = self.clear_pages(run, &traces, reports, true)?;
-                done.cached = self.clear_caches(&traces, true)?;
-                done.files = changed(run)?;
-                seal::discard(run)?;
-                clear(run)?;
-                let kept = keep(run, &manifest.without(&gone, &traces), &gone)?;
-                run.write_json(JOURNAL, &Journal { kept: Some(kept.clone()), ..journal.clone() })?;
-                kept
+        let kept = if let Some(kept) = &journal.kept {
+            kept.clone()
+        } else {
+            let manifest = manifest(run)?;
+            if manifest.len() != journal.of {
+                let rule = format!("it is about {} faces, the manifest has {}", journal.of, manifest.len());
+                return Err(RunError::Inconsistent { path: run.file(JOURNAL), rule });
             }
+            let gone = gone(&journal.rows, journal.of);
+            let traces = Traces::of(&manifest, &gone);
+            // Before the run forgets whom it has to look for.
+            done.pages = traces::clear_pages(run, &traces, reports, true)?;
+            done.cached = self.clear_caches(run, &traces, true)?;
+            done.files = changed(run)?;
+            seal::discard(run)?;
+            clear(run)?;
+            let kept = keep(run, &manifest.without(&gone, &traces), &gone)?;
+            run.write_json(JOURNAL, &Journal { kept: Some(kept.clone()), ..journal.clone() })?;
+            kept
         };
         replace(run, &kept)?;
         record(run, journal, &kept)?;
@@ -311,76 +309,6 @@ impl RunContext<'_> {
         }
         Ok(done)
     }
-
-    /// The pages that name the run or one of the faces; removes them if `act`.
-    fn clear_pages(
-        &self,
-        run: &RunDirectory,
-        traces: &Traces,
-        reports: &Path,
-        act: bool,
-    ) -> Result<Vec<PathBuf>, RunError> {
-        let name = run.name();
-        let mut found = Vec::new();
-        for path in forget::entries(reports)? {
-            let is_page = path.extension().is_some_and(|ending| ending == "html");
-            if !is_page || !fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
-                continue;
-            }
-            let bytes = files::read(&path)?;
-            let text = String::from_utf8_lossy(&bytes);
-            if text.contains(PAGE) && (text.contains(&name) || traces.name_in_page(&text)) {
-                if act {
-                    files::remove_all(&path)?;
-                }
-                found.push(path);
-            }
-        }
-        if act && reports.is_dir() {
-            files::sweep(reports);
-        }
-        Ok(found)
-    }
-
-    /// The cached files that hold a trace of the faces; removes or rewrites them if `act`.
-    fn clear_caches(&self, traces: &Traces, act: bool) -> Result<Vec<PathBuf>, RunError> {
-        let cache = self.experiments.join(super::sources::CACHE);
-        let mut found = forget::forget_cached(&cache, traces, act)?;
-        found.extend(detect::forget_detected(&cache, &traces.photos, act)?);
-        if act && cache.is_dir() {
-            files::sweep(&cache);
-        }
-        Ok(found)
-    }
-
-    /// Other runs of the folder that have one of the faces, or cannot be read.
-    fn others(&self, run: &RunDirectory, traces: &Traces) -> Result<Vec<String>, RunError> {
-        let has = |other: &RunDirectory| {
-            let path = other.file(RunDirectory::MANIFEST);
-            other.name() != run.name()
-                && Manifest::read_parquet(&path, PathBuf::new()).map_or(path.exists(), |found| traces.face_in(&found))
-        };
-        Ok(RunDirectory::list(self.experiments)?.iter().filter(|other| has(other)).map(RunDirectory::name).collect())
-    }
-}
-
-/// The files that forgetting leaves as they are and that name one of the faces.
-fn naming(run: &RunDirectory, traces: &Traces) -> Result<Vec<String>, RunError> {
-    let mut found = Vec::new();
-    for name in UNCHANGED.into_iter().chain([RunDirectory::PROVENANCE]).filter(|name| run.has(name)) {
-        let bytes = files::read(&run.file(name))?;
-        if traces.name_in_page(&String::from_utf8_lossy(&bytes)) {
-            found.push(name.to_owned());
-        }
-    }
-    Ok(found)
-}
-
-/// Whether the run has a page of its own.
-fn has_page(run: &RunDirectory, reports: &Path) -> Result<bool, RunError> {
-    let name = run.name();
-    let names_it = |path: &PathBuf| path.file_name().is_some_and(|page| page.to_string_lossy().starts_with(&name));
-    Ok(forget::entries(reports)?.iter().any(names_it))
 }
 
 /// The manifest with its lists.

@@ -23,6 +23,7 @@ mod partial;
 mod precision;
 mod seal;
 mod sources;
+mod traces;
 mod verify;
 
 use std::cell::RefCell;

@@ -87,7 +87,7 @@ fn rows_of(run: &Path, part: &str) -> Vec<Vec<f32>> {
 fn results(run: &Path) -> BTreeMap<String, String> {
     let mut digests = sealed(run);
     digests.retain(|name, _| {
-        let timed = name.starts_with("chunks/") && name.ends_with(".json");
+        let timed = name.starts_with("chunks/") && Path::new(name).extension() == Some("json".as_ref());
         !timed && !["plan.json", "provenance.json", "config.yaml", "manifest.parquet"].contains(&name.as_str())
     });
     digests
@@ -162,6 +162,25 @@ fn single_faces_are_gone_and_their_person_is_not() {
     assert_eq!(looked["row"], 6);
     let (_, error) = workspace.run(2, &["lookup", "small", &last]);
     assert!(error.contains("has no face `Cem/Cem_2.png`"), "{error}");
+}
+
+#[test]
+fn a_run_that_is_not_evaluated_or_has_nothing_to_compare_forgets_too() {
+    let workspace = Workspace::new();
+    draw(&workspace, "faces", 2, &["Cem", GONE]);
+    workspace.config("dataset: {source: folders, root: faces}");
+    workspace.run(0, &["embed", "config.yaml"]);
+    let done = workspace.json(0, &["forget", "small", "Ben/Ben_0.png", "Ben/Ben_2.png"]);
+    assert_eq!((&done["left"], &done["not_evaluated"], &done["report"]), (&4.into(), &Value::Null, &Value::Null));
+    workspace.run(0, &["evaluate", "small"]);
+    workspace.run(0, &["verify", "small"]);
+    // A single person is left: there is nothing to compare any more.
+    let done = workspace.json(0, &["forget", "small", "--identity", "Ben"]);
+    assert!(done["not_evaluated"].is_string(), "{done}");
+    workspace.run(0, &["verify", "small"]);
+    let run = workspace.only_run();
+    assert!(!run.join("metrics.json").exists() && !run.join("identities.parquet").exists());
+    nothing_is_left(&workspace, &["Ben/Ben", "Ben_"], &[]);
 }
 
 /// Fault (privacy): a name that the run does not have is to be forgotten → exit code 2 with the nearest; nothing changes

@@ -27,7 +27,7 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
 /// The binary under a umask.
 fn under(workspace: &Workspace, umask: &str, arguments: &[&str]) -> Command {
     let binary = workspace.command(&[]).get_program().to_owned();
-    let mut command = workspace.command(arguments);
+    let command = workspace.command(arguments);
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(format!("umask {umask}; exec \"$0\" \"$@\"")).arg(binary).args(command.get_args());
     for (name, value) in command.get_envs() {
@@ -37,7 +37,6 @@ fn under(workspace: &Workspace, umask: &str, arguments: &[&str]) -> Command {
         };
     }
     shell.env_remove("FACEVAULT_PERMISSIONS").current_dir(command.get_current_dir().unwrap());
-    drop(command.stdin(std::process::Stdio::null()));
     shell
 }
 
@@ -267,9 +266,14 @@ fn what_killed_processes_left_is_removed_by_the_next_start() {
     fs::write(workspace.path("docs/results.md"), document).unwrap();
     let left: Vec<_> =
         ["reports", "experiments/.cache", "docs"].map(|folder| workspace.path(folder).join(".partial-abc")).into();
-    left.iter().for_each(|path| fs::write(path, "half").unwrap());
+    for path in &left {
+        fs::write(path, "half").unwrap();
+    }
+    let unpacking = workspace.path("experiments/.cache/unpacked/.partial-0123456789abcdef");
+    fs::create_dir_all(&unpacking).unwrap();
+    fs::write(unpacking.join("000000.png"), "half").unwrap();
     workspace.run(0, &["reproduce", "config.yaml", "--into", "docs/results.md"]);
-    for path in left {
+    for path in left.into_iter().chain([unpacking]) {
         assert!(!path.exists(), "{}", path.display());
     }
     assert_eq!(mode(&workspace.path("docs/results.md")), 0o644, "a document keeps its permissions");

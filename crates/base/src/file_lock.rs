@@ -3,7 +3,7 @@
 //! can create, takes its place. It names its owner, so that the file of a killed process can be recognised, but only on
 //! the same machine: from elsewhere, it is impossible to tell whether a process is alive.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -187,7 +187,7 @@ fn make(held: &Path, me: &Owner) -> Result<bool, FileError> {
         Err(error) if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotFound) => return Ok(false),
         Err(_) => {}
     }
-    match OpenOptions::new().write(true).create_new(true).open(held) {
+    match files::create_new(held) {
         Ok(mut file) => file.write_all(&text).and_then(|()| file.sync_all()).map(|()| true).map_err(failed),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(failed(error)),

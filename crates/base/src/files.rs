@@ -1,6 +1,8 @@
 //! Atomic writes: a file is written under a temporary name next to its target, flushed to disk and renamed, so that a
 //! file under its final name is always complete.
 
+mod partial;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -9,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::partial;
-pub use crate::partial::{PARTIAL, Scratch, sweep};
+pub use partial::{PARTIAL, Scratch, sweep};
+
 use crate::pointer::PointerFile;
 
 /// A file operation that failed: what was tried, on which path, and why.
@@ -168,18 +170,30 @@ pub fn refuse_link(action: &'static str, path: &Path) -> Result<(), FileError> {
 /// # Errors
 /// [`FileError`] with the path.
 pub fn open_to_write(path: &Path) -> Result<File, FileError> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
-        options.mode(if private() { 0o600 } else { 0o666 });
-    }
-    options.open(path).or_else(|error| {
+    options().read(true).create(true).truncate(false).open(path).or_else(|error| {
         refuse_link("write", path)?;
         Err(FileError::new("open", path)(error))
     })
+}
+
+/// Creates a file that is not there yet.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] and others.
+pub fn create_new(path: &Path) -> io::Result<File> {
+    options().create_new(true).open(path)
+}
+
+/// For writing: with the permissions of new files, and without following a link.
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(libc::O_NOFOLLOW).mode(if private() { 0o600 } else { 0o666 });
+    }
+    options
 }
 
 /// Writes a file in place, without flushing it to the disk: for what is checked before it is used. A link is not followed.
@@ -340,6 +354,34 @@ mod tests {
             assert!(message.ends_with("; choose a writable folder with --experiments"), "{message}");
         }
         assert!(!error(io::ErrorKind::StorageFull).contains("--experiments"));
+    }
+
+    /// Fault (privacy): a link stands where a file is written, replaced or removed → what it leads to is as it was
+    #[test]
+    #[cfg(unix)]
+    fn no_link_is_followed_when_something_is_written_or_removed() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let (mine, link, inside) =
+            (folder.path().join("mine"), folder.path().join("link"), folder.path().join("inside"));
+        fs::create_dir(&mine).unwrap();
+        fs::write(mine.join("text"), "mine").unwrap();
+        symlink(mine.join("text"), &link).unwrap();
+        for written in [open_to_write(&link).map(|_| ()), write(&link, b"theirs"), refuse_link("write", &link)] {
+            let error = written.unwrap_err().to_string().replace(folder.path().to_str().unwrap(), "DIR");
+            insta::assert_snapshot!(error, @"cannot write DIR/link: it is a link to DIR/mine/text, and links are not followed here; put what it should be in its place, or remove it");
+        }
+        commit_bytes(&link, b"replaced").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_file());
+        fs::create_dir(&inside).unwrap();
+        symlink(&mine, inside.join("folder")).unwrap();
+        assert!(create_dir_inside(&inside, "folder/more").is_err() && create_dir_inside(&inside, "a/b").is_ok());
+        remove_all(&inside).unwrap();
+        symlink(&mine, &inside).unwrap();
+        remove_all(&inside).unwrap();
+        remove_all(&inside).unwrap();
+        assert_eq!(fs::read_to_string(mine.join("text")).unwrap(), "mine");
+        assert_eq!(fs::read_dir(&mine).unwrap().count(), 1);
     }
 
     /// Fault (tables): a file is a Git LFS pointer → refused with the command that fetches the file

@@ -4,7 +4,6 @@
 pub mod digest;
 pub mod file_lock;
 pub mod files;
-mod partial;
 pub mod pickle;
 pub mod pointer;
 pub mod progress;

@@ -205,9 +205,26 @@ impl UnpackedFolder {
 
     /// Removes partial folders of killed processes.
     fn sweep(&self) -> Result<(), FileError> {
-        let stale = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL));
-        forget::entries(&self.folder)?.iter().filter(|path| stale(path)).try_for_each(|path| files::remove_all(path))
+        forget::entries(&self.folder)?
+            .iter()
+            .filter(|path| is_partial(path))
+            .try_for_each(|path| files::remove_all(path))
     }
+}
+
+/// Removes what killed processes were unpacking, unless another process is unpacking now.
+pub(in crate::dataset) fn sweep_unpacked(cache: &Path) {
+    let place = UnpackedFolder { cache: cache.into(), folder: cache.join(UNPACKED), name: String::new() };
+    if forget::entries(&place.folder).is_ok_and(|found| found.iter().any(|path| is_partial(path)))
+        && let Ok(Ok(_alone)) = Lock::acquire(&place.folder.join(LOCK))
+    {
+        // What cannot be removed now is tried again by the next start.
+        let _ = place.sweep();
+    }
+}
+
+fn is_partial(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL))
 }
 
 /// The unpacked containers of a cache that hold traces, which have to be unpacked again to be read; removes them if `act`.
@@ -220,8 +237,7 @@ pub(in crate::dataset) fn forget_unpacked(cache: &Path, traces: &Traces, act: bo
     let lock = if act && !folders.is_empty() { Lock::acquire(&unpacked.join(LOCK))?.ok() } else { None };
     for folder in folders {
         let is_folder = fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir());
-        let is_partial = folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL));
-        if !is_folder || (is_partial && lock.is_none()) {
+        if !is_folder || (is_partial(&folder) && lock.is_none()) {
             continue;
         }
         let known = |face: &UnpackedFace| {

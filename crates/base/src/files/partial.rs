@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tempfile::{NamedTempFile, TempDir};
 
-use crate::files::{self, FileError};
+use super::{FileError, open_to_write, remove_all};
 
 /// Prefix of a file that is being written. Files found with it are incomplete.
 pub const PARTIAL: &str = ".partial-";
@@ -21,10 +21,10 @@ const SCRATCH: &str = "facevault-scratch-";
 const OWNER: &str = ".owner";
 
 /// After this, a file whose lock cannot be tried belongs to nobody.
-const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+const ABANDONED: Duration = Duration::from_hours(24);
 
 /// Creates a file that is removed when it is dropped, locked until then.
-pub(crate) fn create(folder: &Path) -> Result<NamedTempFile, FileError> {
+pub(super) fn create(folder: &Path) -> Result<NamedTempFile, FileError> {
     let failed = |error| FileError::new("create a temporary file in", folder)(error);
     // Another process may sweep between creating and locking.
     for _ in 0..100 {
@@ -97,7 +97,7 @@ impl Scratch {
         sweep_scratch(place);
         let failed = |error| FileError::new("create a temporary folder in", place)(error);
         let folder = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(place).map_err(failed)?;
-        let owner = files::open_to_write(&folder.path().join(OWNER))?;
+        let owner = open_to_write(&folder.path().join(OWNER))?;
         // Without locks, its age protects it.
         let _ = owner.try_lock();
         Ok(Self { folder, _owner: owner })
@@ -125,7 +125,7 @@ fn sweep_scratch(place: &Path) {
         };
         if abandoned {
             // What is another user's stays.
-            let _ = files::remove_all(&entry.path());
+            let _ = remove_all(&entry.path());
         }
     }
 }
