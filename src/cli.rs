@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::de::DeserializeOwned;
 
 use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
@@ -23,6 +23,22 @@ pub struct Cli {
     /// The verb.
     #[command(subcommand)]
     pub command: Command,
+    /// Who may read new files and folders: `private`, only you; `umask`, whom your umask lets. What exists keeps its
+    /// permissions [default: `$FACEVAULT_PERMISSIONS`, or private].
+    #[arg(long, global = true, value_name = "WHO", hide_possible_values = true)]
+    pub permissions: Option<NewPermissions>,
+}
+
+/// The environment variable that sets `--permissions` for every command.
+pub const PERMISSIONS: &str = "FACEVAULT_PERMISSIONS";
+
+/// Who may read new files and folders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NewPermissions {
+    /// Only the owner.
+    Private,
+    /// Whom the umask lets.
+    Umask,
 }
 
 const AFTER_HELP: &str = "\
@@ -101,6 +117,8 @@ pub enum Command {
     /// Show one face: row, identity, norm, nearest neighbours.
     #[command(after_help = LOOKUP_EXAMPLES)]
     Lookup(LookupArgs),
+    /// Remove faces, or all faces of a person, from every file of a run, its pages and its caches.
+    Forget(ForgetArgs),
     /// List all runs with their headline metrics.
     Runs(RunsArgs),
     /// Compare two or more runs on the faces they share: what differs, by how much, and whether it could be
@@ -235,6 +253,43 @@ pub struct LookupArgs {
     /// Number of neighbours to show.
     #[arg(long, short = 'k', default_value_t = 10)]
     pub neighbours: usize,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub common: CommonArgs,
+}
+
+const FORGET_HELP: &str = "\
+Rewrites the run without these faces: chunks, matrix, index, tables, lists of pairs and results, in the order of before. \
+Nothing is embedded again, and neither weights nor pictures are needed. The statistics are those of a run that never had \
+the faces; the run keeps its name, and its provenance records when faces were removed and how many, not whose. Removes \
+pages that name the run or the faces, renders the run's own page again, and clears the caches beside the runs. \
+`experiment` refuses the run as long as its dataset has these faces.
+
+Out of reach: the dataset itself; copies and archives of the run; files that were handed on, such as .npy files and \
+indexes made of them; the Hub's cache; tables of `detect`. The blocks of the disk that held what was removed are not \
+overwritten. Interrupted or killed, the run is refused by every other command until `facevault forget RUN` has finished.
+
+Examples:
+  facevault forget demo s900-i0000-000 s900-i0000-001
+  facevault forget demo --identity s900-i0000 --dry-run
+      lists what would change";
+
+/// Arguments of `forget`.
+#[derive(Debug, Args)]
+#[command(after_help = FORGET_HELP)]
+pub struct ForgetArgs {
+    /// Run: its directory, its name, its config's name, or a unique prefix.
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Ids of the faces.
+    #[arg(value_name = "FACE_ID")]
+    pub face_ids: Vec<String>,
+    /// All faces of this identity. May be repeated.
+    #[arg(long = "identity", value_name = "ID")]
+    pub identities: Vec<String>,
+    /// Change nothing, list what would change.
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub common: CommonArgs,

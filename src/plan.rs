@@ -165,11 +165,6 @@ impl RunPlan {
     pub fn name(&self) -> &str {
         &self.name
     }
-
-    /// Rows of that manifest.
-    pub fn faces(&self) -> u64 {
-        self.dataset.faces
-    }
 }
 
 /// Indented JSON with sorted keys and a final newline.

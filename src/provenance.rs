@@ -37,6 +37,20 @@ pub struct Provenance {
     /// The GPU that compared all pairs; absent if the CPU did. The numbers are the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compared_on: Option<String>,
+    /// One entry for each time that faces were removed from the run. Nothing says whose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removals: Vec<Removal>,
+}
+
+/// Faces that were removed from a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Removal {
+    /// When, seconds since the epoch (UTC).
+    pub at: u64,
+    /// How many.
+    pub faces: u64,
+    /// Digest over the manifest that was left.
+    pub manifest: Digest,
 }
 
 /// What computes a run's embeddings: identified by its result for two built-in pictures, and described by the machine
@@ -342,12 +356,15 @@ pub fn readable(provenance: &Provenance) -> Vec<(String, String)> {
     let own = provenance.sessions.iter().enumerate().map(|(i, session)| (format!("sessions.{i}"), session));
     let adopted = provenance.adopted_from.iter().flat_map(|adopted| adopted.sessions.iter().enumerate());
     let adopted = adopted.map(|(i, session)| (format!("adopted_from.sessions.{i}"), session));
+    let removals = provenance.removals.iter().enumerate();
+    let removals = removals.map(|(i, removal)| (format!("removals.{i}.at"), utc(removal.at)));
     let times: BTreeMap<String, String> = own
         .chain(adopted)
         .flat_map(|(key, session)| {
             let at = |name: &str| format!("{key}.{name}");
             [(at("started"), utc(session.started)), (at("ended"), session.ended.map_or("never".into(), utc))]
         })
+        .chain(removals)
         .collect();
     crate::plan::flatten(&value)
         .into_iter()

@@ -10,6 +10,7 @@ mod embed;
 mod evaluate;
 mod experiment;
 mod fetch;
+mod forget;
 mod guide;
 mod lookup;
 mod report;
@@ -19,12 +20,14 @@ mod shared;
 mod throughput;
 mod verify;
 
+use clap::ValueEnum as _;
 pub(crate) use embed::EmbedOutput;
 pub(crate) use experiment::ExperimentOutput;
 use serde::Serialize;
 
-use crate::cli::{Cli, Command, CommonArgs};
+use crate::cli::{Cli, Command, CommonArgs, NewPermissions, PERMISSIONS};
 use crate::error::{CommandOutcome, Error};
+use crate::files;
 use crate::progress::{Cancel, Progress};
 use crate::run::{RunContext, experiments_option};
 use crate::terminal::{print as print_text, say};
@@ -35,6 +38,7 @@ use crate::text;
 /// # Errors
 /// [`Error`], whose text is for the user.
 pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
+    files::set_permissions(permissions(cli.permissions)?);
     match cli.command {
         Command::Experiment(arguments) => experiment::run(&arguments),
         Command::Embed(arguments) => embed::run(&arguments),
@@ -45,6 +49,7 @@ pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Lookup(arguments) => lookup::run(&arguments),
+        Command::Forget(arguments) => forget::run(&arguments),
         Command::Runs(arguments) => runs::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Ablate(arguments) => ablate::run(&arguments),
@@ -52,6 +57,23 @@ pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
         Command::Throughput(arguments) => throughput::run(&arguments),
         Command::Guide(arguments) => guide::run(&arguments),
     }
+}
+
+/// Who may read what is created: as the command line says, else as the environment says, else the owner alone.
+fn permissions(given: Option<NewPermissions>) -> Result<files::Permissions, Error> {
+    let named = |name: &str| NewPermissions::from_str(name, false);
+    let chosen = match (given, std::env::var_os(PERMISSIONS)) {
+        (Some(given), _) => given,
+        (None, Some(name)) if !name.is_empty() => named(&name.to_string_lossy()).map_err(|_| {
+            let shown = name.to_string_lossy();
+            Error::Usage(format!("{PERMISSIONS}: expected `private` or `umask`, this is `{}`", shown.escape_debug()))
+        })?,
+        (None, _) => NewPermissions::Private,
+    };
+    Ok(match chosen {
+        NewPermissions::Private => files::Permissions::Private,
+        NewPermissions::Umask => files::Permissions::Umask,
+    })
 }
 
 /// Calls `act` with a context that draws progress on the terminal and is cancelled by Ctrl-C.

@@ -9,6 +9,7 @@ mod error;
 mod face_names;
 mod fault;
 mod folders;
+pub(crate) mod forget;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod hand_over;
@@ -193,6 +194,7 @@ pub fn open(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Manifest, DatasetError> {
+    cache.into_iter().for_each(container::sweep_unpacked);
     let context = scan::OpenContext { cache, progress, cancel };
     let mut manifest = match source {
         DatasetSource::Phase1 { csv, root, rewrite, image } => phase1::open(csv, root, rewrite, *image, &context),

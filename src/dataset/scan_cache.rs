@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::forget::{self, Traces};
 use super::sealed_json;
 use crate::digest::Digest;
-use crate::files::FileError;
+use crate::files::{self, FileError};
 
 /// A file with an unchanged stamp is considered unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,11 +20,14 @@ pub(super) struct Stamp {
     pub modified: i64,
 }
 
+/// What a scan remembers: files by their path below the root.
+type Entries = BTreeMap<String, (Stamp, Digest)>;
+
 /// The cache of one root.
 #[derive(Debug)]
 pub(super) struct ScanCache {
     path: PathBuf,
-    entries: BTreeMap<String, (Stamp, Digest)>,
+    entries: Entries,
 }
 
 impl ScanCache {
@@ -49,6 +53,34 @@ impl ScanCache {
     pub fn save(&self) -> Result<(), FileError> {
         sealed_json::write(&self.path, &self.entries)
     }
+}
+
+/// The caches of scans in a folder that hold traces; takes these entries out if `act`.
+pub(super) fn forget_scanned(folder: &Path, traces: &Traces, act: bool) -> Result<Vec<PathBuf>, FileError> {
+    let mut found = Vec::new();
+    for path in forget::entries(folder)? {
+        let is_scan = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("scan-"));
+        if !is_scan || path.extension().is_none_or(|ending| ending != "json") {
+            continue;
+        }
+        match sealed_json::read::<Entries>(&path) {
+            Some(mut entries) => {
+                let before = entries.len();
+                entries.retain(|path, (_, content)| !traces.contents.contains(content) && !traces.name_in(path));
+                if entries.len() == before {
+                    continue;
+                }
+                if act {
+                    sealed_json::write(&path, &entries)?;
+                }
+            }
+            // Whatever is in it, it only saves time.
+            None if act => files::remove_all(&path)?,
+            None => {}
+        }
+        found.push(path);
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

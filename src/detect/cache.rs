@@ -2,14 +2,14 @@
 //! detector adds files and never changes one, so an interruption loses at most what was not yet added, and two processes
 //! do not disturb each other. A damaged file only costs the time to detect again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use facevault_detect::Detection;
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::sealed_json;
+use crate::dataset::{forget, sealed_json};
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError};
 use crate::preprocess::BoundingBox;
@@ -63,8 +63,8 @@ pub(super) struct DetectionCache {
 impl DetectionCache {
     /// The findings of the detector with this digest, below a folder that caches.
     pub fn open(cache: &Path, detector: Digest) -> Result<Self, FileError> {
-        let folder = cache.join("detections").join(detector.short(16));
-        files::create_dir(&folder)?;
+        let folder = files::create_dir_inside(cache, &format!("detections/{}", detector.short(16)))?;
+        files::sweep(&folder);
         Ok(Self { folder })
     }
 
@@ -84,12 +84,44 @@ impl DetectionCache {
         }
         let photos: BTreeMap<Digest, StoredPhoto> =
             found.iter().map(|(content, photo)| (*content, (*photo).into())).collect();
-        let mut name = Hasher::default();
-        for content in photos.keys() {
-            name.field(content.bytes());
-        }
-        sealed_json::write(&self.folder.join(format!("{}.json", name.finish().short(16))), &photos)
+        write(&self.folder, &photos)
     }
+}
+
+/// The files of every detector in a cache that hold what was found in photos of these contents; takes it out if `act`.
+pub(crate) fn forget_detected(cache: &Path, contents: &BTreeSet<Digest>, act: bool) -> Result<Vec<PathBuf>, FileError> {
+    let mut found = Vec::new();
+    for folder in forget::entries(&cache.join("detections"))? {
+        for path in forget::entries(&folder)? {
+            let kept = match sealed_json::read::<BTreeMap<Digest, StoredPhoto>>(&path) {
+                Some(photos) if photos.keys().all(|content| !contents.contains(content)) => continue,
+                Some(mut photos) => {
+                    photos.retain(|content, _| !contents.contains(content));
+                    photos
+                }
+                // Whatever is in it, it only saves time.
+                None => BTreeMap::new(),
+            };
+            if act {
+                // The others first, so that an interruption loses none of them.
+                if !kept.is_empty() {
+                    write(&folder, &kept)?;
+                }
+                files::remove_all(&path)?;
+            }
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// Writes findings to a file that is named by the photos in it.
+fn write(folder: &Path, photos: &BTreeMap<Digest, StoredPhoto>) -> Result<(), FileError> {
+    let mut name = Hasher::default();
+    for content in photos.keys() {
+        name.field(content.bytes());
+    }
+    sealed_json::write(&folder.join(format!("{}.json", name.finish().short(16))), photos)
 }
 
 #[cfg(test)]

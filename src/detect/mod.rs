@@ -12,6 +12,7 @@ mod find;
 mod options;
 mod table;
 
+pub(crate) use cache::forget_detected;
 pub use detector::{DetectorPlan, LoadedDetector};
 pub(crate) use detector::{cautions, describe, unpinned};
 pub use error::DetectError;

@@ -59,8 +59,7 @@ pub fn write(
     let cut = match crops {
         None => None,
         Some(preprocess) => {
-            let to = folder.join("crops");
-            files::create_dir(&to)?;
+            let to = files::create_dir_inside(folder, "crops")?;
             progress.start("cutting", "faces", Some(rows.len() as u64), 0);
             let written = rows.par_iter().try_for_each(|&row| {
                 if cancel.requested() {
@@ -128,7 +127,7 @@ fn crop(manifest: &Manifest, row: u32, preprocess: &Preprocess, path: &Path) -> 
     let mut png = std::io::Cursor::new(Vec::new());
     match crop.write_to(&mut png, image::ImageFormat::Png) {
         // Not flushed one by one: the table that names them comes last, and lost crops are cut again.
-        Ok(()) => std::fs::write(path, png.get_ref()).map_err(FileError::new("write", path)),
+        Ok(()) => files::write(path, png.get_ref()),
         Err(_) => Ok(()),
     }
 }

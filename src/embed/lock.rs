@@ -22,6 +22,7 @@ impl RunLock {
     /// [`LockError::Held`] when another process works on the run, [`LockError::File`] when the directory cannot be
     /// written or locked.
     pub fn acquire(run: &Path) -> Result<Self, LockError> {
+        refuse_links(run)?;
         let lock = Self::lock(run).map_err(FileError::or_set("--experiments"))?;
         let lock = lock.map_err(|busy| LockError::Held { run: run.to_owned(), busy })?;
         // No other process writes here now, so partial files are abandoned.
@@ -46,6 +47,18 @@ impl RunLock {
     }
 }
 
+/// Refuses a run with a link in it: it would lead what is written to where it points. The run's directory itself may be one.
+fn refuse_links(run: &Path) -> Result<(), FileError> {
+    for folder in [run.to_owned(), run.join(CHUNKS)] {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+                files::refuse_link("work on", &entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
 fn remove_partial_files(folder: &Path) -> Result<(), FileError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -55,7 +68,7 @@ fn remove_partial_files(folder: &Path) -> Result<(), FileError> {
     for entry in entries {
         let entry = entry.map_err(FileError::new("list", folder))?;
         if entry.file_name().to_string_lossy().starts_with(files::PARTIAL) {
-            fs::remove_file(entry.path()).map_err(FileError::new("remove", entry.path()))?;
+            files::remove_all(&entry.path())?;
         }
     }
     Ok(())
@@ -77,6 +90,7 @@ pub enum LockError {
 mod tests {
     use super::*;
 
+    /// Fault (processes): two processes start on one run → the second is refused with the number of the first
     #[test]
     fn a_run_has_one_worker_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
@@ -89,6 +103,8 @@ mod tests {
         RunLock::acquire(&run).unwrap();
     }
 
+    /// Fault (processes): a process dies with the lock and files half written → the lock is free, and the files are
+    /// removed
     #[test]
     fn what_a_dead_process_left_is_no_lock_and_is_cleaned_up() {
         let folder = tempfile::tempdir().unwrap();
@@ -106,6 +122,8 @@ mod tests {
         assert!(!lock.run().join(".partial-abc").exists());
     }
 
+    /// Fault (processes): another machine holds a run on a file system without locks → refused with the file to remove
+    /// if that process has ended
     #[test]
     fn what_another_host_holds_is_left_to_the_user() {
         let run = PathBuf::from("experiments/a-1");
@@ -113,6 +131,7 @@ mod tests {
         insta::assert_snapshot!(LockError::Held { run, busy }, @"experiments/a-1 is in use by process 7 on node7; wait for it to finish, or stop it and try again; this machine cannot tell whether it still runs: if not, remove experiments/a-1/.lock.held");
     }
 
+    /// Fault (runs): a file stands where the run directory should be → refused with its path
     #[test]
     fn a_path_that_is_a_file_is_an_error_with_its_name() {
         let file = tempfile::NamedTempFile::new().unwrap();

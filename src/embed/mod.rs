@@ -12,6 +12,7 @@ mod adopt;
 mod card_tests;
 mod check;
 mod export;
+mod forget;
 mod forward;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
@@ -34,6 +35,7 @@ mod tests;
 pub use crate::npy::{EmbeddingMatrix, MatrixReader, NpyError};
 pub(crate) use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks, tables_differ};
 pub(crate) use export::{ExportError, TABLES, export};
+pub(crate) use forget::copy_without;
 pub(crate) use job::EmbedJob;
 pub(crate) use lock::{LockError, RunLock};
 pub use options::{EmbedOptions, OnError};

@@ -63,8 +63,7 @@ impl ChunkStore {
                 return Err(StoreError::Zero { what });
             }
         }
-        let chunks = lock.run().join(CHUNKS);
-        files::create_dir(&chunks)?;
+        let chunks = files::create_dir_inside(lock.run(), CHUNKS)?;
         let mut store = Self { chunks, rows, dimension, chunk_size, session: 1, arithmetic, records: BTreeMap::new() };
         let found = record::scan(&store.chunks)?;
         if let Some(size) = found.iter().find_map(|(_, record)| Some(record.as_ref().ok()?.chunk_size)) {

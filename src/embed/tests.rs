@@ -134,6 +134,7 @@ fn a_sidecar_stays_small() {
     assert_eq!(record.qualities().last(), Some(Some(quality(1023))));
 }
 
+/// Fault (processes): embedding is interrupted after any number of faces → it resumes and ends with the same bytes
 #[test]
 fn interrupted_anywhere_it_resumes_to_the_same_bytes() {
     let fates = [(2, Fate::Fails), (9, Fate::Poisons)];
@@ -221,6 +222,8 @@ const DAMAGES: [ChunkDamage; 10] = [
     }),
 ];
 
+/// Fault (runs): a matrix or sidecar of a chunk is damaged, empty, missing, of another chunk or contradicts itself →
+/// said, and that chunk alone is computed again
 #[test]
 fn damaged_chunks_are_said_and_computed_again() {
     let expected = EmbedFixture::new(11, 4).with_fates([(0, Fate::Fails)]).finish();
@@ -249,6 +252,7 @@ fn damaged_chunks_are_said_and_computed_again() {
     }
 }
 
+/// Fault (disk): a chunk is damaged after it was checked → exporting ends with its name, and no matrix is written
 #[test]
 fn a_chunk_that_is_damaged_after_the_start_is_never_exported() {
     let bench = EmbedFixture::new(11, 4);
@@ -261,6 +265,7 @@ fn a_chunk_that_is_damaged_after_the_start_is_never_exported() {
     assert!(!bench.file("face_embeddings.npy").exists());
 }
 
+/// Fault (runs): one row of the matrix differs from its chunk → the row and the chunk are named
 #[test]
 fn what_verify_is_told() {
     let bench = EmbedFixture::new(11, 4);
@@ -292,8 +297,7 @@ fn what_verify_is_told() {
     assert!(matches!(read_records(bench.run()), Err(StoreError::Damaged { .. })));
 }
 
-/// Fault (runs): a sidecar with values that contradict each other or the run → refused with the rule; its chunk is
-/// computed again
+/// Fault (runs): any number in a sidecar is negative, huge or missing → found as damage; nothing panics
 #[test]
 fn no_poisoned_sidecar_panics_or_passes() {
     let bench = EmbedFixture::new(11, 4).with_fates([(5, Fate::Fails)]);
@@ -322,7 +326,7 @@ fn no_poisoned_sidecar_panics_or_passes() {
     }
 }
 
-/// Fault (runs): one digit of a sidecar changed → noticed by its own digest; the chunk is computed again
+/// Fault (runs): a digit of a quality in a sidecar changes → found by its own digest, and the chunk is computed again
 #[test]
 fn a_changed_digit_in_a_sidecar_is_computed_again_and_one_without_digest_is_read() {
     let bench = EmbedFixture::new(11, 4);
@@ -334,6 +338,7 @@ fn a_changed_digit_in_a_sidecar_is_computed_again_and_one_without_digest_is_read
     assert_eq!(bench.open(&Silent).rows_embedded(), 11);
 }
 
+/// Fault (runs): a sidecar is of a run with another number of faces → named, and its chunk is computed again
 #[test]
 fn a_sidecar_of_another_manifest_is_noticed() {
     let bench = EmbedFixture::new(11, 4);
@@ -358,6 +363,7 @@ fn a_store_keeps_the_size_of_its_chunks() {
     assert_eq!(read_records(bench.run()).unwrap().len(), 5);
 }
 
+/// Fault (runs): chunks are of a network with another dimension → they are not resumed
 #[test]
 fn chunks_of_another_network_are_not_resumed() {
     let bench = EmbedFixture::new(4, 4);
@@ -366,7 +372,8 @@ fn chunks_of_another_network_are_not_resumed() {
     assert_eq!(ChunkStore::open(&lock, 4, DIMENSION + 1, 4, None, &Silent).unwrap().rows_embedded(), 0);
 }
 
-/// Fault (disk): a picture cannot be read for now → its chunk is not committed, and the next start tries it again
+/// Fault (disk): reading a picture fails with an I/O error → its chunk is not committed, the command ends with an
+/// error, and the next one tries again
 #[test]
 fn what_may_pass_is_not_committed_and_is_tried_again() {
     let whole = EmbedFixture::new(20, 4).with_fates([(1, Fate::Fails)]).finish();
@@ -399,6 +406,8 @@ fn a_failure_stops_the_run_when_asked_to() {
     assert_eq!(store.rows_embedded(), 8, "the chunks before it stay");
 }
 
+/// Fault (pictures): more faces fail than `embed.max_failures` accepts, over several sessions → the run stops with the
+/// last reason
 #[test]
 fn too_many_failures_stop_the_run_also_those_of_earlier_sessions() {
     let mut bench = EmbedFixture::new(20, 4).with_fates([(1, Fate::Fails), (3, Fate::Fails), (9, Fate::Poisons)]);
@@ -413,6 +422,8 @@ fn too_many_failures_stop_the_run_also_those_of_earlier_sessions() {
     assert!(error.contains("`face,3` (row 3)"), "{error}");
 }
 
+/// Fault (disk): a device fails or the disk refuses a chunk → what was committed stays, and the next start ends with
+/// the same bytes
 #[test]
 fn a_failing_device_or_disk_keeps_what_was_committed() {
     let expected = EmbedFixture::new(20, 4).finish();
@@ -531,6 +542,7 @@ fn a_sample_can_be_embedded_again_after_wrong_answers() {
     }
 }
 
+/// Fault (runs): a job of other faces than the run's → refused with both numbers
 #[test]
 fn a_store_of_other_faces_is_refused() {
     let bench = EmbedFixture::new(8, 4);

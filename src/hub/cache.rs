@@ -148,6 +148,7 @@ impl<'a> CacheEntry<'a> {
         let up = "../".repeat(self.file.path.split('/').count() + 1);
         let temporary = pointer.with_file_name(format!(".partial-{}-{etag}", std::process::id()));
         let _ = fs::remove_file(&temporary);
+        pointer.parent().into_iter().for_each(files::sweep);
         std::os::unix::fs::symlink(format!("{up}blobs/{etag}"), &temporary)?;
         fs::rename(&temporary, pointer).inspect_err(|_| drop(fs::remove_file(&temporary)))
     }

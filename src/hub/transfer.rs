@@ -1,7 +1,6 @@
 //! The bytes of a response, appended to what came before.
 
 use std::fmt;
-use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Instant;
@@ -47,7 +46,7 @@ impl Hub {
         let disk = |error| HubError::disk(subject, &self.settings.cache)(error);
         let failed = |error| disk(FileError::new("write", path)(error));
         files::create_dir(path.parent().unwrap_or(&self.settings.cache)).map_err(disk)?;
-        let mut out = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+        let mut out = files::open_to_write(path).map_err(disk)?;
         if from == 0 && out.metadata().map_err(failed)?.len() > 0 {
             out.set_len(0).map_err(failed)?;
         }

@@ -2,7 +2,7 @@
 //! finished run of one saves the other its forward passes.
 
 use super::precision::NetworkOpener;
-use super::{RunContext, RunDirectory, RunError, seal};
+use super::{RunContext, RunDirectory, RunError, forget, seal};
 use crate::embed::ChunkStore;
 use crate::files::{self, FileError};
 use crate::plan::RunPlan;
@@ -36,7 +36,10 @@ impl RunContext<'_> {
             }
             // Skip runs that another version made or that are damaged.
             let Ok(theirs) = source.json::<RunPlan>(RunDirectory::PLAN) else { continue };
-            let finished = source.has(RunDirectory::SEALED) && theirs.run_id().to_string() == name;
+            // What is left of a run whose faces were removed is not what its plan says.
+            let finished = forget::removals(&source).is_empty()
+                && source.has(RunDirectory::SEALED)
+                && theirs.run_id().to_string() == name;
             if !finished || theirs.embedding_digest() != plan.embedding_digest() {
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{PreparedRun, RunContext, RunDirectory, RunError, arithmetic, command, experiments_option, stored};
+use super::{PreparedRun, RunContext, RunDirectory, RunError, arithmetic, command, experiments_option, forget, stored};
 use crate::dataset::Manifest;
 use crate::plan::{self, RunPlan};
 use crate::provenance::Provenance;
@@ -11,6 +11,7 @@ impl RunContext<'_> {
     /// [`Self::prepare`] for an existing run: its own config, its own directory. Fails with [`RunError::AnotherRun`] if
     /// the config now stands for another run, and those of [`Self::prepare`].
     pub fn prepare_existing(&self, run: &RunDirectory) -> Result<PreparedRun, RunError> {
+        forget::refuse_embedding(run)?;
         let (path, loaded) = stored(run)?;
         let mut prepared = self.prepare(&path, loaded)?;
         if prepared.directory.name() != run.name() {

@@ -130,6 +130,28 @@ pub enum RunError {
         None => String::new(),
     })]
     NoSuchFace { run: String, face_id: String, near: Option<String> },
+    #[error("{run} has no identity `{identity}`{}", match near {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None => String::new(),
+    })]
+    NoSuchIdentity { run: String, identity: String, near: Option<String> },
+    /// All faces of a run are to be forgotten.
+    #[error(
+        "these are all faces of {run}: delete {} instead, its pages in the reports folder, and the `.cache` beside it",
+        path.display()
+    )]
+    NothingLeft { run: String, path: PathBuf },
+    /// Removing faces was interrupted.
+    #[error("removing faces from {run} was interrupted: finish it with `facevault forget {argument}`")]
+    Forgetting { run: String, argument: String },
+    /// Faces were removed from a run that would have to be embedded again.
+    #[error(
+        "{faces} removed from {run}, and it is not embedded again, because that could bring them \
+         back; `facevault evaluate {argument}` computes its statistics anew. To embed what is left, take what was removed out of \
+         the dataset: then the config stands for a run of its own; to embed all of the dataset after all, give the run another \
+         name (`--set name=…`)"
+    )]
+    Forgotten { run: String, argument: String, faces: String },
     #[error("face `{face_id}` of {run} has no embedding: {reason}")]
     FailedFace { run: String, face_id: String, reason: String },
     #[error(
@@ -175,6 +197,9 @@ impl RunError {
                 | Self::NotARun { .. }
                 | Self::Ambiguous { .. }
                 | Self::NoSuchFace { .. }
+                | Self::NoSuchIdentity { .. }
+                | Self::NothingLeft { .. }
+                | Self::Forgotten { .. }
                 | Self::NotFresh { .. }
         )
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{RunDirectory, RunError};
+use super::{RunDirectory, RunError, forget};
 use crate::files::FileError;
 use crate::headline::{HeadlineRate, headline};
 use crate::metrics::Metrics;
@@ -85,6 +85,7 @@ impl RunRow {
     }
 
     fn read(run: &RunDirectory) -> Result<Self, RunError> {
+        forget::refuse_unfinished(run)?;
         let plan: RunPlan = run.json(RunDirectory::PLAN)?;
         let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
         let metrics: Option<Metrics> =
@@ -112,7 +113,7 @@ impl RunRow {
             worked_on,
             worked_on_utc: worked_on.map(provenance::utc),
             dataset: Some(dataset::short_name(&provenance.dataset.source)),
-            faces: plan.faces(),
+            faces: provenance.dataset.faces,
             embedded,
             network: value("model.network"),
             precision: value("model.precision"),

@@ -1,7 +1,7 @@
 //! A run that is not as it was sealed: refused by name, or its damaged files are made again.
 
 use super::seal::{self, Depth, Difference};
-use super::{RunContext, RunDirectory, RunError, command, experiments_option};
+use super::{RunContext, RunDirectory, RunError, command, experiments_option, forget};
 use crate::embed;
 use crate::files;
 use crate::provenance::Provenance;
@@ -11,6 +11,10 @@ const DESCRIPTION: [&str; 3] = [RunDirectory::CONFIG, RunDirectory::PLAN, RunDir
 
 /// What the chunks were computed with; without it, they are computed again.
 const COMPUTED_WITH: [&str; 2] = [RunDirectory::PROVENANCE, RunDirectory::CALIBRATION];
+
+/// What mends a run from which faces were removed.
+const FORGOTTEN: &str = "faces were removed from this run, so it is not embedded again: restore these files from a copy that \
+                         was made after that, or delete the run and make it anew from the dataset without those faces";
 
 impl RunContext<'_> {
     /// Removes what differs from the digests in force, and the marks of steps that depend on it, so that these steps make
@@ -59,6 +63,7 @@ impl RunContext<'_> {
 /// Refuses a finished run that has changed since it was sealed, by size and times of all files and the digests of those
 /// that look changed. Fails with [`RunError::Damaged`].
 pub(super) fn intact(run: &RunDirectory) -> Result<(), RunError> {
+    forget::refuse_unfinished(run)?;
     if !run.has(RunDirectory::SEALED) {
         return Ok(());
     }
@@ -89,6 +94,9 @@ pub(super) fn remedy(run: &RunDirectory, differences: &[Difference]) -> String {
         let others = if added.len() > 1 { " and the other added files" } else { "" };
         return format!("move {}{others} out of the run's directory", first.name);
     }
+    if !only_results(differences) && !forget::removals(run).is_empty() {
+        return FORGOTTEN.into();
+    }
     let has = |name: &str| differences.iter().any(|difference| difference.name == name);
     if DESCRIPTION.into_iter().any(has) {
         let stored = run.json::<Provenance>(RunDirectory::PROVENANCE).ok().filter(|_| !has(RunDirectory::PROVENANCE));
@@ -106,6 +114,9 @@ pub(super) fn remedy(run: &RunDirectory, differences: &[Difference]) -> String {
 
 /// What mends a run whose seal holds, or cannot be read, although a rule is broken.
 pub(super) fn remedy_of_files(run: &RunDirectory) -> String {
+    if !forget::removals(run).is_empty() {
+        return FORGOTTEN.into();
+    }
     let (exports, run) = (RunDirectory::METADATA, run.argument());
     format!(
         "to mend it, remove its {exports} and what is listed above (of a chunk, the `.json`), and run `facevault embed \

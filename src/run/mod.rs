@@ -11,6 +11,7 @@ mod directory;
 mod error;
 mod exemplars;
 mod failures;
+mod forget;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod inspect;
@@ -24,6 +25,7 @@ mod partial;
 mod precision;
 mod seal;
 mod sources;
+mod traces;
 mod verify;
 
 use std::cell::RefCell;
@@ -37,6 +39,7 @@ pub(crate) use error::RunError;
 pub(crate) use exemplars::exemplars;
 use failures::failures_in;
 pub(crate) use failures::{Failures, failures};
+pub(crate) use forget::{Forgotten, Named};
 pub(crate) use inspect::{EmbeddedFaces, Lookup, LookupThreshold, lookup};
 pub(crate) use list::{RunRow, RunState, list};
 pub(crate) use missing_boxes::{MissingBoxes, unused_boxes};
@@ -165,6 +168,7 @@ impl RunContext<'_> {
             sessions: Vec::new(),
             adopted_from: None,
             compared_on: None,
+            removals: Vec::new(),
         };
         Ok(PreparedRun {
             directory,
@@ -218,6 +222,7 @@ impl RunContext<'_> {
             prepared;
         let (run, manifest) = (&directory, &*manifest);
         let lock = self.lock(run)?;
+        forget::refuse_embedding(run)?;
         self.mend(run)?;
         Self::describe(run, &plan, &loaded, &mut provenance)?;
         let options = &loaded.config.embed;
@@ -366,10 +371,17 @@ impl RunContext<'_> {
     /// Compares faces, judges the config's expectations, and seals the run. An existing evaluation is only judged
     /// again, because the options that shape it are part of the run's identity.
     pub fn evaluate(&self, run: &RunDirectory, afresh: bool) -> Result<Evaluated, RunError> {
+        forget::refuse_unfinished(run)?;
         if !run.has(RunDirectory::METADATA) {
             return Err(not_yet(run, "embedded", "embed"));
         }
         let _lock = self.lock(run)?;
+        forget::refuse_unfinished(run)?;
+        self.evaluate_locked(run, afresh)
+    }
+
+    /// [`Self::evaluate`] of a run that this process has locked.
+    fn evaluate_locked(&self, run: &RunDirectory, afresh: bool) -> Result<Evaluated, RunError> {
         let afresh = Self::checked(run, afresh)?;
         let config = stored_config(run)?;
         let sealed = run.has(RunDirectory::SEALED);

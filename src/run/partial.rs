@@ -9,7 +9,7 @@ use crate::progress::Progress;
 use crate::similarity::PairCheckpoint;
 use crate::{embed, files};
 
-const NAME: &str = ".pairs.partial";
+pub(super) const NAME: &str = ".pairs.partial";
 
 /// Length of the digest at the start of the file.
 const DIGEST: usize = 64;
@@ -82,6 +82,8 @@ mod tests {
         PartialPairs { path: folder.join(NAME), key: Digest::of(key), progress: &Silent }
     }
 
+    /// Fault (runs): the saved part of a comparison is damaged, cut short or of another comparison → it is not used,
+    /// and the comparison starts over
     #[test]
     fn it_gives_back_what_the_same_comparison_kept() {
         let folder = tempfile::tempdir().unwrap();
@@ -102,6 +104,7 @@ mod tests {
         assert!(!path.exists());
     }
 
+    /// Fault (disk): the saved part of a comparison cannot be written → the comparison continues
     #[test]
     fn a_disk_that_fails_does_not_stop_the_comparison() {
         let nowhere = keeper(std::path::Path::new("/nonexistent/folder"), b"a");

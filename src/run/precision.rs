@@ -209,6 +209,7 @@ pub fn agreement(run: &RunDirectory) -> Result<Option<PrecisionAgreement>, RunEr
 mod tests {
     use super::*;
 
+    /// Fault (runs): `calibration.json` has ranges that are no numbers, negative or missing → refused with the layer
     #[test]
     fn ranges_that_cannot_be_used_are_refused() {
         let folder = tempfile::tempdir().unwrap();

@@ -22,7 +22,7 @@ use crate::files::{self, FileError};
 const UNSEALED: &str = ".unsealed";
 
 /// What each file looked like when it was last digested.
-const CHECKED: &str = ".checked";
+pub(super) const CHECKED: &str = ".checked";
 
 /// Digest of each file, by its relative name (`/`-separated).
 type Digests = BTreeMap<String, Digest>;
@@ -275,7 +275,7 @@ fn seen(root: &Path, names: Vec<String>) -> Result<Vec<(String, Seen)>, RunError
 }
 
 /// Relative names (`/`-separated, sorted) of all files under a folder, except the seal and hidden files.
-fn names(root: &Path) -> Result<Vec<String>, FileError> {
+pub(super) fn names(root: &Path) -> Result<Vec<String>, FileError> {
     let mut names = Vec::new();
     list(root, Path::new(""), &mut names)?;
     names.sort();
@@ -319,6 +319,8 @@ mod tests {
         (folder, run)
     }
 
+    /// Fault (runs): a file is damaged while its run is worked on → the next seal keeps the digest of before, so the
+    /// damage is found
     #[test]
     fn what_is_sealed_again_keeps_the_digests_of_what_was_left_alone() {
         let (_folder, run) = sealed(&["made", "kept", "lost"]);
@@ -336,6 +338,7 @@ mod tests {
         ");
     }
 
+    /// Fault (runs): a file is added before a run is sealed again → sealing is refused with its name
     #[test]
     fn what_was_added_is_not_sealed() {
         let (_folder, run) = sealed(&["a"]);
@@ -345,6 +348,7 @@ mod tests {
         assert!(run.has(RunDirectory::SEALED));
     }
 
+    /// Fault (runs): the list of checked files is wrong or unreadable → files are digested again
     #[test]
     fn a_quick_check_digests_only_what_looks_changed() {
         let (_folder, run) = sealed(&["a", "b"]);
@@ -359,6 +363,7 @@ mod tests {
         assert!(broken(&run).starts_with("b: sealed as"));
     }
 
+    /// Fault (runs): a sealed file is changed, missing or new → each is named with what differs
     #[test]
     fn a_seal_notices_a_changed_a_missing_and_a_new_file() {
         let folder = tempfile::tempdir().unwrap();

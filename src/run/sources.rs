@@ -15,6 +15,9 @@ use crate::protocol::Protocol;
 use crate::provenance::DetectionOrigin;
 use crate::weights::{self, WeightsError, WeightsSource};
 
+/// The folder inside that of the runs that holds what is expensive to compute again.
+pub(super) const CACHE: &str = ".cache";
+
 /// Weights and manifests read so far, keyed by the config sections that determine them.
 #[derive(Default)]
 pub struct SourceCache {
@@ -139,8 +142,10 @@ impl RunContext<'_> {
 
     /// The folder of what is expensive to compute again.
     fn cache(&self) -> Result<PathBuf, RunError> {
-        let cache = self.experiments.join(".cache");
-        files::create_dir(&cache).map_err(FileError::or_set("--experiments"))?;
-        Ok(cache)
+        files::create_dir(self.experiments)
+            .and_then(|()| files::create_dir_inside(self.experiments, CACHE))
+            .inspect(|cache| files::sweep(cache))
+            .map_err(FileError::or_set("--experiments"))
+            .map_err(RunError::from)
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::inspect::{self, EmbeddedFaces};
 use super::precision::{agreement, calibration};
 use super::seal::{self, Depth, Difference};
-use super::{RunContext, RunDirectory, RunError, mend};
+use super::{RunContext, RunDirectory, RunError, forget, mend};
 use crate::embed::{self, EmbeddingMatrix, MatrixReader};
 use crate::files;
 use crate::model::Precision;
@@ -51,6 +51,7 @@ impl RunContext<'_> {
     /// Checks every digest and invariant of a finished run. Unreadable files count as violations, not as errors. Fails
     /// with [`RunError::NotYet`] for a run that is not finished.
     pub fn verify(&self, run: &RunDirectory) -> Result<Verified, RunError> {
+        forget::refuse_unfinished(run)?;
         if !run.has(RunDirectory::SEALED) {
             return Err(RunError::NotYet {
                 run: run.name(),
@@ -77,7 +78,10 @@ impl RunContext<'_> {
                 },
             ),
             check("the directory is named after the plan in it", name(run)),
-            check("the manifest is the one that the plan names", manifest(run)),
+            check(
+                "the manifest is the one that the plan names, or what was left of it when faces were removed",
+                manifest(run),
+            ),
             check("every chunk is there and has its digest", chunks(run)),
             check(ARITHMETIC_RULE, arithmetic(run)),
             check("the matrix equals the chunks in order", matrix_is_chunks(run)),
@@ -131,11 +135,15 @@ fn name(run: &RunDirectory) -> Result<Vec<String>, RunError> {
 fn manifest(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     let plan: RunPlan = run.json(RunDirectory::PLAN)?;
     let found = EmbeddedFaces::open(run)?.manifest.digest();
-    let expected = plan.manifest_digest();
+    let removals = forget::removals(run);
+    let (by, expected) = match removals.last() {
+        Some(removal) => ("the last removal of faces", removal.manifest),
+        None => ("the plan", plan.manifest_digest()),
+    };
     Ok(if expected == found {
         vec![]
     } else {
-        vec![format!("{} has {}…, the plan {}…", RunDirectory::MANIFEST, found.short(12), expected.short(12))]
+        vec![format!("{} has {}…, {by} {}…", RunDirectory::MANIFEST, found.short(12), expected.short(12))]
     })
 }
 

@@ -21,7 +21,7 @@ use crate::metrics::{self, Metrics};
 use crate::people::{self, People};
 use crate::plan::RunPlan;
 use crate::provenance::Provenance;
-use crate::run::{Check, Lookup, PAIRS_LEFT_OUT, RunRow, StoredCalibration};
+use crate::run::{Check, Forgotten, Lookup, PAIRS_LEFT_OUT, RunRow, StoredCalibration};
 use crate::table::Table;
 use crate::throughput::{self, Throughput};
 use crate::{dataset, detect, embed, results};
@@ -74,6 +74,7 @@ pub fn published() -> Vec<PublishedSchema> {
         PublishedSchema::new::<EmbedOutput>("embed", "facevault embed --json", 1),
         PublishedSchema::new::<Vec<Check>>("verify", "facevault verify --json", 1),
         PublishedSchema::new::<Lookup>("lookup", "facevault lookup --json", 1),
+        PublishedSchema::new::<Forgotten>("forget", "facevault forget --json", 1),
         PublishedSchema::new::<RunComparison>("compare", "facevault compare --json", 1),
         PublishedSchema::new::<AblationResult>("ablate", "facevault ablate --json", ablation::SCHEMA),
         PublishedSchema::new::<Throughput>("throughput", "facevault throughput --json", throughput::SCHEMA),

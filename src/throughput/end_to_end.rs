@@ -13,6 +13,7 @@ use crate::embed::{
     self, ChunkStore, EmbedJob, EmbedOptions, EmbedOutcome, FaceFailure, FaceReader, OnError, PixelReader, RunLock,
     Timings,
 };
+use crate::files::Scratch;
 use crate::model::{BatchSize, DeviceKind, Embedder};
 use crate::preprocess::Mirror;
 use crate::progress::{LinesOnly, Silent};
@@ -162,7 +163,7 @@ impl Bench<'_> {
             ..config.embed.clone()
         };
         let job = EmbedJob::new(&faces, &reader, &config.preprocess, &options);
-        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let folder = Scratch::new().map_err(|error| error.to_string())?;
         let lock = RunLock::acquire(folder.path()).map_err(|error| error.to_string())?;
         let dimension = embed::output_dimension(embedder.info().dimension, config.preprocess.mirror);
         let mut store = ChunkStore::open(&lock, count, dimension, options.chunk_size, None, &Silent)

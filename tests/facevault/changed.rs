@@ -24,7 +24,8 @@ fn draw(workspace: &Workspace, person: &str, picture: usize, seed: usize) {
     fs::write(path, format!("P2 64 64 255\n{}", pixels.join(" "))).unwrap();
 }
 
-/// Fault (runs): pictures of a run were replaced, removed or added → it is not continued; an error names the faces that changed
+/// Fault (runs): the dataset has changed since a run began → the run is not resumed with other faces; what changed and
+/// the other run are named
 #[test]
 fn embed_run_reports_which_faces_changed_and_the_run_they_make() {
     let workspace = workspace();

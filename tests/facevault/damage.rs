@@ -27,6 +27,8 @@ fn damage(file: &Path) {
     File::options().append(true).open(file).unwrap().set_modified(before).unwrap();
 }
 
+/// Fault (runs): a bit flips in any file of a finished run → `verify` names the file, exit code 4; `experiment` makes
+/// it again with the same bytes
 #[test]
 fn every_damaged_file_is_named_and_made_again() {
     let (workspace, run) = finished();
@@ -57,6 +59,8 @@ fn every_damaged_file_is_named_and_made_again() {
     }
 }
 
+/// Fault (runs): a result, an export or a sidecar of a finished run is deleted → `verify` names the commands that mend
+/// the run, and they do
 #[test]
 fn what_verify_proposes_mends_the_run() {
     let (workspace, run) = finished();
@@ -79,6 +83,7 @@ fn what_verify_proposes_mends_the_run() {
     }
 }
 
+/// Fault (runs): a chunk of a finished run is deleted → `experiment` embeds its faces again, with the same bytes
 #[test]
 fn a_deleted_chunk_is_embedded_again() {
     let (workspace, run) = finished();
@@ -92,6 +97,8 @@ fn a_deleted_chunk_is_embedded_again() {
     assert_eq!(sealed(&run)["chunks/00002.npy"], before["chunks/00002.npy"]);
 }
 
+/// Fault (runs): a damaged run is looked up, reported or compared → refused with the run, the file and the command that
+/// mends it
 #[test]
 fn a_damaged_run_is_refused_by_name() {
     let (workspace, run) = finished();
@@ -118,6 +125,7 @@ fn a_damaged_run_is_refused_by_name() {
     }
 }
 
+/// Fault (runs): a matrix or sidecar changes between embedding and evaluation → `evaluate` refuses it by name
 #[test]
 fn what_is_damaged_between_embedding_and_evaluation_is_refused_too() {
     let workspace = Workspace::synthetic(4, 3, "");
@@ -139,6 +147,7 @@ fn what_is_damaged_between_embedding_and_evaluation_is_refused_too() {
     workspace.run(0, &["verify", "small"]);
 }
 
+/// Fault (runs): a file is added to a finished run → `verify` names it, and it is never sealed
 #[test]
 fn a_file_that_was_added_is_never_sealed() {
     let (workspace, run) = finished();
@@ -156,6 +165,7 @@ fn a_file_that_was_added_is_never_sealed() {
     workspace.run(0, &["verify", "small"]);
 }
 
+/// Fault (runs): a table was damaged before it was sealed → `verify` finds that it differs from the chunks
 #[test]
 fn damage_that_an_older_version_sealed_differs_from_the_chunks() {
     let (workspace, run) = finished();
@@ -188,6 +198,7 @@ fn damage_that_an_older_version_sealed_differs_from_the_chunks() {
     }
 }
 
+/// Fault (runs): `SEALED` is no seal → named with its line; everything but the chunks is made again
 #[test]
 fn a_seal_that_is_none_is_made_again() {
     let (workspace, run) = finished();
@@ -201,6 +212,7 @@ fn a_seal_that_is_none_is_made_again() {
     workspace.run(0, &["verify", "small"]);
 }
 
+/// Fault (runs): a seal from somebody else names a file outside of the run → that file is left alone
 #[test]
 fn a_seal_from_elsewhere_cannot_name_what_to_remove() {
     let (workspace, run) = finished();

@@ -25,6 +25,7 @@ fn wait_until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
+/// Fault (processes): an embedding is killed at random moments → it resumes and ends with the same bytes
 #[test]
 fn killed_at_20_random_moments_the_result_is_byte_identical() {
     let undisturbed = Workspace::synthetic(15, 8, CONFIG);
@@ -73,6 +74,8 @@ fn walk(folder: &std::path::Path) -> Vec<String> {
         .collect()
 }
 
+/// Fault (processes): Ctrl-C while faces are embedded → the chunk is finished, exit code 130, and the command that
+/// resumes
 #[test]
 #[cfg(unix)]
 fn ctrl_c_ends_cleanly_with_a_line_that_says_how_to_resume() {

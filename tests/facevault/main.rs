@@ -17,6 +17,7 @@ mod endurance;
 mod experiment;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod faults;
+mod forget;
 mod gate;
 mod gpu;
 mod hub;
@@ -37,6 +38,7 @@ mod outcome;
 mod pairs_card;
 mod people;
 mod precision;
+mod privacy;
 mod protocols;
 mod rows;
 mod runs;

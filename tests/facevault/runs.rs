@@ -45,6 +45,8 @@ fn runs_are_listed_last_first_with_what_sets_them_apart() {
     assert!(embedded.split_whitespace().collect::<Vec<_>>().ends_with(&["–", "–", "–", "seed=7"]), "{embedded}");
 }
 
+/// Fault (runs): a run whose provenance cannot be read is listed → it is a line with the reason, and the others are
+/// listed
 #[test]
 fn a_damaged_run_is_a_line_with_its_reason_and_filters_leave_the_rest() {
     let workspace = Workspace::synthetic(3, 3, "");

@@ -3,7 +3,7 @@
 //! can create, takes its place. It names its owner, so that the file of a killed process can be recognised, but only on
 //! the same machine: from elsewhere, it is impossible to tell whether a process is alive.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::{FileError, PARTIAL};
+use crate::files::{self, FileError, PARTIAL};
 use crate::progress::Cancel;
 
 /// The lock on a path, until it is dropped.
@@ -101,8 +101,7 @@ impl Drop for Lock {
 }
 
 fn acquire(path: &Path, lock: impl FnOnce(&File) -> Result<(), TryLockError>) -> Result<Result<Lock, Busy>, FileError> {
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-    let mut file = opened.map_err(FileError::new("open", path))?;
+    let mut file = files::open_to_write(path)?;
     let held = held_path(path);
     match lock(&file) {
         Ok(()) => {
@@ -188,7 +187,7 @@ fn make(held: &Path, me: &Owner) -> Result<bool, FileError> {
         Err(error) if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotFound) => return Ok(false),
         Err(_) => {}
     }
-    match OpenOptions::new().write(true).create_new(true).open(held) {
+    match files::create_new(held) {
         Ok(mut file) => file.write_all(&text).and_then(|()| file.sync_all()).map(|()| true).map_err(failed),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(failed(error)),
@@ -395,6 +394,7 @@ mod tests {
         fs::write(held, serde_json::to_vec(owner).unwrap()).unwrap();
     }
 
+    /// Fault (processes): a file system without locks → a file takes the place of the lock, and only one process has it
     #[test]
     fn each_way_there_is_one_lock_and_a_new_one_when_it_is_dropped() {
         for acquire in [without, |path: &Path| Lock::acquire(path).unwrap()] {
@@ -409,6 +409,7 @@ mod tests {
         }
     }
 
+    /// Fault (processes): many ask for the lock of a dead process at once → one after the other has it
     #[test]
     fn no_two_threads_have_it_at_once() {
         let (_folder, path, held) = place();
@@ -432,6 +433,8 @@ mod tests {
         assert_eq!(times.into_inner(), 160);
     }
 
+    /// Fault (processes): a folder is mounted with locks on one machine and without on another → they hold each other
+    /// off
     #[test]
     fn a_file_beside_holds_off_those_who_have_locks_too() {
         let (_folder, path, held) = place();
@@ -442,6 +445,9 @@ mod tests {
         assert!(Lock::acquire(&path).unwrap().is_ok(), "left by a dead process");
     }
 
+    /// Fault (processes): the file in place of a lock was left by a dead process, or its process id is reused → taken
+    /// over
+    /// Fault (processes): that file is of another host or unreadable → it is busy, and the file to remove is named
     #[test]
     fn what_a_dead_process_left_is_taken_over_and_what_another_host_left_is_not() {
         let (_folder, path, held) = place();
@@ -463,6 +469,8 @@ mod tests {
         without(&path).unwrap();
     }
 
+    /// Fault (processes): the owner of a lock is of another boot, container or host → it counts as alive unless it is
+    /// known to have ended
     #[test]
     fn only_what_is_known_to_have_ended_is_gone() {
         let named = |boot: &str, namespace: &str| Owner {

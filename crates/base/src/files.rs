@@ -1,15 +1,19 @@
 //! Atomic writes: a file is written under a temporary name next to its target, flushed to disk and renamed, so that a
 //! file under its final name is always complete.
 
+mod partial;
+
+use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+pub use partial::{PARTIAL, Scratch, sweep};
 
 use crate::pointer::PointerFile;
-
-/// Prefix of a file that is being written. Files found with it are incomplete.
-pub const PARTIAL: &str = ".partial-";
 
 /// A file operation that failed: what was tried, on which path, and why.
 #[derive(Debug, thiserror::Error)]
@@ -97,16 +101,113 @@ pub fn looks_like(head: &[u8]) -> String {
     }
 }
 
+/// Who may read what is created from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Permissions {
+    /// Only the owner: 0700 for folders, 0600 for files.
+    #[default]
+    Private,
+    /// Whom the umask lets, as with most programs.
+    Umask,
+}
+
+static PERMISSIONS: AtomicU8 = AtomicU8::new(Permissions::Private as u8);
+
+/// Sets the permissions of everything that this process creates from now on. What exists keeps its own.
+pub fn set_permissions(permissions: Permissions) {
+    PERMISSIONS.store(permissions as u8, Ordering::Relaxed);
+}
+
+/// Whether new files and folders are their owner's alone.
+fn private() -> bool {
+    PERMISSIONS.load(Ordering::Relaxed) == Permissions::Private as u8
+}
+
 /// Creates a folder and its parents.
 ///
 /// # Errors
 /// [`FileError`] with the path.
 pub fn create_dir(path: &Path) -> Result<(), FileError> {
-    fs::create_dir_all(path).map_err(FileError::new("create", path))
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    if private() {
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    }
+    builder.create(path).map_err(FileError::new("create", path))
+}
+
+/// Creates `folder` inside `base`, with the folders between. Links in `base` are not followed: they could lead anywhere if
+/// `base` comes from somebody else.
+///
+/// # Errors
+/// [`FileError`] with the path, also for a link.
+pub fn create_dir_inside(base: &Path, folder: &str) -> Result<PathBuf, FileError> {
+    let mut path = base.to_owned();
+    for part in folder.split('/') {
+        path.push(part);
+        refuse_link("create", &path)?;
+    }
+    create_dir(&path).map(|()| path)
+}
+
+/// Refuses a path that is itself a link.
+///
+/// # Errors
+/// [`FileError`] with the link.
+pub fn refuse_link(action: &'static str, path: &Path) -> Result<(), FileError> {
+    match fs::read_link(path) {
+        Ok(target) => Err(FileError::new(action, path)(io::Error::other(format!(
+            "it is a link to {}, and links are not followed here; put what it should be in its place, or remove it",
+            target.display()
+        )))),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Opens a file for writing, and for reading, creating it if needed. A link is not followed.
+///
+/// # Errors
+/// [`FileError`] with the path.
+pub fn open_to_write(path: &Path) -> Result<File, FileError> {
+    options().read(true).create(true).truncate(false).open(path).or_else(|error| {
+        refuse_link("write", path)?;
+        Err(FileError::new("open", path)(error))
+    })
+}
+
+/// Creates a file that is not there yet.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] and others.
+pub fn create_new(path: &Path) -> io::Result<File> {
+    options().create_new(true).open(path)
+}
+
+/// For writing: with the permissions of new files, and without following a link.
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(libc::O_NOFOLLOW).mode(if private() { 0o600 } else { 0o666 });
+    }
+    options
+}
+
+/// Writes a file in place, without flushing it to the disk: for what is checked before it is used. A link is not followed.
+///
+/// # Errors
+/// [`FileError`] with the path.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let mut file = open_to_write(path)?;
+    file.set_len(0).and_then(|()| file.write_all(bytes)).map_err(FileError::new("write", path))
 }
 
 /// Writes `path` atomically: `fill` writes to a temporary file in the same folder, which is synced and renamed; then
-/// the folder is synced. On any error the temporary file is removed.
+/// the folder is synced. On any error the temporary file is removed. A link at `path` is replaced, and what it leads to is
+/// left alone. A file that is replaced passes on its permissions.
 ///
 /// # Errors
 /// The error of `fill`, or a [`FileError`] of the steps around it.
@@ -114,14 +215,9 @@ pub fn commit<E: From<FileError>>(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut temporary = tempfile::Builder::new()
-        .prefix(PARTIAL)
-        .tempfile_in(folder)
-        .map_err(FileError::new("create a temporary file in", folder))?;
+    let folder = folder_of(path);
+    sweep_once(folder);
+    let mut temporary = partial::create(folder)?;
     {
         let file = temporary.as_file_mut();
         let mut writer = BufWriter::with_capacity(256 * 1024, &*file);
@@ -130,10 +226,14 @@ pub fn commit<E: From<FileError>>(
         drop(writer);
         file.sync_all().map_err(FileError::new("flush", path))?;
     }
-    set_ordinary_permissions(temporary.path()).map_err(FileError::new("set the permissions of", path))?;
+    give_permissions(temporary.path(), path).map_err(FileError::new("set the permissions of", path))?;
     temporary.persist(path).map_err(|error| FileError::new("rename into place", path)(error.error))?;
     sync_dir(folder)?;
     Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// [`commit`] for bytes in memory.
@@ -149,8 +249,24 @@ pub fn commit_bytes(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 /// # Errors
 /// [`FileError`] with the path, and with the option if the folder is not writable.
 pub fn commit_below(path: &Path, bytes: &[u8], option: &'static str) -> Result<(), FileError> {
-    let made = path.parent().map_or(Ok(()), create_dir);
+    let made = create_dir(folder_of(path));
     made.and_then(|()| commit_bytes(path, bytes)).map_err(FileError::or_set(option))
+}
+
+/// Removes a file, or a folder with all that is in it, unless it is gone already. A link is removed itself, and nothing that
+/// it leads to.
+///
+/// # Errors
+/// [`FileError`] with the path.
+pub fn remove_all(path: &Path) -> Result<(), FileError> {
+    let removed = fs::symlink_metadata(path).and_then(|found| {
+        // Neither follows links, and the standard library's removal of folders holds off those who exchange them meanwhile.
+        if found.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+    });
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::new("remove", path)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Makes renames inside `folder` durable.
@@ -163,13 +279,24 @@ pub fn sync_dir(folder: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Temporary files are private to their owner; gives the file the permissions of `File::create`.
+/// Gives a new file the permissions of the one that it replaces, or of a new one: temporary files are their owner's alone.
 #[cfg(unix)]
-fn set_ordinary_permissions(path: &Path) -> io::Result<()> {
+fn give_permissions(new: &Path, replaced: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    use std::sync::OnceLock;
+    let known = fs::symlink_metadata(replaced).ok().filter(fs::Metadata::is_file);
+    let mode = match known {
+        Some(known) => known.permissions().mode() & 0o777,
+        None if private() => 0o600,
+        None => of_umask(),
+    };
+    fs::set_permissions(new, fs::Permissions::from_mode(mode))
+}
+
+/// The permissions of `File::create`.
+#[cfg(unix)]
+fn of_umask() -> u32 {
     static MODE: OnceLock<u32> = OnceLock::new();
-    let mode = *MODE.get_or_init(|| {
+    *MODE.get_or_init(|| {
         // Reading the umask means setting it for a moment, which would race with other threads; Linux also reports it.
         fs::read_to_string("/proc/self/status")
             .ok()
@@ -178,19 +305,29 @@ fn set_ordinary_permissions(path: &Path) -> io::Result<()> {
                 u32::from_str_radix(line.trim(), 8).ok()
             })
             .map_or(0o644, |umask| 0o666 & !umask)
-    });
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+    })
 }
 
 #[cfg(not(unix))]
-fn set_ordinary_permissions(_: &Path) -> io::Result<()> {
+fn give_permissions(_: &Path, _: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// [`partial::sweep`] before this process first writes into a folder.
+fn sweep_once(folder: &Path) {
+    static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let mut swept = SWEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if swept.insert(folder.to_owned()) {
+        drop(swept);
+        partial::sweep(folder);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Fault (disk): the disk fills up while a file is replaced → the old file stays whole, and nothing else is left
     #[test]
     fn a_failed_commit_leaves_the_old_file_and_no_temporary() {
         let folder = tempfile::tempdir().unwrap();
@@ -205,6 +342,7 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
+    /// Fault (disk): a folder may not be written → the error names it and the option for another
     #[test]
     fn a_folder_that_cannot_be_written_is_named_with_the_option_for_another() {
         let error = |kind: io::ErrorKind| {
@@ -218,6 +356,38 @@ mod tests {
         assert!(!error(io::ErrorKind::StorageFull).contains("--experiments"));
     }
 
+    /// Fault (privacy): a link stands where a file is written, replaced or removed → what it leads to is as it was
+    #[test]
+    #[cfg(unix)]
+    fn no_link_is_followed_when_something_is_written_or_removed() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let (mine, link, inside) =
+            (folder.path().join("mine"), folder.path().join("link"), folder.path().join("inside"));
+        fs::create_dir(&mine).unwrap();
+        fs::write(mine.join("text"), "mine").unwrap();
+        symlink(mine.join("text"), &link).unwrap();
+        for written in [open_to_write(&link).map(|_| ()), write(&link, b"theirs"), refuse_link("write", &link)] {
+            let error = written.unwrap_err().to_string().replace(folder.path().to_str().unwrap(), "DIR");
+            assert!(
+                error.starts_with("cannot write DIR/link: it is a link to DIR/mine/text, and links are not"),
+                "{error}"
+            );
+        }
+        commit_bytes(&link, b"replaced").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_file());
+        fs::create_dir(&inside).unwrap();
+        symlink(&mine, inside.join("folder")).unwrap();
+        assert!(create_dir_inside(&inside, "folder/more").is_err() && create_dir_inside(&inside, "a/b").is_ok());
+        remove_all(&inside).unwrap();
+        symlink(&mine, &inside).unwrap();
+        remove_all(&inside).unwrap();
+        remove_all(&inside).unwrap();
+        assert_eq!(fs::read_to_string(mine.join("text")).unwrap(), "mine");
+        assert_eq!(fs::read_dir(&mine).unwrap().count(), 1);
+    }
+
+    /// Fault (tables): a file is a Git LFS pointer → refused with the command that fetches the file
     #[test]
     fn a_pointer_is_not_the_file_it_stands_for() {
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -31,6 +31,7 @@ use crate::progress::Progress;
 
 pub use error::ContainerProblem;
 pub(super) use locate::describe;
+pub(super) use unpacked::{forget_unpacked, sweep_unpacked};
 
 /// A container file that a dataset was read from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{ContainerProblem, Located};
+use crate::dataset::forget::{self, Traces};
 use crate::dataset::scan::{self, OpenContext, ScanError};
 use crate::dataset::{BoundingBox, DatasetError, Face, Fault, FaultIn, LeftOut, Manifest, SourceTable, sealed_json};
 use crate::digest::{Digest, Hasher};
@@ -28,6 +29,12 @@ use crate::protocol::{DATASET_PAIRS, ListedPair, PairList};
 const VERSION: u64 = 2;
 
 const INDEX: &str = "index";
+
+/// The folder inside the cache.
+const UNPACKED: &str = "unpacked";
+
+/// Held by the process that unpacks.
+const LOCK: &str = ".lock";
 
 /// The content of an unpacked folder.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -92,7 +99,7 @@ pub(super) fn open(
 ) -> Result<Manifest, DatasetError> {
     let first = &containers[0];
     let Some(cache) = context.cache else { return Err(first.problem(ContainerProblem::NoCache)) };
-    let place = UnpackedFolder { folder: cache.join("unpacked"), name: name(kind, containers) };
+    let place = UnpackedFolder { cache: cache.into(), folder: cache.join(UNPACKED), name: name(kind, containers) };
     for last in [false, true] {
         let index = place.index(first, context, &unpack)?;
         let mut manifest = Manifest { root: place.root(), left_out: index.left_out.clone(), ..Manifest::default() };
@@ -137,6 +144,7 @@ fn name(kind: &str, containers: &[Located]) -> String {
 }
 
 struct UnpackedFolder {
+    cache: PathBuf,
     folder: PathBuf,
     name: String,
 }
@@ -156,7 +164,7 @@ impl UnpackedFolder {
         if let Some(index) = read_index(&root) {
             return Ok(index);
         }
-        files::create_dir(&self.folder)?;
+        files::create_dir_inside(&self.cache, UNPACKED)?;
         let _lock = self.lock(context)?;
         // Another process may have been faster.
         if let Some(index) = read_index(&root) {
@@ -183,7 +191,7 @@ impl UnpackedFolder {
         let waiting = |busy: &Busy| {
             context.progress.say(&format!("{} is unpacking a dataset; waiting for it{}", busy.holder, busy.remedy()));
         };
-        let lock = Lock::wait(&self.folder.join(".lock"), waiting, context.cancel)?;
+        let lock = Lock::wait(&self.folder.join(LOCK), waiting, context.cancel)?;
         let lock = lock.ok_or(DatasetError::Interrupted)?;
         if let Some(note) = lock.note() {
             context.progress.say(note);
@@ -192,22 +200,60 @@ impl UnpackedFolder {
     }
 
     fn remove(&self) -> Result<(), FileError> {
-        remove(&self.root())
+        files::remove_all(&self.root())
     }
 
     /// Removes partial folders of killed processes.
     fn sweep(&self) -> Result<(), FileError> {
-        let entries = fs::read_dir(&self.folder).map_err(FileError::new("list", &self.folder))?;
-        let stale = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(PARTIAL);
-        entries.filter_map(Result::ok).filter(stale).try_for_each(|entry| remove(&entry.path()))
+        forget::entries(&self.folder)?
+            .iter()
+            .filter(|path| is_partial(path))
+            .try_for_each(|path| files::remove_all(path))
     }
 }
 
-fn remove(folder: &Path) -> Result<(), FileError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(FileError::new("remove", folder)(error)),
-        _ => Ok(()),
+/// Removes what killed processes were unpacking, unless another process is unpacking now.
+pub(in crate::dataset) fn sweep_unpacked(cache: &Path) {
+    let place = UnpackedFolder { cache: cache.into(), folder: cache.join(UNPACKED), name: String::new() };
+    if forget::entries(&place.folder).is_ok_and(|found| found.iter().any(|path| is_partial(path)))
+        && let Ok(Ok(_alone)) = Lock::acquire(&place.folder.join(LOCK))
+    {
+        // What cannot be removed now is tried again by the next start.
+        let _ = place.sweep();
     }
+}
+
+fn is_partial(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL))
+}
+
+/// The unpacked containers of a cache that hold traces, which have to be unpacked again to be read; removes them if `act`.
+/// Names of pictures repeat from container to container, so those of other datasets are told by identities and contents.
+pub(in crate::dataset) fn forget_unpacked(cache: &Path, traces: &Traces, act: bool) -> Result<Vec<PathBuf>, FileError> {
+    let mut found = Vec::new();
+    let unpacked = cache.join(UNPACKED);
+    let folders = forget::entries(&unpacked)?;
+    // Another process may be filling a folder that has no index yet.
+    let lock = if act && !folders.is_empty() { Lock::acquire(&unpacked.join(LOCK))?.ok() } else { None };
+    for folder in folders {
+        let is_folder = fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir());
+        if !is_folder || (is_partial(&folder) && lock.is_none()) {
+            continue;
+        }
+        let known = |face: &UnpackedFace| {
+            let named = face.identity.as_deref().is_some_and(|identity| traces.name_in(identity));
+            named || face.sha256.is_some_and(|content| traces.contents.contains(&content))
+        };
+        let asked = |index: Index| traces.is_root(&folder) || index.faces.iter().any(known);
+        // What an interruption has left has no index.
+        if read_index(&folder).is_none_or(asked) {
+            if act {
+                files::remove_all(&folder)?;
+            }
+            found.push(folder);
+        }
+    }
+    Ok(found)
 }
 
 fn read_index(root: &Path) -> Option<Index> {
@@ -228,14 +274,14 @@ impl PartialFolder<'_> {
             return Err(DatasetError::Interrupted);
         }
         let target = self.path.join(path);
-        let mut written = fs::write(&target, bytes);
+        let mut written = files::write(&target, bytes);
         if let (Err(error), Some(parent)) = (&written, target.parent())
-            && error.kind() == ErrorKind::NotFound
+            && error.source.kind() == ErrorKind::NotFound
         {
             self.disk(files::create_dir(parent))?;
-            written = fs::write(&target, bytes);
+            written = files::write(&target, bytes);
         }
-        self.disk(written.map_err(FileError::new("write", &target)))
+        self.disk(written)
     }
 
     /// Distinguishes a full disk.

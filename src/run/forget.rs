@@ -1,0 +1,425 @@
+//! Removes faces from a run: from its manifest, its lists of pairs and its chunks, of which everything else is made again.
+//!
+//! A hidden file of the run, the journal, says which manifest rows go, and none of their names. As long as it is there, every
+//! other command refuses the run, and forgetting can be taken up again:
+//!
+//! 1. Pages and caches that name the faces are cleared, and what is made from manifest and chunks is removed.
+//! 2. What is kept of manifest, lists and chunks is written into a folder of its own; the journal says when it is complete.
+//! 3. Its files replace those of the run.
+//! 4. The removal is recorded, exports and results are made again, the run is sealed, and the journal is removed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::seal::{self, Depth};
+use super::{Evaluated, RunContext, RunDirectory, RunError, mend, not_yet, partial, traces};
+use crate::dataset::Manifest;
+use crate::dataset::forget::{self, Traces};
+use crate::digest::Digest;
+use crate::embed::{self, CHUNKS, ChunkStore, RunLock};
+use crate::files::{self, FileError};
+use crate::plan::RunPlan;
+use crate::provenance::{self, Provenance, Removal};
+use crate::spelling;
+
+/// The journal.
+const JOURNAL: &str = ".forgetting";
+
+/// The folder of what is kept, until it replaces what was.
+const KEPT: &str = ".kept";
+
+/// The files of a run that are rewritten without the faces, or do not name any.
+const SOURCES: [&str; 7] = [
+    RunDirectory::CONFIG,
+    RunDirectory::PLAN,
+    RunDirectory::PROVENANCE,
+    RunDirectory::MANIFEST,
+    RunDirectory::PAIR_LISTS,
+    RunDirectory::CALIBRATION,
+    RunDirectory::AGREEMENT,
+];
+
+/// The files of a run that stay as they are.
+const UNCHANGED: [&str; 4] =
+    [RunDirectory::CONFIG, RunDirectory::PLAN, RunDirectory::CALIBRATION, RunDirectory::AGREEMENT];
+
+/// The faces to forget.
+#[derive(Debug, Default)]
+pub(crate) struct Named<'a> {
+    pub face_ids: &'a [String],
+    pub identities: &'a [String],
+}
+
+impl Named<'_> {
+    /// Whether no face is named.
+    pub fn is_empty(&self) -> bool {
+        self.face_ids.is_empty() && self.identities.is_empty()
+    }
+}
+
+/// What forgetting did, or would do.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(crate) struct Forgotten {
+    /// The run's name.
+    pub run: String,
+    /// Whether nothing was changed, only listed.
+    pub dry_run: bool,
+    /// Whether a removal that had been interrupted was finished first.
+    pub resumed: bool,
+    /// Faces that were removed, with an embedding or without.
+    pub faces: usize,
+    /// Faces that are left.
+    pub left: usize,
+    /// Files of the run that were removed or made again, from its directory.
+    pub files: Vec<String>,
+    /// Pages that were removed because they name the run or one of the faces.
+    pub pages: Vec<PathBuf>,
+    /// Cached files and folders that were removed or rewritten.
+    pub cached: Vec<PathBuf>,
+    /// Other runs in the folder that have one of the faces, or that cannot be read. They are left alone.
+    pub other_runs: Vec<String>,
+    /// Files of the run that still name one of the faces: in a description in the config, or in columns of other faces.
+    pub still_named_in: Vec<String>,
+    /// Why the run could not be evaluated again, if it was evaluated before.
+    pub not_evaluated: Option<String>,
+    /// The run's page, made again; null without metrics or if there was none.
+    pub report: Option<PathBuf>,
+    /// Whether that page has to be made yet.
+    #[serde(skip)]
+    pub page_due: bool,
+}
+
+/// What is to be done, and how far it is. It names nobody.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Journal {
+    /// Manifest rows to remove.
+    rows: BTreeSet<usize>,
+    /// Rows of the manifest before.
+    of: usize,
+    /// When it began, seconds since the epoch.
+    at: u64,
+    /// Whether the run was sealed, and so is to be evaluated again.
+    evaluate: bool,
+    /// Whether the run had a page.
+    page: bool,
+    /// What the folder of kept files holds, once it is complete.
+    kept: Option<Kept>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Kept {
+    chunks: usize,
+    lists: bool,
+    manifest: Digest,
+}
+
+/// Refuses a run in which forgetting was interrupted.
+pub(super) fn refuse_unfinished(run: &RunDirectory) -> Result<(), RunError> {
+    if run.is_being_cleared() {
+        return Err(RunError::Forgetting { run: run.name(), argument: run.argument() });
+    }
+    Ok(())
+}
+
+/// The removals from a run, first to last; none if its provenance cannot be read.
+pub(super) fn removals(run: &RunDirectory) -> Vec<Removal> {
+    run.json::<Provenance>(RunDirectory::PROVENANCE).map(|provenance| provenance.removals).unwrap_or_default()
+}
+
+/// Refuses to embed a run from which faces were removed: its config's dataset may still have them.
+pub(super) fn refuse_embedding(run: &RunDirectory) -> Result<(), RunError> {
+    refuse_unfinished(run)?;
+    let removals = removals(run);
+    // Damage to the provenance must not bring anybody back: the manifest tells as well.
+    let is_planned = || {
+        let plan = run.json::<RunPlan>(RunDirectory::PLAN).ok()?;
+        let path = run.file(RunDirectory::MANIFEST);
+        let mut manifest = Manifest::read_parquet(&path, PathBuf::new()).ok()?;
+        manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS)).ok()?;
+        Some(manifest.digest() == plan.manifest_digest())
+    };
+    if removals.is_empty() && (run.json::<Provenance>(RunDirectory::PROVENANCE).is_ok() || is_planned() != Some(false))
+    {
+        return Ok(());
+    }
+    let faces: u64 = removals.iter().map(|removal| removal.faces).sum();
+    let faces = if faces == 1 { "a face was".into() } else { format!("{faces} faces were") };
+    Err(RunError::Forgotten { run: run.name(), argument: run.argument(), faces })
+}
+
+impl RunDirectory {
+    /// Whether forgetting was interrupted.
+    pub fn is_being_cleared(&self) -> bool {
+        fs::symlink_metadata(self.file(JOURNAL)).is_ok_and(|found| found.is_file())
+    }
+}
+
+impl RunContext<'_> {
+    /// Removes faces from a run, and takes up a removal that was interrupted. With `dry_run`, changes nothing. Fails with
+    /// [`RunError::NoSuchFace`] and [`RunError::NoSuchIdentity`], [`RunError::NothingLeft`], [`RunError::Damaged`], and
+    /// [`RunError::NotYet`] for a run that is not embedded; what fails or is interrupted later is finished by the next call.
+    pub fn forget(
+        &self,
+        run: &RunDirectory,
+        named: &Named<'_>,
+        reports: &Path,
+        dry_run: bool,
+    ) -> Result<Forgotten, RunError> {
+        if dry_run {
+            refuse_unfinished(run)?;
+            return self.list_forgotten(run, named, reports);
+        }
+        let lock = self.lock(run)?;
+        if run.is_being_cleared() {
+            let finished = self.finish(run, &lock, &run.json(JOURNAL)?, reports)?;
+            let done = Forgotten { resumed: true, ..finished };
+            // Those that are gone were named by the interrupted call.
+            let manifest = manifest(run)?;
+            let known = |face: &&String| manifest.faces.iter().any(|known| known.face_id == **face);
+            let face_ids: Vec<String> = named.face_ids.iter().filter(known).cloned().collect();
+            let known = |one: &&String| manifest.faces.iter().any(|face| face.identity_id.as_ref() == Some(one));
+            let identities: Vec<String> = named.identities.iter().filter(known).cloned().collect();
+            if face_ids.is_empty() && identities.is_empty() {
+                return Ok(done);
+            }
+            let next = self.forget_now(run, &lock, &Named { face_ids: &face_ids, identities: &identities }, reports)?;
+            return Ok(Forgotten { faces: done.faces + next.faces, resumed: true, ..next });
+        }
+        self.forget_now(run, &lock, named, reports)
+    }
+
+    /// What [`Self::forget`] would change.
+    fn list_forgotten(&self, run: &RunDirectory, named: &Named<'_>, reports: &Path) -> Result<Forgotten, RunError> {
+        let manifest = manifest(run)?;
+        let rows = rows(run, &manifest, named)?;
+        let traces = Traces::of(&manifest, &gone(&rows, manifest.len()));
+        Ok(Forgotten {
+            run: run.name(),
+            dry_run: true,
+            faces: rows.len(),
+            left: manifest.len() - rows.len(),
+            files: changed(run)?,
+            pages: traces::clear_pages(run, &traces, reports, false)?,
+            cached: self.clear_caches(run, &traces, false)?,
+            other_runs: self.others(run, &traces)?,
+            still_named_in: traces::naming(run, &traces, &UNCHANGED)?,
+            ..Forgotten::default()
+        })
+    }
+
+    fn forget_now(
+        &self,
+        run: &RunDirectory,
+        lock: &RunLock,
+        named: &Named<'_>,
+        reports: &Path,
+    ) -> Result<Forgotten, RunError> {
+        if !run.has(RunDirectory::METADATA) {
+            return Err(not_yet(run, "embedded", "embed"));
+        }
+        let manifest = manifest(run)?;
+        let rows = rows(run, &manifest, named)?;
+        // Nothing is made again from files that were not checked.
+        let differences = seal::check(run, Depth::Every)?.unwrap_or_default();
+        if !differences.is_empty() {
+            return Err(mend::damaged(run, &differences));
+        }
+        let traces = Traces::of(&manifest, &gone(&rows, manifest.len()));
+        let other_runs = self.others(run, &traces)?;
+        let journal = Journal {
+            rows,
+            of: manifest.len(),
+            at: provenance::now(),
+            evaluate: run.has(RunDirectory::SEALED),
+            page: traces::has_page(run, reports)?,
+            kept: None,
+        };
+        run.write_json(JOURNAL, &journal)?;
+        let done = self.finish(run, lock, &journal, reports)?;
+        // The columns of other faces may speak of them.
+        let kept = [&UNCHANGED[..], &[RunDirectory::PROVENANCE, RunDirectory::METADATA]].concat();
+        Ok(Forgotten { other_runs, still_named_in: traces::naming(run, &traces, &kept)?, ..done })
+    }
+
+    /// Does what the journal says.
+    fn finish(
+        &self,
+        run: &RunDirectory,
+        lock: &RunLock,
+        journal: &Journal,
+        reports: &Path,
+    ) -> Result<Forgotten, RunError> {
+        if journal.rows.len() >= journal.of || journal.rows.last().is_some_and(|last| *last >= journal.of) {
+            let rule = format!("it names rows that a manifest of {} has not", journal.of);
+            return Err(RunError::Inconsistent { path: run.file(JOURNAL), rule });
+        }
+        let mut done = Forgotten {
+            run: run.name(),
+            faces: journal.rows.len(),
+            left: journal.of - journal.rows.len(),
+            ..Forgotten::default()
+        };
+        let kept = if let Some(kept) = &journal.kept {
+            kept.clone()
+        } else {
+            let manifest = manifest(run)?;
+            if manifest.len() != journal.of {
+                let rule = format!("it is about {} faces, the manifest has {}", journal.of, manifest.len());
+                return Err(RunError::Inconsistent { path: run.file(JOURNAL), rule });
+            }
+            let gone = gone(&journal.rows, journal.of);
+            let traces = Traces::of(&manifest, &gone);
+            // Before the run forgets whom it has to look for.
+            done.pages = traces::clear_pages(run, &traces, reports, true)?;
+            done.cached = self.clear_caches(run, &traces, true)?;
+            done.files = changed(run)?;
+            seal::discard(run)?;
+            clear(run)?;
+            let kept = keep(run, &manifest.without(&gone, &traces), &gone)?;
+            run.write_json(JOURNAL, &Journal { kept: Some(kept.clone()), ..journal.clone() })?;
+            kept
+        };
+        replace(run, &kept)?;
+        record(run, journal, &kept)?;
+        let manifest = manifest(run)?;
+        let first = embed::read_records(run.path())?;
+        let Some(first) = first.first() else { return Err(not_yet(run, "embedded", "embed")) };
+        let store =
+            ChunkStore::open(lock, manifest.len(), first.dimension, first.chunk_size, first.arithmetic, self.progress)?;
+        self.export_files(run, &store, &manifest)?;
+        if journal.evaluate {
+            done.not_evaluated = match self.evaluate_locked(run, true) {
+                Ok(Evaluated::Metrics(_)) => None,
+                Ok(Evaluated::NotEvaluable { reason, .. }) => Some(reason),
+                Err(error) if error.interrupted() => return Err(error),
+                // The faces have to go, whatever the rest is worth.
+                Err(error) => Some(error.to_string()),
+            };
+        }
+        if done.files.is_empty() {
+            done.files = changed(run)?;
+        }
+        seal::remove(run, JOURNAL)?;
+        if journal.page && done.not_evaluated.is_none() && run.has(RunDirectory::METRICS) {
+            done.page_due = true;
+        }
+        Ok(done)
+    }
+}
+
+/// The manifest with its lists.
+fn manifest(run: &RunDirectory) -> Result<Manifest, RunError> {
+    let mut manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), super::inspect::dataset_root(run)?)?;
+    manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
+    Ok(manifest)
+}
+
+/// The manifest rows of the named faces. Fails with [`RunError::NoSuchFace`] and [`RunError::NoSuchIdentity`] with the nearest
+/// name, and with [`RunError::NothingLeft`].
+fn rows(run: &RunDirectory, manifest: &Manifest, named: &Named<'_>) -> Result<BTreeSet<usize>, RunError> {
+    let mut rows = BTreeSet::new();
+    for face_id in named.face_ids {
+        let Some(row) = manifest.faces.iter().position(|face| face.face_id == *face_id) else {
+            let near = spelling::nearest(face_id, manifest.faces.iter().map(|face| face.face_id.as_str()));
+            let near = near.map(str::to_owned);
+            return Err(RunError::NoSuchFace { run: run.name(), face_id: face_id.clone(), near });
+        };
+        rows.insert(row);
+    }
+    for identity in named.identities {
+        let before = rows.len();
+        let theirs = |row: &usize| manifest.faces[*row].identity_id.as_ref() == Some(identity);
+        let theirs: Vec<usize> = (0..manifest.len()).filter(theirs).collect();
+        rows.extend(&theirs);
+        if theirs.is_empty() && rows.len() == before {
+            let near = spelling::nearest(identity, manifest.identities()).map(str::to_owned);
+            return Err(RunError::NoSuchIdentity { run: run.name(), identity: identity.clone(), near });
+        }
+    }
+    if rows.len() == manifest.len() {
+        return Err(RunError::NothingLeft { run: run.name(), path: run.path().to_owned() });
+    }
+    Ok(rows)
+}
+
+fn gone(rows: &BTreeSet<usize>, of: usize) -> Vec<bool> {
+    (0..of).map(|row| rows.contains(&row)).collect()
+}
+
+/// The files that forgetting changes.
+fn changed(run: &RunDirectory) -> Result<Vec<String>, RunError> {
+    let mut names = seal::names(run.path())?;
+    names.retain(|name| !UNCHANGED.contains(&name.as_str()));
+    if run.has(RunDirectory::SEALED) {
+        names.push(RunDirectory::SEALED.into());
+    }
+    Ok(names)
+}
+
+/// Removes everything that is made from manifest and chunks.
+fn clear(run: &RunDirectory) -> Result<(), RunError> {
+    let chunk = |name: &str| name.starts_with(CHUNKS);
+    let made = seal::names(run.path())?.into_iter().filter(|name| !SOURCES.contains(&name.as_str()) && !chunk(name));
+    for name in made.chain([partial::NAME.into(), seal::CHECKED.into()]) {
+        files::remove_all(&run.file(&name))?;
+    }
+    Ok(files::sync_dir(run.path())?)
+}
+
+/// Writes what is kept into a folder of its own.
+fn keep(run: &RunDirectory, manifest: &Manifest, gone: &[bool]) -> Result<Kept, RunError> {
+    let folder = run.file(KEPT);
+    files::remove_all(&folder)?;
+    files::create_dir(&folder)?;
+    manifest.write_parquet(&folder.join(RunDirectory::MANIFEST))?;
+    manifest.write_pair_lists(&folder.join(RunDirectory::PAIR_LISTS))?;
+    let chunks = embed::copy_without(run.path(), gone, &folder)?;
+    files::sync_dir(run.path())?;
+    let lists = folder.join(RunDirectory::PAIR_LISTS).is_file();
+    Ok(Kept { chunks, lists, manifest: manifest.digest() })
+}
+
+/// Puts what is kept in the place of what was; does what is left of that.
+fn replace(run: &RunDirectory, kept: &Kept) -> Result<(), RunError> {
+    let folder = run.file(KEPT);
+    let rename = |from: PathBuf, to: PathBuf| fs::rename(from, &to).map_err(FileError::new("rename into place", to));
+    for path in forget::entries(&folder.join(CHUNKS))? {
+        let name = path.file_name().unwrap_or_default().to_owned();
+        rename(path, run.file(CHUNKS).join(name))?;
+    }
+    for path in forget::entries(&run.file(CHUNKS))? {
+        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse::<usize>().ok());
+        if number.is_none_or(|number| number >= kept.chunks) {
+            files::remove_all(&path)?;
+        }
+    }
+    files::sync_dir(&run.file(CHUNKS))?;
+    for name in [RunDirectory::PAIR_LISTS, RunDirectory::MANIFEST] {
+        if folder.join(name).is_file() {
+            rename(folder.join(name), run.file(name))?;
+        }
+    }
+    if !kept.lists {
+        files::remove_all(&run.file(RunDirectory::PAIR_LISTS))?;
+    }
+    files::sync_dir(run.path())?;
+    files::remove_all(&folder)?;
+    Ok(files::sync_dir(run.path())?)
+}
+
+/// Records that a removal happened, once.
+fn record(run: &RunDirectory, journal: &Journal, kept: &Kept) -> Result<(), RunError> {
+    let mut provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
+    let removal = Removal { at: journal.at, faces: journal.rows.len() as u64, manifest: kept.manifest };
+    if provenance.removals.last() == Some(&removal) {
+        return Ok(());
+    }
+    provenance.dataset.manifest = kept.manifest;
+    provenance.dataset.faces = (journal.of - journal.rows.len()) as u64;
+    provenance.removals.push(removal);
+    run.write_json(RunDirectory::PROVENANCE, &provenance)
+}
