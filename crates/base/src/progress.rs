@@ -1,6 +1,7 @@
 //! Progress and cancellation of long work. Independent of the terminal: the command line draws bars from these calls,
 //! tests record them.
 
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -74,5 +75,52 @@ impl Cancel {
     #[must_use]
     pub fn requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Cancel {
+    /// `reader` until cancellation is requested; then reading fails, and whoever reads finds [`Self::requested`].
+    pub fn guard<R: Read>(&self, reader: R) -> Guarded<'_, R> {
+        Guarded { reader, cancel: self }
+    }
+}
+
+/// A reader that ends with an error once cancellation is requested: what reads a large file stops within a step.
+pub struct Guarded<'a, R> {
+    reader: R,
+    cancel: &'a Cancel,
+}
+
+impl<R: Read> Read for Guarded<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Not `Interrupted`, after which readers try again.
+        if self.cancel.requested() { Err(io::Error::other("interrupted")) } else { self.reader.read(buffer) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+
+    /// Fault (processes): Ctrl-C while a file is digested → the digest stops within 256 KiB
+    #[test]
+    fn an_endless_read_ends_with_the_request() {
+        let cancel = Cancel::default();
+        let mut steps = 0;
+        let endless = io::repeat(0).take(u64::MAX);
+        struct Counted<'a, R>(R, &'a mut u32, Cancel);
+        impl<R: Read> Read for Counted<'_, R> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                *self.1 += 1;
+                if *self.1 == 3 {
+                    self.2.request();
+                }
+                self.0.read(buffer)
+            }
+        }
+        let counted = Counted(endless, &mut steps, cancel.clone());
+        assert!(Digest::of_reader(cancel.guard(counted)).is_err());
+        assert_eq!(steps, 3);
     }
 }
