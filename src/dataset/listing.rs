@@ -3,14 +3,14 @@
 //! files without such a name are opened here.
 
 use std::collections::HashSet;
-use std::fs::{self, DirEntry, File};
+use std::fs::{self, DirEntry};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::DatasetError;
 use super::left_out::{LeftOut, LeftOutReason};
 use super::scan::OpenContext;
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::pointer::PointerFile;
 use crate::preprocess::{HEAD, PictureKind};
 use crate::transient;
@@ -61,7 +61,7 @@ pub(super) fn reason(head: &[u8]) -> Option<LeftOutReason> {
 /// [`reason`] for a local file.
 pub(super) fn reason_of(path: &Path) -> Option<LeftOutReason> {
     let mut head = Vec::new();
-    match File::open(path).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head)) {
+    match files::open(path).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head)) {
         Ok(_) => reason(&head),
         Err(_) => Some(LeftOutReason::Unreadable),
     }

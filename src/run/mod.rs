@@ -314,6 +314,11 @@ impl RunContext<'_> {
         Ok(())
     }
 
+    /// For passes over all files of a run.
+    fn watch(&self) -> seal::Watch<'_> {
+        seal::Watch { progress: self.progress, cancel: self.cancel }
+    }
+
     fn lock(&self, run: &RunDirectory) -> Result<RunLock, RunError> {
         let lock = RunLock::acquire(run.path())?;
         if let Some(note) = lock.note() {
@@ -358,7 +363,7 @@ impl RunContext<'_> {
         files::commit(&run.file(RunDirectory::METADATA), |out| {
             manifest.metadata_csv(&rows, out).map_err(RunError::from)
         })?;
-        seal::record(run)
+        seal::record(run, self.watch())
     }
 
     /// Compares faces, judges the config's expectations, and seals the run. An existing evaluation is only judged
@@ -368,7 +373,7 @@ impl RunContext<'_> {
             return Err(not_yet(run, "embedded", "embed"));
         }
         let _lock = self.lock(run)?;
-        let afresh = Self::checked(run, afresh)?;
+        let afresh = self.checked(run, afresh)?;
         let config = stored_config(run)?;
         let sealed = run.has(RunDirectory::SEALED);
         if !afresh && run.has(RunDirectory::METRICS) {
@@ -384,7 +389,7 @@ impl RunContext<'_> {
                 evaluation.metrics.expectations = judged;
                 seal::unseal(run, |name| name != RunDirectory::METRICS)?;
                 run.write_json(RunDirectory::METRICS, &evaluation.metrics)?;
-                seal::seal(run)?;
+                seal::seal(run, self.watch())?;
             }
             return Ok(Evaluated::Metrics(Box::new(evaluation)));
         }
@@ -404,15 +409,15 @@ impl RunContext<'_> {
             }
             Err(error) => return Err(error),
         };
-        seal::seal(run)?;
+        seal::seal(run, self.watch())?;
         Ok(evaluated)
     }
 
     /// Checks what an evaluation reads against the digests in force: all of it if everything is computed afresh. Returns
     /// whether it has to be, because a result is damaged. Fails with [`RunError::Damaged`] for anything else.
-    fn checked(run: &RunDirectory, afresh: bool) -> Result<bool, RunError> {
+    fn checked(&self, run: &RunDirectory, afresh: bool) -> Result<bool, RunError> {
         let depth = if afresh { Depth::Every } else { Depth::Changed };
-        let Some(mut differences) = seal::check(run, depth)? else {
+        let Some(mut differences) = seal::check(run, depth, self.watch())? else {
             // Embedded by a version that did not record digests: the chunks have their own.
             let files = verify::differs_from_chunks(run)?;
             let remedy = format!("to mend it, run `facevault embed {}`", run.argument());

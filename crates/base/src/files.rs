@@ -52,8 +52,14 @@ impl fmt::Display for Remedy {
     }
 }
 
-/// Most bytes that [`read`] takes into memory: a table of about ten million lines.
-pub const LARGEST_READ: u64 = 2 << 30;
+/// Most bytes that [`read`] takes into memory: a table of about twenty million lines.
+pub const LARGEST_READ: u64 = 4 << 30;
+
+/// Most bytes of a checkpoint that are taken into memory: two billion parameters in f32.
+pub const LARGEST_WEIGHTS: u64 = 8 << 30;
+
+/// Bytes at the beginning of a file that tell what it is ([`looks_like`], [`refuse_pointer`]).
+const HEAD: u64 = 1024;
 
 /// Opens a regular file for reading. Opening a pipe would wait for its writer, and reading a device may never end: both
 /// are refused before, without waiting.
@@ -97,6 +103,17 @@ fn special(kind: fs::FileType) -> &'static str {
 #[cfg(not(unix))]
 fn special(_: fs::FileType) -> &'static str {
     "a special file"
+}
+
+/// The first 1,024 bytes of a file.
+///
+/// # Errors
+/// [`FileError`] with the path, also for pointer files ([`refuse_pointer`]).
+pub fn head(path: &Path) -> Result<Vec<u8>, FileError> {
+    let mut head = Vec::new();
+    let read = open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
+    read.map_err(FileError::new("read", path))?;
+    refuse_pointer(path, &head).map(|()| head)
 }
 
 /// Reads a whole file of at most [`LARGEST_READ`] bytes.
@@ -345,7 +362,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(8 << 40).unwrap();
         let error = read(file.path()).unwrap_err().to_string();
-        assert!(error.ends_with(": it has 8796093022208 bytes, at most 2147483648 are read"), "{error}");
+        assert!(error.ends_with(": it has 8796093022208 bytes, at most 4294967296 are read"), "{error}");
         fs::write(file.path(), "four").unwrap();
         assert!(read_at_most(file.path(), 3).is_err());
         assert_eq!(read_at_most(file.path(), 4).unwrap(), b"four");

@@ -62,7 +62,7 @@ impl Located {
 
     /// Opens it for reading.
     fn open(&self) -> Result<File, FileError> {
-        File::open(&self.path).map_err(FileError::new("read", &self.path))
+        files::open(&self.path).map_err(FileError::new("read", &self.path))
     }
 
     /// The first bytes.
