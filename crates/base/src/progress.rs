@@ -93,10 +93,15 @@ pub struct Guarded<'a, R> {
 
 impl<R: Read> Read for Guarded<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Not `Interrupted`, after which readers try again.
-        if self.cancel.requested() { Err(io::Error::other("interrupted")) } else { self.reader.read(buffer) }
+        // Not the kind `Interrupted`, after which readers try again.
+        if self.cancel.requested() { Err(io::Error::other(Cancelled)) } else { self.reader.read(buffer) }
     }
 }
+
+/// What a [`Guarded`] reader fails with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted")]
+pub struct Cancelled;
 
 #[cfg(test)]
 mod tests {

@@ -3,10 +3,12 @@
 
 mod archive;
 mod boxes;
+mod budget;
 mod error;
 mod insightface;
 mod layout;
 mod locate;
+mod pages;
 mod parquet;
 mod tarball;
 mod unpacked;
@@ -114,7 +116,7 @@ pub(super) fn vggface2(
 ) -> Result<Manifest, DatasetError> {
     // The small file first: its errors are known before the archive is downloaded.
     let table = locate::files(boxes, context)?.remove(0);
-    let boxes = boxes::read(&table)?;
+    let boxes = boxes::read(&table, context.cancel)?;
     let mut containers = vec![table.record.clone()];
     let manifest = match archive {
         Container::Local { path, .. } if path.is_dir() => vggface2::folder(path, &table, &boxes, context)?,
