@@ -202,7 +202,7 @@ impl RunContext<'_> {
         config: &ExperimentConfig,
         detect: &Detect,
     ) -> Result<(Expanded, DetectionOrigin), RunError> {
-        let (found, (_, origin)) = self.detect(self.photos(config)?, detect, config.embed.threads)?;
+        let (found, (_, origin)) = self.detect(self.photos(config)?, detect, &config.embed)?;
         Ok((found, origin))
     }
 
@@ -234,7 +234,8 @@ impl RunContext<'_> {
             self.export_files(run, &store, manifest)?;
             return self.embedded_before(run, options, manifest.len());
         }
-        let reader = FaceReader::new(manifest, &loaded.config.preprocess, &loaded.config.dataset);
+        let reader = FaceReader::new(manifest, &loaded.config.preprocess, &loaded.config.dataset)
+            .within(options.picture_memory(self.cancel));
         let job = EmbedJob::new(&manifest.faces, &reader, &loaded.config.preprocess, options);
         let opening = NetworkOpener {
             run,
