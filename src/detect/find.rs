@@ -53,6 +53,7 @@ pub fn find(
     if missing.is_empty() {
         return Ok(found);
     }
+    let _keeping = cancel.keeping();
     progress.start("detecting", "photos", Some(wanted.len() as u64), found.len() as u64);
     let collector = Collector { cache: cache.as_ref(), progress, state: Mutex::default() };
     let work = || {
@@ -61,8 +62,8 @@ pub fn find(
                 return;
             }
             let looked = look_at(photos, row, detector, memory);
-            // What was not looked at because of that is no finding.
-            if !cancel.requested() {
+            // What was not looked at because of a request to stop is no finding.
+            if looked.is_ok() || !cancel.requested() {
                 collector.add(content, looked);
             }
             progress.advance(1);

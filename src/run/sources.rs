@@ -7,6 +7,7 @@ use super::{MissingBoxes, MissingLandmarks, RunContext, RunError, pair_lists, un
 use crate::config::ExperimentConfig;
 use crate::dataset::{self, DatasetError, DatasetSource, Manifest};
 use crate::detect::{self, Detect, DetectorPlan, Expanded, LoadedDetector};
+use crate::embed::EmbedOptions;
 use crate::files::{self, FileError};
 use crate::model;
 use crate::model::ModelSpec;
