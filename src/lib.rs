@@ -52,11 +52,11 @@ pub mod dataset;
 mod detect;
 mod embed;
 pub mod error;
+#[cfg(test)]
+mod fault_table;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
-#[cfg(test)]
-mod fault_table;
 #[cfg(test)]
 mod generated;
 mod guides;

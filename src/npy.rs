@@ -4,10 +4,13 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::text;
 
 const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
+
+/// Bytes of the longest header of version 1.0.
+pub const LONGEST_HEADER: u64 = 10 + u16::MAX as u64;
 
 /// Bytes of one value.
 const F32: usize = size_of::<f32>();
@@ -72,7 +75,7 @@ impl MatrixReader {
     /// # Errors
     /// [`NpyError`]; nothing is allocated based on an unchecked header.
     pub fn open(path: &Path) -> Result<Self, NpyError> {
-        let file = File::open(path).map_err(FileError::new("read", path))?;
+        let file = files::open(path).map_err(FileError::new("read", path))?;
         let length = file.metadata().map_err(FileError::new("read", path))?.len();
         Self::new(path, BufReader::with_capacity(256 * 1024, file), length)
     }

@@ -1,11 +1,11 @@
 //! `forget RUN FACE_ID…`: removes faces from every file of a run.
 
+use super::shared::interrupted;
 use super::{print, with_context};
 use crate::cli::ForgetArgs;
 use crate::error::{CommandOutcome, Error};
 use crate::pages;
 use crate::run::{Forgotten, Named, RunDirectory};
-use crate::terminal::say;
 
 /// Files of one kind that are listed.
 const MAX_LISTED: usize = 20;
@@ -15,9 +15,12 @@ const OUT_OF_REACH: &str = "\
 not reached: the dataset itself; copies and archives of the run; files that were handed on, such as .npy files and indexes \
 made of them; the Hub's cache; tables of `facevault detect`; blocks of the disk that held what was removed";
 
+/// What an interrupted one needs: a run that has begun to forget knows what is left to do.
+const AGAIN: &str = "to finish: run the same command again";
+
 pub(super) fn run(arguments: &ForgetArgs) -> Result<CommandOutcome, Error> {
     let ForgetArgs { run, face_ids, identities, dry_run, common } = arguments;
-    with_context(common, |context| {
+    with_context(common, AGAIN, |context| {
         let run = RunDirectory::find(context.experiments, run)?;
         let named = Named { face_ids, identities };
         if named.is_empty() && !run.is_being_cleared() {
@@ -25,10 +28,7 @@ pub(super) fn run(arguments: &ForgetArgs) -> Result<CommandOutcome, Error> {
             return Err(Error::Usage(problem.into()));
         }
         let mut done = match context.forget(&run, &named, &common.reports, *dry_run) {
-            Err(error) if error.interrupted() => {
-                say(&format!("interrupted; to finish: facevault forget {}", run.argument()));
-                return Ok(CommandOutcome::Interrupted);
-            }
+            Err(error) if error.interrupted() => return Ok(interrupted(AGAIN)),
             other => other?,
         };
         if done.page_due {

@@ -23,6 +23,8 @@ mod verify;
 use clap::ValueEnum as _;
 pub(crate) use embed::EmbedOutput;
 pub(crate) use experiment::ExperimentOutput;
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::cli::{Cli, Command, CommonArgs, NewPermissions, PERMISSIONS};
@@ -32,6 +34,7 @@ use crate::progress::{Cancel, Progress};
 use crate::run::{RunContext, experiments_option};
 use crate::terminal::{print as print_text, say};
 use crate::text;
+use shared::interrupted;
 
 /// Runs one command.
 ///
@@ -76,21 +79,54 @@ fn permissions(given: Option<NewPermissions>) -> Result<files::Permissions, Erro
     })
 }
 
-/// Calls `act` with a context that draws progress on the terminal and is cancelled by Ctrl-C.
-fn with_context<T>(common: &CommonArgs, act: impl FnOnce(&RunContext<'_>) -> Result<T, Error>) -> Result<T, Error> {
+/// Calls `act` with a context that draws progress on the terminal and is cancelled by Ctrl-C. What goes on nevertheless
+/// is ended a moment later, with `again`: how to resume.
+fn with_context<T>(
+    common: &CommonArgs,
+    again: &str,
+    act: impl FnOnce(&RunContext<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
     let cancel = Cancel::default();
-    let on_signal = cancel.clone();
+    let (on_signal, again) = (cancel.clone(), again.to_owned());
     ctrlc::set_handler(move || {
         if on_signal.requested() {
             // The second Ctrl-C: whatever is not committed is recomputed on resume.
             std::process::exit(i32::from(CommandOutcome::Interrupted.code()));
         }
         on_signal.request();
-        say("\nfinishing the current chunk; press Ctrl-C again to abort");
+        say("\nstopping; press Ctrl-C again to abort");
+        let (cancel, again) = (on_signal.clone(), again.clone());
+        std::thread::spawn(move || end_soon(&cancel, &again));
     })?;
     let terminal = bars::Terminal::default();
     let progress: &dyn Progress = if common.quiet { &bars::Quiet } else { &terminal };
-    act(&RunContext { experiments: &common.experiments, progress, cancel: &cancel })
+    let done = act(&RunContext { experiments: &common.experiments, progress, cancel: &cancel });
+    // The command has its own last words.
+    std::mem::forget(cancel.keeping());
+    done
+}
+
+/// For commands that keep nothing.
+const START_OVER: &str = "nothing was written; run it again to start over";
+
+/// How long work that has nothing to keep may take to stop by itself.
+const GRACE: Duration = Duration::from_millis(80);
+
+/// Ends the process a moment after the request, once nothing is being kept: every file is whole or absent, and the next
+/// start removes what is partial. A long step that asks now and then whether to stop, ends by itself before, and says how
+/// to resume.
+fn end_soon(cancel: &Cancel, again: &str) {
+    loop {
+        while cancel.is_keeping() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // For its last words, too.
+        std::thread::sleep(GRACE);
+        if !cancel.is_keeping() {
+            break;
+        }
+    }
+    std::process::exit(i32::from(interrupted(again).code()));
 }
 
 /// Prints a result as JSON if requested, otherwise as text.

@@ -10,7 +10,7 @@ use super::tree::{self, Node, Value};
 use super::types::ExperimentConfig;
 use super::validate::{self, Context};
 use super::{ablation, overrides, rules, wire};
-use crate::text;
+use crate::{files, text};
 
 /// Size of the largest config that is read, bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -72,7 +72,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Diagnostic> {
     let label = path.display().to_string();
     let refused = |rule: String| Diagnostic::new(rule).of_file(label.clone());
     let mut bytes = Vec::new();
-    std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(|error| {
+    files::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(|error| {
         refused(format!("cannot read the config: {error}")).maybe_help(validate::similar_entry(path))
     })?;
     if bytes.len() as u64 > MAX_BYTES {

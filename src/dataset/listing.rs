@@ -3,14 +3,14 @@
 //! files without such a name are opened here.
 
 use std::collections::HashSet;
-use std::fs::{self, DirEntry, File};
+use std::fs::{self, DirEntry};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::DatasetError;
 use super::left_out::{LeftOut, LeftOutReason};
 use super::scan::OpenContext;
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::pointer::PointerFile;
 use crate::preprocess::{HEAD, PictureKind};
 use crate::transient;
@@ -61,7 +61,7 @@ pub(super) fn reason(head: &[u8]) -> Option<LeftOutReason> {
 /// [`reason`] for a local file.
 pub(super) fn reason_of(path: &Path) -> Option<LeftOutReason> {
     let mut head = Vec::new();
-    match File::open(path).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head)) {
+    match files::open(path).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head)) {
         Ok(_) => reason(&head),
         Err(_) => Some(LeftOutReason::Unreadable),
     }
@@ -154,6 +154,11 @@ impl<'a> Walk<'a> {
         Self { skip, context, seen: seen.into_iter().collect() }
     }
 
+    /// Ends the walk once that is requested.
+    pub fn go_on(&self) -> Result<(), DatasetError> {
+        if self.context.cancel.requested() { Err(DatasetError::Interrupted) } else { Ok(()) }
+    }
+
     /// Passes the `/`-separated path, relative to `folder`, of every picture below it to `found`; counts the rest.
     pub fn pictures(
         &mut self,
@@ -168,9 +173,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         for entry in sorted(&here)? {
-            if self.context.cancel.requested() {
-                return Err(DatasetError::Interrupted);
-            }
+            self.go_on()?;
             let name = name(&entry)?;
             let path = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
             match look(&entry, &name)? {

@@ -43,12 +43,11 @@ mod tables;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use crate::digest::{Digest, Hasher};
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::preprocess::{BoundingBox, Crop, Landmarks};
 use crate::progress::{Cancel, Progress};
 use crate::protocol::{ListedPair, PairList};
@@ -310,10 +309,10 @@ pub fn bytes(manifest: &Manifest, row: usize) -> Result<Vec<u8>, ReadError> {
         return Err(ReadError::NotAFile { path });
     }
     let read = || {
-        let mut file = File::open(&path)?;
+        let file = files::open(&path)?;
         let (stamp, mut bytes) = (scan::stamp(&file.metadata()?), Vec::new());
         if stamp.size <= LARGEST_PICTURE {
-            file.read_to_end(&mut bytes)?;
+            file.take(LARGEST_PICTURE).read_to_end(&mut bytes)?;
         }
         Ok((stamp, bytes))
     };
@@ -360,8 +359,7 @@ impl Manifest {
         let side = |face: &Face| {
             let PixelSource::File { path, .. } = &face.pixels else { return None };
             let path = self.root.join(path);
-            // Opening a pipe would wait for its writer.
-            let file = path.is_file().then(|| File::open(path))?.ok()?;
+            let file = files::open(&path).ok()?;
             crate::preprocess::size(BufReader::new(file))?.into_iter().min()
         };
         let usable = self.faces.iter().filter(|face| face.fault.is_none());

@@ -1,18 +1,19 @@
 //! The single pass over all pictures: each file is read once, on all cores, for its digest and stamp in the manifest.
 
 use std::collections::HashMap;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rayon::prelude::*;
 
+use super::normalisation::Spellings;
 use super::paths::Fence;
 use super::scan_cache::{ScanCache, Stamp};
-use super::{DatasetError, Face, FaultIn, Manifest, PixelSource, normalisation};
+use super::{DatasetError, Face, FaultIn, LARGEST_PICTURE, Manifest, PixelSource, normalisation};
 use crate::digest::Digest;
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::progress::{Cancel, Progress};
 use crate::transient;
 
@@ -75,6 +76,9 @@ pub(super) fn fill(faces: &mut [Face], root: &Path, fenced: bool, context: &Open
     let fence = fenced.then(|| Fence::new(root, paths)).transpose().map_err(ScanError::Root)?;
     let mut cache = cache.map(|folder| ScanCache::open(folder, &std::path::absolute(root).unwrap_or(root.into())));
 
+    let spellings = Spellings::default();
+    // The digests so far are kept.
+    let _keeping = cancel.keeping();
     progress.start("reading", "faces", Some(faces.len() as u64), 0);
     let results: Vec<Result<ScannedFile, ScanError>> = pictures
         .par_iter()
@@ -82,7 +86,7 @@ pub(super) fn fill(faces: &mut [Face], root: &Path, fenced: bool, context: &Open
             if cancel.requested() {
                 return Err(ScanError::Interrupted);
             }
-            let found = look_at(picture, root, fence.as_ref(), cache.as_ref());
+            let found = look_at(picture, root, fence.as_ref(), cache.as_ref(), &spellings, cancel);
             progress.advance(picture.faces);
             found
         })
@@ -143,12 +147,14 @@ fn look_at(
     root: &Path,
     fence: Option<&Fence>,
     cache: Option<&ScanCache>,
+    spellings: &Spellings,
+    cancel: &Cancel,
 ) -> Result<ScannedFile, ScanError> {
     let (mut full, mut path) = (root.join(picture.path), None);
     let unread = |path: &Path, error: io::Error| ScanError::Unread(FileError::new("read", path)(error));
     let mut found = transient::retry(|| fs::symlink_metadata(&full));
     if found.is_err() && !picture.path.is_ascii() {
-        path = normalisation::resolve(root, picture.path);
+        path = spellings.resolve(root, picture.path);
         if let Some(path) = &path {
             full = root.join(path);
             found = fs::symlink_metadata(&full);
@@ -181,7 +187,10 @@ fn look_at(
     let cached = content.is_some();
     let content = match content {
         Some(content) => Some(content),
-        None => match transient::retry(|| File::open(&full).and_then(Digest::of_reader)) {
+        // Embedding gives the reason.
+        None if stamp.size > LARGEST_PICTURE => None,
+        None => match transient::retry(|| files::open(&full).and_then(|file| Digest::of_reader(cancel.guard(file)))) {
+            Err(_) if cancel.requested() => return Err(ScanError::Interrupted),
             Err(error) if transient::may_pass(&error) => return Err(unread(&full, error)),
             read => read.ok(),
         },
@@ -219,6 +228,7 @@ pub(super) fn stamp(metadata: &Metadata) -> Stamp {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;

@@ -1,6 +1,5 @@
 //! JSON after a line with its digest, which detects damage: for data that is expensive to recreate.
 
-use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
@@ -17,7 +16,7 @@ pub(crate) fn write(path: &Path, value: &impl Serialize) -> Result<(), FileError
 
 /// The value; `None` if it is missing or damaged.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    let text = fs::read_to_string(path).ok()?;
+    let text = String::from_utf8(files::read(path).ok()?).ok()?;
     let (digest, text) = text.split_once('\n')?;
     (Digest::of(text.as_bytes()) == digest.parse().ok()?).then(|| serde_json::from_str(text).ok())?
 }

@@ -1,6 +1,6 @@
 //! Adopts chunks of another run with the same embeddings instead of computing them.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -84,6 +84,6 @@ fn link_or_copy(from: &Path, to: &Path) -> Result<(), FileError> {
     if fs::hard_link(from, to).is_ok() {
         return to.parent().map_or(Ok(()), files::sync_dir);
     }
-    let mut source = File::open(from).map_err(FileError::new("read", from))?;
+    let mut source = files::open(from).map_err(FileError::new("read", from))?;
     files::commit(to, |out| io::copy(&mut source, out).map(|_| ()).map_err(FileError::new("copy", from)))
 }

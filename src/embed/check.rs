@@ -1,6 +1,5 @@
 //! Checks the chunks of a run without changing them.
 
-use std::fs::File;
 use std::path::Path;
 
 use polars::prelude::{DataFrame, ParquetReader, PolarsError, SerReader};
@@ -106,7 +105,7 @@ pub fn tables_differ(run: &Path, faces: &[Face], skip: impl Fn(&str) -> bool) ->
         let path = run.join(name);
         let wrong = |source| ExportError::Read { path: path.clone(), source };
         let expected = export::quality_table(records.iter(), &embedded, faces).map_err(wrong)?;
-        let file = File::open(&path).map_err(FileError::new("read", &path))?;
+        let file = files::open(&path).map_err(FileError::new("read", &path))?;
         let found = table::guarded(|| ParquetReader::new(file).finish()).map_err(wrong)?;
         lines.extend((!found.equals_missing(&expected)).then(|| differs(name)));
     }
@@ -128,7 +127,7 @@ fn embeddings_differ(
     let path = run.join(name);
     let wrong = |source| ExportError::Read { path: path.clone(), source };
     let Some(dimension) = records.first().map(|record| record.dimension) else { return Ok(None) };
-    let open = || File::open(&path).map_err(FileError::new("read", &path));
+    let open = || files::open(&path).map_err(FileError::new("read", &path));
     let file = open()?;
     let rows = table::guarded(|| ParquetReader::new(file).num_rows()).map_err(wrong)?;
     if rows != embedded.len() {
@@ -137,7 +136,7 @@ fn embeddings_differ(
     let (mut first, mut differs) = (0, None);
     let compare = |expected: DataFrame| {
         let slice = Some((first, expected.height()));
-        let file = File::open(&path).map_err(PolarsError::from)?;
+        let file = files::open(&path).map_err(PolarsError::from)?;
         let found = table::guarded(|| ParquetReader::new(file).with_slice(slice).finish())?;
         if differs.is_none() && !found.equals_missing(&expected) {
             let last = first + expected.height() - 1;

@@ -46,6 +46,7 @@ impl RunContext<'_> {
             match self.adopt_from(run, &source, theirs.evaluates_as(plan), store, provenance, opening) {
                 Ok(()) if store.is_complete() => return Ok(()),
                 Ok(()) => {}
+                Err(_) if self.cancel.requested() => return Ok(()),
                 Err(reason) => {
                     self.progress.say(&format!("cannot reuse the embeddings of {name}: {reason}"));
                 }
@@ -70,7 +71,8 @@ impl RunContext<'_> {
     ) -> Result<(), String> {
         let words = |error: RunError| error.to_string();
         let needed = [RunDirectory::PLAN, RunDirectory::CALIBRATION, RunDirectory::AGREEMENT];
-        let broken = seal::first_broken(source, |name| name.starts_with("chunks/") || needed.contains(&name));
+        let asked = |name: &str| name.starts_with("chunks/") || needed.contains(&name);
+        let broken = seal::first_broken(source, asked, self.cancel);
         if let Some(file) = broken.map_err(words)? {
             return Err(format!("its {file} has changed since the run was sealed"));
         }

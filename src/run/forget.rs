@@ -224,7 +224,7 @@ impl RunContext<'_> {
         let manifest = manifest(run)?;
         let rows = rows(run, &manifest, named)?;
         // Nothing is made again from files that were not checked.
-        let differences = seal::check(run, Depth::Every)?.unwrap_or_default();
+        let differences = seal::check(run, Depth::Every, self.watch())?.unwrap_or_default();
         if !differences.is_empty() {
             return Err(mend::damaged(run, &differences));
         }

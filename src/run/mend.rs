@@ -4,6 +4,7 @@ use super::seal::{self, Depth, Difference};
 use super::{RunContext, RunDirectory, RunError, command, experiments_option, forget};
 use crate::embed;
 use crate::files;
+use crate::progress::{Cancel, Silent};
 use crate::provenance::Provenance;
 
 /// What describes a run; `facevault embed RUN` and `facevault evaluate RUN` believe it.
@@ -21,7 +22,7 @@ impl RunContext<'_> {
     /// it again: exports from the chunks, chunks from the pictures, results from the matrix. Says what. Fails with
     /// [`RunError::Damaged`] if files were added to a run that has to be sealed again.
     pub(super) fn mend(&self, run: &RunDirectory) -> Result<(), RunError> {
-        let differences = match seal::check(run, Depth::Every) {
+        let differences = match seal::check(run, Depth::Every, self.watch()) {
             Err(error @ RunError::Seal { .. }) => {
                 // The chunks have digests of their own; everything else is made from them.
                 self.progress.warn(&error.to_string());
@@ -69,7 +70,8 @@ pub(super) fn intact(run: &RunDirectory) -> Result<(), RunError> {
     }
     let sealed = || files::read(&run.file(RunDirectory::SEALED)).ok();
     let before = sealed();
-    let mut broken = seal::check(run, Depth::Changed)?.unwrap_or_default();
+    let mut broken = seal::check(run, Depth::Changed, seal::Watch { progress: &Silent, cancel: &Cancel::default() })?
+        .unwrap_or_default();
     broken.retain(|difference| !difference.added());
     // Another process may be evaluating it right now.
     if broken.is_empty() || sealed() != before { Ok(()) } else { Err(damaged(run, &broken)) }

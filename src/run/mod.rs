@@ -208,7 +208,7 @@ impl RunContext<'_> {
         config: &ExperimentConfig,
         detect: &Detect,
     ) -> Result<(Expanded, DetectionOrigin), RunError> {
-        let (found, (_, origin)) = self.detect(self.photos(config)?, detect, config.embed.threads)?;
+        let (found, (_, origin)) = self.detect(self.photos(config)?, detect, &config.embed)?;
         Ok((found, origin))
     }
 
@@ -241,7 +241,8 @@ impl RunContext<'_> {
             self.export_files(run, &store, manifest)?;
             return self.embedded_before(run, options, manifest.len());
         }
-        let reader = FaceReader::new(manifest, &loaded.config.preprocess, &loaded.config.dataset);
+        let reader = FaceReader::new(manifest, &loaded.config.preprocess, &loaded.config.dataset)
+            .within(options.picture_memory(self.cancel));
         let job = EmbedJob::new(&manifest.faces, &reader, &loaded.config.preprocess, options);
         let opening = NetworkOpener {
             run,
@@ -321,6 +322,11 @@ impl RunContext<'_> {
         Ok(())
     }
 
+    /// For passes over all files of a run.
+    fn watch(&self) -> seal::Watch<'_> {
+        seal::Watch { progress: self.progress, cancel: self.cancel }
+    }
+
     fn lock(&self, run: &RunDirectory) -> Result<RunLock, RunError> {
         let lock = RunLock::acquire(run.path())?;
         if let Some(note) = lock.note() {
@@ -365,7 +371,7 @@ impl RunContext<'_> {
         files::commit(&run.file(RunDirectory::METADATA), |out| {
             manifest.metadata_csv(&rows, out).map_err(RunError::from)
         })?;
-        seal::record(run)
+        seal::record(run, self.watch())
     }
 
     /// Compares faces, judges the config's expectations, and seals the run. An existing evaluation is only judged
@@ -382,7 +388,7 @@ impl RunContext<'_> {
 
     /// [`Self::evaluate`] of a run that this process has locked.
     fn evaluate_locked(&self, run: &RunDirectory, afresh: bool) -> Result<Evaluated, RunError> {
-        let afresh = Self::checked(run, afresh)?;
+        let afresh = self.checked(run, afresh)?;
         let config = stored_config(run)?;
         let sealed = run.has(RunDirectory::SEALED);
         if !afresh && run.has(RunDirectory::METRICS) {
@@ -398,7 +404,7 @@ impl RunContext<'_> {
                 evaluation.metrics.expectations = judged;
                 seal::unseal(run, |name| name != RunDirectory::METRICS)?;
                 run.write_json(RunDirectory::METRICS, &evaluation.metrics)?;
-                seal::seal(run)?;
+                seal::seal(run, self.watch())?;
             }
             return Ok(Evaluated::Metrics(Box::new(evaluation)));
         }
@@ -418,15 +424,15 @@ impl RunContext<'_> {
             }
             Err(error) => return Err(error),
         };
-        seal::seal(run)?;
+        seal::seal(run, self.watch())?;
         Ok(evaluated)
     }
 
     /// Checks what an evaluation reads against the digests in force: all of it if everything is computed afresh. Returns
     /// whether it has to be, because a result is damaged. Fails with [`RunError::Damaged`] for anything else.
-    fn checked(run: &RunDirectory, afresh: bool) -> Result<bool, RunError> {
+    fn checked(&self, run: &RunDirectory, afresh: bool) -> Result<bool, RunError> {
         let depth = if afresh { Depth::Every } else { Depth::Changed };
-        let Some(mut differences) = seal::check(run, depth)? else {
+        let Some(mut differences) = seal::check(run, depth, self.watch())? else {
             // Embedded by a version that did not record digests: the chunks have their own.
             let files = verify::differs_from_chunks(run)?;
             let remedy = format!("to mend it, run `facevault embed {}`", run.argument());

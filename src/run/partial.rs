@@ -55,7 +55,7 @@ impl<'a> PartialPairs<'a> {
 
 impl PairCheckpoint for PartialPairs<'_> {
     fn load(&self) -> Option<Vec<u8>> {
-        let bytes = std::fs::read(&self.path).ok()?;
+        let bytes = files::read(&self.path).ok()?;
         let (digest, state) = bytes.split_at_checked(DIGEST)?;
         if digest != self.digest(state).as_bytes() {
             self.progress.say("the saved part of the comparison is damaged or of another comparison: starting over");

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -17,12 +17,16 @@ use serde::{Deserialize, Serialize};
 use super::{RunDirectory, RunError, mend};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
+use crate::progress::{Cancel, Progress};
 
 /// Digests of the files that work on an unsealed run leaves alone, in the format of the seal.
 const UNSEALED: &str = ".unsealed";
 
 /// What each file looked like when it was last digested.
 pub(super) const CHECKED: &str = ".checked";
+
+/// Bytes whose digesting takes long enough to show how far it is.
+const WORTH_TELLING: u64 = 64 << 20;
 
 /// Digest of each file, by its relative name (`/`-separated).
 type Digests = BTreeMap<String, Digest>;
@@ -36,6 +40,13 @@ pub enum Depth {
     Changed,
 }
 
+/// Whom a pass over all files tells how far it is, and asks whether to stop.
+#[derive(Clone, Copy)]
+pub struct Watch<'a> {
+    pub progress: &'a dyn Progress,
+    pub cancel: &'a Cancel,
+}
+
 /// How a file differs from the seal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
@@ -47,6 +58,7 @@ pub struct Difference {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
     Changed { sealed: Digest, now: Digest },
+    Resized { sealed: i64, now: i64 },
     Missing,
     Added,
 }
@@ -70,6 +82,7 @@ impl fmt::Display for Difference {
             Kind::Changed { sealed, now } => {
                 write!(f, "{name}: sealed as {}…, now {}…", sealed.short(12), now.short(12))
             }
+            Kind::Resized { sealed, now } => write!(f, "{name}: sealed with {sealed} bytes, now it has {now}"),
             Kind::Missing => write!(f, "{name}: sealed, now missing"),
             Kind::Added => write!(f, "{name}: added after the run was sealed"),
         }
@@ -77,14 +90,14 @@ impl fmt::Display for Difference {
 }
 
 /// Writes `SEALED`. Files that were left alone since the last seal keep their digests of then.
-pub fn seal(run: &RunDirectory) -> Result<(), RunError> {
-    write(run, RunDirectory::SEALED)?;
+pub fn seal(run: &RunDirectory, watch: Watch<'_>) -> Result<(), RunError> {
+    write(run, RunDirectory::SEALED, watch)?;
     Ok(remove(run, UNSEALED)?)
 }
 
 /// Records the digests of a run that is embedded but not evaluated, so that its evaluation can check them.
-pub fn record(run: &RunDirectory) -> Result<(), RunError> {
-    write(run, UNSEALED)
+pub fn record(run: &RunDirectory, watch: Watch<'_>) -> Result<(), RunError> {
+    write(run, UNSEALED, watch)
 }
 
 /// Opens the seal before something in the run changes; the digests of the files that `keep` accepts stay in force. Fails
@@ -153,11 +166,11 @@ pub fn sealed_without(run: &RunDirectory, name: &str) -> bool {
 }
 
 /// Writes the digests in force, and those of all other files.
-fn write(run: &RunDirectory, to: &str) -> Result<(), RunError> {
+fn write(run: &RunDirectory, to: &str, watch: Watch<'_>) -> Result<(), RunError> {
     let mut digests = if run.has(UNSEALED) { read(run, UNSEALED)? } else { Digests::new() };
     let new = names(run.path())?.into_iter().filter(|name| !digests.contains_key(name)).collect();
     let mut checked = Checked::read(run);
-    for (name, seen) in seen(run.path(), new)? {
+    for (name, seen) in seen(run.path(), new, watch)? {
         digests.insert(name.clone(), seen.digest);
         checked.0.insert(name, seen);
     }
@@ -172,27 +185,43 @@ fn commit(run: &RunDirectory, to: &str, digests: &Digests) -> Result<(), FileErr
 }
 
 /// The first sealed file that `asked` accepts and that has changed; `None` if all are intact.
-pub fn first_broken(run: &RunDirectory, asked: impl Fn(&str) -> bool) -> Result<Option<String>, RunError> {
+pub fn first_broken(
+    run: &RunDirectory,
+    asked: impl Fn(&str) -> bool,
+    cancel: &Cancel,
+) -> Result<Option<String>, RunError> {
     let asked: Vec<_> = read(run, RunDirectory::SEALED)?.into_iter().filter(|(name, _)| asked(name)).collect();
     let intact = |(name, digest): &(String, Digest)| {
-        File::open(run.file(name)).and_then(Digest::of_reader).is_ok_and(|found| found == *digest)
+        let found = files::open(&run.file(name)).and_then(|file| Digest::of_reader(cancel.guard(file)));
+        found.is_ok_and(|found| found == *digest)
     };
-    Ok(asked.into_par_iter().find_first(|file| !intact(file)).map(|(name, _)| name))
+    let broken = asked.into_par_iter().find_first(|file| !intact(file)).map(|(name, _)| name);
+    if cancel.requested() { Err(interrupted()) } else { Ok(broken) }
 }
 
 /// What differs from the digests in force; `None` if there are none. Only a seal knows what was added. Fails with
 /// [`RunError::File`] when the seal or a file cannot be read, [`RunError::Seal`] when the seal is not one.
-pub fn check(run: &RunDirectory, depth: Depth) -> Result<Option<Vec<Difference>>, RunError> {
+pub fn check(run: &RunDirectory, depth: Depth, watch: Watch<'_>) -> Result<Option<Vec<Difference>>, RunError> {
     let Some(sealed) = recorded(run)? else { return Ok(None) };
     let found = names(run.path())?;
     let mut checked = Checked::read(run);
-    let asked = found.iter().filter(|name| {
-        let known = checked.0.get(*name).filter(|_| depth == Depth::Changed);
-        let as_sealed = known.filter(|seen| sealed.get(*name) == Some(&seen.digest));
-        sealed.contains_key(*name) && !as_sealed.is_some_and(|seen| seen.is_still(&run.file(name)))
-    });
-    let seen = seen(run.path(), asked.cloned().collect())?;
     let mut differences = Vec::new();
+    let mut asked = Vec::new();
+    for name in found.iter().filter(|name| sealed.contains_key(*name)) {
+        let as_sealed = checked.0.get(name).filter(|seen| sealed.get(name) == Some(&seen.digest));
+        let Some((seen, now)) = as_sealed.zip(fs::symlink_metadata(run.file(name)).ok()) else {
+            asked.push(name.clone());
+            continue;
+        };
+        if now.len() > WORTH_TELLING && now.len().cast_signed() != seen.size() {
+            // It may claim any size, and nothing of it needs to be read.
+            let kind = Kind::Resized { sealed: seen.size(), now: now.len().cast_signed() };
+            differences.push(Difference { name: name.clone(), kind });
+        } else if depth == Depth::Every || seen.stamp != stamp(&now) {
+            asked.push(name.clone());
+        }
+    }
+    let seen = seen(run.path(), asked, watch)?;
     for (name, now) in &seen {
         if now.digest != sealed[name] {
             let kind = Kind::Changed { sealed: sealed[name], now: now.digest };
@@ -222,19 +251,20 @@ struct Seen {
 }
 
 impl Seen {
-    fn is_still(&self, path: &Path) -> bool {
-        fs::symlink_metadata(path).is_ok_and(|now| stamp(&now) == self.stamp)
+    /// The size that [`stamp`] puts first.
+    fn size(&self) -> i64 {
+        self.stamp.first().copied().unwrap_or_default()
     }
 }
 
-/// What changes when a file does: its size, times and number.
+/// What changes when a file does: its size, first, times and number.
 #[cfg(unix)]
 fn stamp(of: &Metadata) -> Vec<i64> {
     use std::os::unix::fs::MetadataExt;
     vec![of.size().cast_signed(), of.ino().cast_signed(), of.mtime(), of.mtime_nsec(), of.ctime(), of.ctime_nsec()]
 }
 
-/// What changes when a file does: its size and time.
+/// What changes when a file does: its size, first, and time.
 #[cfg(not(unix))]
 fn stamp(of: &Metadata) -> Vec<i64> {
     let modified = of.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
@@ -248,7 +278,7 @@ struct Checked(BTreeMap<String, Seen>);
 impl Checked {
     /// Empty if it cannot be read: then every file is digested.
     fn read(run: &RunDirectory) -> Self {
-        fs::read(run.file(CHECKED)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        files::read(&run.file(CHECKED)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
     /// A run that cannot be written is digested again next time.
@@ -259,19 +289,43 @@ impl Checked {
     }
 }
 
-/// Digests files of a run.
-fn seen(root: &Path, names: Vec<String>) -> Result<Vec<(String, Seen)>, RunError> {
-    names
+/// Digests files of a run, which may be gigabytes.
+fn seen(
+    root: &Path,
+    names: Vec<String>,
+    Watch { progress, cancel }: Watch<'_>,
+) -> Result<Vec<(String, Seen)>, RunError> {
+    let bytes = |name: &String| fs::symlink_metadata(root.join(name)).map_or(0, |found| found.len());
+    let total = names.iter().map(bytes).sum();
+    if total > WORTH_TELLING {
+        progress.start("checking", "bytes", Some(total), 0);
+    }
+    let seen = names
         .into_par_iter()
         .map(|name| {
             let path = root.join(&name);
             // The times of before the digest: a file that changes meanwhile is digested again.
             let digested = fs::symlink_metadata(&path).and_then(|before| {
-                Ok(Seen { digest: File::open(&path).and_then(Digest::of_reader)?, stamp: stamp(&before) })
+                let digest = Digest::of_reader(cancel.guard(files::open(&path)?))?;
+                if total > WORTH_TELLING {
+                    progress.advance(before.len());
+                }
+                Ok(Seen { digest, stamp: stamp(&before) })
             });
-            Ok((name, digested.map_err(FileError::new("read", path))?))
+            match digested {
+                Err(_) if cancel.requested() => Err(interrupted()),
+                digested => Ok((name, digested.map_err(FileError::new("read", path))?)),
+            }
         })
-        .collect()
+        .collect();
+    if total > WORTH_TELLING {
+        progress.finish();
+    }
+    seen
+}
+
+fn interrupted() -> RunError {
+    RunError::Interrupted { resume: "nothing was changed; run it again".into() }
 }
 
 /// Relative names (`/`-separated, sorted) of all files under a folder, except the seal and hidden files.
@@ -302,9 +356,50 @@ fn list(root: &Path, below: &Path, names: &mut Vec<String>) -> Result<(), FileEr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::progress::Silent;
+
+    fn watch(cancel: &Cancel) -> Watch<'_> {
+        Watch { progress: &Silent, cancel }
+    }
+
+    /// Fault (runs): a sealed file that has become a sparse one of 8 TB → reported by its size; nothing of it is read
+    /// Fault (runs): a pipe in place of a file of a run → named, and nothing waits for a writer
+    #[test]
+    #[cfg(unix)]
+    fn what_became_of_a_file_is_told_before_it_is_read() {
+        let (_folder, run) = sealed(&["a", "b"]);
+        fs::File::options().write(true).open(run.file("a")).unwrap().set_len(8 << 40).unwrap();
+        assert_eq!(broken(&run), "a: sealed with 1 bytes, now it has 8796093022208");
+        fs::remove_file(run.file("b")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(run.file("b")).status().unwrap().success());
+        let error = check(&run, Depth::Every, watch(&Cancel::default())).unwrap_err().to_string();
+        assert!(error.ends_with("b: it is a pipe, not a file"), "{error}");
+    }
+
+    /// Fault (processes): Ctrl-C while all files of a run are digested → it stops within 256 KiB, and nothing is written
+    #[test]
+    fn a_request_to_stop_ends_every_pass() {
+        let (_folder, run) = sealed(&["a"]);
+        let cancel = Cancel::default();
+        cancel.request();
+        let before = fs::metadata(run.file(CHECKED)).unwrap().modified().unwrap();
+        assert!(check(&run, Depth::Every, watch(&cancel)).unwrap_err().interrupted());
+        assert!(first_broken(&run, |_| true, &cancel).unwrap_err().interrupted());
+        assert_eq!(fs::metadata(run.file(CHECKED)).unwrap().modified().unwrap(), before);
+        discard(&run).unwrap();
+        assert!(seal(&run, watch(&cancel)).unwrap_err().interrupted());
+        assert!(!run.has(RunDirectory::SEALED));
+    }
 
     fn broken(run: &RunDirectory) -> String {
-        let lines = |depth| check(run, depth).unwrap().unwrap().iter().map(Difference::to_string).collect::<Vec<_>>();
+        let lines = |depth| {
+            check(run, depth, watch(&Cancel::default()))
+                .unwrap()
+                .unwrap()
+                .iter()
+                .map(Difference::to_string)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(lines(Depth::Changed), lines(Depth::Every));
         lines(Depth::Every).join("\n")
     }
@@ -315,7 +410,7 @@ mod tests {
         for name in files {
             fs::write(run.file(name), name).unwrap();
         }
-        seal(&run).unwrap();
+        seal(&run, watch(&Cancel::default())).unwrap();
         (folder, run)
     }
 
@@ -331,7 +426,7 @@ mod tests {
         fs::remove_file(run.file("lost")).unwrap();
         unseal(&run, |name| name != "made").unwrap();
         fs::write(run.file("made"), "again").unwrap();
-        seal(&run).unwrap();
+        seal(&run, watch(&Cancel::default())).unwrap();
         insta::assert_snapshot!(broken(&run), @r"
         kept: sealed as 79f076abdd19…, now 6f5a5c61ccdb…
         lost: sealed, now missing
@@ -372,7 +467,7 @@ mod tests {
         for name in ["a", "b", "chunks/0"] {
             fs::write(run.file(name), name).unwrap();
         }
-        seal(&run).unwrap();
+        seal(&run, watch(&Cancel::default())).unwrap();
         assert_eq!(broken(&run), "");
         fs::write(run.file("a"), "A").unwrap();
         fs::remove_file(run.file("chunks/0")).unwrap();
@@ -389,7 +484,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDirectory::new(folder.path().into());
         fs::write(run.file("a"), "abc").unwrap();
-        seal(&run).unwrap();
+        seal(&run, watch(&Cancel::default())).unwrap();
         let text = fs::read_to_string(run.file(RunDirectory::SEALED)).unwrap();
         assert_eq!(text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  a\n");
     }

@@ -64,7 +64,10 @@ impl RunContext<'_> {
             broken: found.unwrap_or_else(|error| vec![text::reason(&error)]),
             note: None,
         };
-        let differences = seal::check(run, Depth::Every).map(Option::unwrap_or_default);
+        let differences = match seal::check(run, Depth::Every, self.watch()) {
+            Err(error) if error.interrupted() => return Err(error),
+            found => found.map(Option::unwrap_or_default),
+        };
         let differs = |name: &str| {
             let known = differences.as_ref().map(|all| all.iter().any(|difference| difference.name == name));
             known.unwrap_or(true)

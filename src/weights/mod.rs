@@ -47,7 +47,10 @@ pub fn load_with(
             (Cow::Owned(bytes), digest, "url", file.to_string(), None)
         }
         WeightsSource::File { path, sha256 } => {
-            let bytes = files::read(path)?;
+            // Anything else may be of any size.
+            weights::recognise(&files::head(path)?)
+                .map_err(|source| WeightsError::Format { location: path.display().to_string(), source })?;
+            let bytes = files::read_at_most(path, files::LARGEST_WEIGHTS)?;
             let found = Digest::of(&bytes);
             if let Some(expected) = sha256.filter(|expected| *expected != found) {
                 return Err(WeightsError::WrongDigest { path: path.clone(), found, expected });

@@ -5,8 +5,8 @@ mod partial;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -56,13 +56,123 @@ impl fmt::Display for Remedy {
     }
 }
 
-/// Reads a whole file.
+/// Most bytes that [`read`] takes into memory: a table of about twenty million lines.
+pub const LARGEST_READ: u64 = 4 << 30;
+
+/// Most bytes of a checkpoint that are taken into memory: two billion parameters in f32.
+pub const LARGEST_WEIGHTS: u64 = 8 << 30;
+
+/// Bytes at the beginning of a file that tell what it is ([`looks_like`], [`refuse_pointer`]).
+const HEAD: u64 = 1024;
+
+/// Opens a regular file for reading. Opening a pipe would wait for its writer, and reading a device may never end: both
+/// are refused before, without waiting.
+///
+/// # Errors
+/// Those of the operating system, and [`io::ErrorKind::InvalidInput`] for anything but a regular file.
+pub fn open(path: &Path) -> io::Result<File> {
+    // Opening some devices has an effect, and what the path names may change until it is open: both are looked at.
+    regular(&fs::metadata(path)?)?;
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    regular(&file.metadata()?).map(|()| file)
+}
+
+/// Refuses anything but a regular file, by what it is.
+fn regular(found: &Metadata) -> io::Result<()> {
+    let kind = found.file_type();
+    if kind.is_file() {
+        return Ok(());
+    }
+    let is = if kind.is_dir() { "a folder" } else { special(kind) };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {is}, not a file")))
+}
+
+#[cfg(unix)]
+fn special(kind: fs::FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    match () {
+        () if kind.is_fifo() => "a pipe",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    }
+}
+
+#[cfg(not(unix))]
+fn special(_: fs::FileType) -> &'static str {
+    "a special file"
+}
+
+/// The first 1,024 bytes of a file.
+///
+/// # Errors
+/// [`FileError`] with the path, also for pointer files ([`refuse_pointer`]).
+pub fn head(path: &Path) -> Result<Vec<u8>, FileError> {
+    let mut head = Vec::new();
+    let read = open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
+    read.map_err(FileError::new("read", path))?;
+    refuse_pointer(path, &head).map(|()| head)
+}
+
+/// Reads a whole file of at most [`LARGEST_READ`] bytes.
 ///
 /// # Errors
 /// [`FileError`] with the path, also for pointer files ([`refuse_pointer`]).
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    let bytes = fs::read(path).map_err(FileError::new("read", path))?;
+    read_at_most(path, LARGEST_READ)
+}
+
+/// [`read`] with another limit. A larger file is refused from its size; one that grows while it is read, too.
+///
+/// # Errors
+/// [`FileError`] with the path, also for pointer files ([`refuse_pointer`]).
+pub fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    let bytes = open(path).and_then(|file| all_of(file, limit)).map_err(FileError::new("read", path))?;
     refuse_pointer(path, &bytes).map(|()| bytes)
+}
+
+/// The bytes of an open file of at most `limit` bytes.
+fn all_of(file: File, limit: u64) -> io::Result<Vec<u8>> {
+    let too_large =
+        |size| io::Error::new(io::ErrorKind::FileTooLarge, format!("it has {size} bytes, at most {limit} are read"));
+    let size = file.metadata()?.len();
+    if size > limit {
+        return Err(too_large(size));
+    }
+    let mut bytes = Vec::with_capacity(size as usize);
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
+}
+
+/// Bytes of a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// What this user may still write.
+    pub free: u64,
+    /// All of it.
+    pub size: u64,
+}
+
+/// Space of the file system that holds `path`; `None` where it cannot be told.
+#[must_use]
+pub fn space(path: &Path) -> Option<Space> {
+    #[cfg(unix)]
+    {
+        let found = rustix::fs::statvfs(path).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Some(Space { free: bytes(found.f_bavail), size: bytes(found.f_blocks) })
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
 }
 
 /// Refuses a file whose bytes, or first 1,024 of them, are a [`PointerFile`].
@@ -191,7 +301,7 @@ fn options() -> OpenOptions {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        options.custom_flags(libc::O_NOFOLLOW).mode(if private() { 0o600 } else { 0o666 });
+        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32).mode(if private() { 0o600 } else { 0o666 });
     }
     options
 }
@@ -393,6 +503,48 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n").unwrap();
         assert!(read(file.path()).unwrap_err().to_string().ends_with("run `git lfs pull` in its clone"));
+    }
+
+    /// Fault (runs): a pipe, a socket, a device or a folder where a file is expected → refused by what it is, without waiting
+    #[test]
+    #[cfg(unix)]
+    fn only_regular_files_are_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, socket) = (folder.path().join("pipe"), folder.path().join("socket"));
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&pipe, &link).unwrap();
+        for (path, is) in [
+            (pipe.as_path(), "a pipe"),
+            (&link, "a pipe"),
+            (&socket, "a socket"),
+            (Path::new("/dev/zero"), "a device"),
+            (folder.path(), "a folder"),
+        ] {
+            let error = read(path).unwrap_err().to_string();
+            assert!(error.ends_with(&format!(": it is {is}, not a file")), "{error}");
+        }
+    }
+
+    /// Fault (tables): a sparse file of 8 TB where a table is expected → refused from its size; nothing of it is read
+    #[test]
+    fn a_file_over_the_limit_is_refused_from_its_size() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(8 << 40).unwrap();
+        let error = read(file.path()).unwrap_err().to_string();
+        assert!(error.ends_with(": it has 8796093022208 bytes, at most 4294967296 are read"), "{error}");
+        fs::write(file.path(), "four").unwrap();
+        assert!(read_at_most(file.path(), 3).is_err());
+        assert_eq!(read_at_most(file.path(), 4).unwrap(), b"four");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn the_space_of_a_file_system_is_told() {
+        let Space { free, size } = space(&std::env::temp_dir()).unwrap();
+        assert!(free <= size && size > 0);
+        assert_eq!(space(Path::new("/nowhere/at/all")), None);
     }
 
     #[test]

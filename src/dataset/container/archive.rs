@@ -23,7 +23,7 @@ fn unpack(folder: &mut PartialFolder<'_>) -> Result<Index, DatasetError> {
     let advance = |n| task.advance(n);
     let (mut faces, mut left_out, mut known) = (Vec::new(), LeftOut::default(), HashMap::new());
     let (mut others, mut example) = (0, None);
-    Tarball::open(container, &advance)?.each(|path, entry| {
+    Tarball::open(container, &advance, folder.context.cancel)?.each(|path, entry| {
         if path.rsplit('/').next() == Some(METADATA) {
             return Err(container.problem(ContainerProblem::ImageFolder { name: path.to_owned() }));
         }

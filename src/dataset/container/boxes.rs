@@ -12,6 +12,7 @@ use crate::dataset::{CsvProblem, DatasetError, Fault, FaultIn};
 use crate::files::{self, FileError};
 use crate::pointer::PointerFile;
 use crate::preprocess::BoundingBox;
+use crate::progress::Cancel;
 
 /// Name of the table in an archive.
 const TABLE: &str = "loose_bb_test.csv";
@@ -49,17 +50,17 @@ fn key(name: &str) -> Option<String> {
 }
 
 /// Reads the table.
-pub(super) fn read(table: &Located) -> Result<Boxes, DatasetError> {
+pub(super) fn read(table: &Located, cancel: &Cancel) -> Result<Boxes, DatasetError> {
     let head = table.head()?;
     let mut bytes = Vec::new();
-    let read = |from: &mut dyn Read, bytes: &mut Vec<u8>| from.take(LARGEST).read_to_end(bytes).map(drop);
+    let read = |from: &mut dyn Read, bytes: &mut Vec<u8>| from.take(LARGEST + 1).read_to_end(bytes).map(drop);
     if head.starts_with(GZIP) {
         let mut found = false;
-        Tarball::open(table, &|_| {})?.each(|path, entry| {
+        Tarball::open(table, &|_| {}, cancel)?.each(|path, entry| {
             if path.rsplit('/').next() == Some(TABLE) {
                 found = true;
                 bytes.clear();
-                read(entry, &mut bytes).map_err(|error| unreadable(&error, table))?;
+                read(entry, &mut bytes).map_err(|error| unreadable(error, table))?;
             }
             Ok(())
         })?;
@@ -70,7 +71,10 @@ pub(super) fn read(table: &Located) -> Result<Boxes, DatasetError> {
         let (found, expected) = (files::looks_like(&head), "a CSV with the columns NAME_ID, X, Y, W, H");
         return Err(table.problem(ContainerProblem::OtherFormat { found, expected }));
     } else {
-        read(&mut table.open()?, &mut bytes).map_err(FileError::new("read", &table.path))?;
+        read(&mut cancel.guard(table.open()?), &mut bytes).map_err(FileError::new("read", &table.path))?;
+    }
+    if bytes.len() as u64 > LARGEST {
+        return Err(table.problem(ContainerProblem::LargeTable { most: LARGEST }));
     }
     parse(&bytes).map_err(|CsvError { offset, problem }| {
         table.problem(ContainerProblem::Boxes { line: line_at(&bytes, offset), problem: Box::new(problem) })

@@ -80,9 +80,33 @@ pub enum ContainerProblem {
         column: String,
         rule: String,
     },
-    /// More rows than bytes: a damaged table could request any amount of memory.
+    /// More rows than its bytes could hold: a damaged table could request any amount of memory.
     #[error("it claims {rows} rows in {bytes} bytes, so it is damaged; download or copy it again")]
     Rows { rows: u64, bytes: u64 },
+    /// It unpacks to more than containers of pictures do.
+    #[error(
+        "it has {packed} bytes and unpacks to more than {most}, the limit for its size, which pictures do not reach: it is \
+         damaged, or made to fill a disk; if you know better, unpack it yourself and use `source: folders`"
+    )]
+    Grows { packed: u64, most: u64 },
+    /// The texts of its tables fill memory.
+    #[error("the names and other texts of its tables have more than {most} bytes; leave out columns with long texts")]
+    Texts { most: u64 },
+    /// A page would fill memory.
+    #[error(
+        "its page at byte {at} takes {bytes} bytes once it is unpacked, at most {most} are read; write the file again \
+         with smaller pages, without DELTA_BYTE_ARRAY"
+    )]
+    Page { at: u64, bytes: u64, most: u64 },
+    /// A footer would fill memory.
+    #[error("its footer has {length} bytes, at most {most} are read; write the file again with fewer row groups")]
+    Footer { length: u32, most: u32 },
+    /// More columns than any table has.
+    #[error("it has {found} columns, at most {most} are read; leave out the columns that are not needed")]
+    TooManyColumns { found: usize, most: usize },
+    /// A table that would fill memory.
+    #[error("the table of boxes has more than {most} bytes")]
+    LargeTable { most: u64 },
     /// polars cannot read it.
     #[error("polars cannot read it: {0}")]
     Polars(String),

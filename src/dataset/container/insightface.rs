@@ -1,6 +1,8 @@
 //! The source `insightface-bin`: `pickle.dump((list of encoded pictures, list of bools))`. Picture 2i and picture 2i+1 are
 //! pair i. The pictures are read one by one: memory does not grow with them.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{Read, Seek};
 
 use super::unpacked::{self, Distinct, Index, PartialFolder};
@@ -34,15 +36,20 @@ fn unpack(folder: &mut PartialFolder<'_>) -> Result<Index, DatasetError> {
     let task = Task::start(folder.context, "unpacking", path, "pictures", pairs.pictures.len() as u64);
     let mut faces = Distinct::default();
     let mut rows = Vec::with_capacity(pairs.pictures.len());
+    // A picture that the list names again is not read again: a small file may name a large one a million times.
+    let mut known = HashMap::new();
     for (number, picture) in pairs.pictures.iter().enumerate() {
         rows.push(match picture {
-            Ok(picture) => {
-                let bytes = picture.read(&mut input).map_err(|error| file.problem(error.into()))?;
-                task.advance(1);
-                faces.row(number, &bytes, folder)?
-            }
+            Ok(picture) => match known.entry((picture.span.at, picture.latin1)) {
+                Entry::Occupied(row) => *row.get(),
+                Entry::Vacant(place) => {
+                    let bytes = picture.read(&mut input).map_err(|error| file.problem(error.into()))?;
+                    *place.insert(faces.row(number, &bytes, folder)?)
+                }
+            },
             Err(fault) => faces.absent(number, fault.clone()),
         });
+        task.advance(1);
     }
     let pairs = rows.chunks_exact(2).zip(&pairs.same).map(|(pair, &same)| (pair[0], pair[1], same)).collect();
     Ok(faces.with(pairs))

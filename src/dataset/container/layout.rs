@@ -38,6 +38,11 @@ impl ShardColumns {
         columns
     }
 
+    /// Number of columns.
+    pub fn len(&self) -> usize {
+        self.schema.len()
+    }
+
     /// Whether all of these columns exist and are supported.
     pub fn has(&self, names: &[String]) -> bool {
         names.iter().all(|name| self.schema.contains(name) && self.unread(name).is_none())

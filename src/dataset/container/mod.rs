@@ -3,10 +3,12 @@
 
 mod archive;
 mod boxes;
+mod budget;
 mod error;
 mod insightface;
 mod layout;
 mod locate;
+mod pages;
 mod parquet;
 mod tarball;
 mod unpacked;
@@ -63,7 +65,7 @@ impl Located {
 
     /// Opens it for reading.
     fn open(&self) -> Result<File, FileError> {
-        File::open(&self.path).map_err(FileError::new("read", &self.path))
+        files::open(&self.path).map_err(FileError::new("read", &self.path))
     }
 
     /// The first bytes.
@@ -115,7 +117,7 @@ pub(super) fn vggface2(
 ) -> Result<Manifest, DatasetError> {
     // The small file first: its errors are known before the archive is downloaded.
     let table = locate::files(boxes, context)?.remove(0);
-    let boxes = boxes::read(&table)?;
+    let boxes = boxes::read(&table, context.cancel)?;
     let mut containers = vec![table.record.clone()];
     let manifest = match archive {
         Container::Local { path, .. } if path.is_dir() => vggface2::folder(path, &table, &boxes, context)?,

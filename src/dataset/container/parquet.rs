@@ -2,19 +2,29 @@
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
+use polars::io::parquet::read::FileMetadata;
 use polars::prelude::*;
 
+use super::budget::{self, LONGEST_TEXT};
 use super::layout::{self, Layout, ShardColumns};
+use super::pages;
 use super::unpacked::{self, Distinct, Index, PartialFolder, UnpackedFace, file_name};
 use super::{ContainerProblem, Located, Task, say_pairs};
+use crate::dataset::csv_lines::MOST_COLUMNS;
 use crate::dataset::scan::OpenContext;
-use crate::dataset::{DatasetError, LONGEST_NAME, Manifest};
+use crate::dataset::{DatasetError, LARGEST_PICTURE, LONGEST_NAME, Manifest};
 use crate::digest::Digest;
 use crate::text;
 
 /// Bytes that are decoded at a time; larger row groups are split.
 const SLICE: u64 = 256 << 20;
+
+/// Rows that any file may have, and the fewest bytes for each row beyond them: polars and the manifest take memory for
+/// whatever a damaged file claims, and a picture of a face has more bytes.
+const ROWS: u64 = 1_000_000;
+const BYTES_OF_ROW: u64 = 16;
 
 /// Reads shards.
 pub(super) fn open(shards: &[Located], context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
@@ -37,8 +47,10 @@ fn unpack(shards: &[Located], folder: &mut PartialFolder<'_>) -> Result<Index, D
             let [found, first] = [&shard, &first].map(|shard| shard.columns.described());
             return Err(located.problem(ContainerProblem::OtherColumns { found, first }));
         }
+        shard.check_pages(&read)?;
         let task = Task::start(folder.context, "unpacking", &located.path, "rows", shard.rows);
         for (start, rows) in shard.slices() {
+            folder.go_on()?;
             let frame = shard.read(start, rows, read.clone())?;
             let table = Rows { frame: &frame, start: start as u64, located };
             match &layout {
@@ -71,23 +83,39 @@ struct Shard<'a> {
     rows: u64,
     /// Rows and bytes of each row group.
     groups: Vec<(usize, u64)>,
+    metadata: Arc<FileMetadata>,
 }
 
 impl<'a> Shard<'a> {
     fn open(located: &'a Located) -> Result<Self, DatasetError> {
         let problem = |problem| located.problem(problem);
         located.expect(b"PAR1", "a parquet file")?;
+        pages::check_footer(located)?;
         let mut reader = ParquetReader::new(located.open()?);
         let (columns, metadata) =
             polars(|| Ok((ShardColumns::of(&*reader.schema()?), reader.get_metadata()?.clone()))).map_err(problem)?;
         let groups: Vec<_> =
             metadata.row_groups.iter().map(|group| (group.num_rows(), group.total_byte_size() as u64)).collect();
         let rows = groups.iter().try_fold(0u64, |sum, (rows, _)| sum.checked_add(*rows as u64)).unwrap_or(u64::MAX);
-        // A picture has more than one byte; polars would reserve memory for whatever a damaged file claims.
-        if rows > located.record.bytes {
+        let found = columns.len();
+        if found > MOST_COLUMNS {
+            return Err(problem(ContainerProblem::TooManyColumns { found, most: MOST_COLUMNS }));
+        }
+        if rows > ROWS.max(located.record.bytes / BYTES_OF_ROW) {
             return Err(problem(ContainerProblem::Rows { rows, bytes: located.record.bytes }));
         }
-        Ok(Self { located, columns, rows, groups })
+        Ok(Self { located, columns, rows, groups, metadata })
+    }
+
+    /// Refuses pages of these columns that would fill memory, and a file that unpacks to more than pictures do.
+    fn check_pages(&self, columns: &[String]) -> Result<(), DatasetError> {
+        let mut chunks = Vec::new();
+        for group in &self.metadata.row_groups {
+            let read = columns.iter().filter_map(|name| group.columns_under_root_iter(name)).flatten();
+            chunks.extend(read.map(|chunk| (chunk.byte_range().start, chunk.byte_range().end)));
+        }
+        let unpacked = pages::unpacked_bytes(self.located, &chunks)?;
+        budget::grows(self.located.record.bytes, unpacked).map_err(|problem| self.located.problem(problem))
     }
 
     /// First row and number of rows of each slice: a row group, or part of a large one.
@@ -114,8 +142,7 @@ impl<'a> Shard<'a> {
     }
 }
 
-/// Catches the panics of polars on damaged files. (A file that claims a page of many gigabytes may still exhaust memory
-/// and end the process: the digest of a file from the Hub is checked before it gets here, that of a local one if pinned.)
+/// Catches the panics of polars on damaged files.
 fn polars<T>(work: impl FnOnce() -> PolarsResult<T>) -> Result<T, ContainerProblem> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(|error| ContainerProblem::Polars(error.to_string())),
@@ -150,6 +177,14 @@ impl Rows<'_> {
         Ok((self.polars(bytes.binary())?.clone(), paths))
     }
 
+    /// A text to be kept.
+    fn text(&self, row: usize, column: &str, text: &str, folder: &PartialFolder<'_>) -> Result<String, DatasetError> {
+        if text.len() > LONGEST_TEXT {
+            return Err(self.wrong(row, column, format!("has {} bytes, at most {LONGEST_TEXT} are read", text.len())));
+        }
+        folder.text(text)
+    }
+
     /// A column of names or numbers as text.
     fn texts(&self, name: &str) -> Result<StringChunked, DatasetError> {
         let column = self.polars(self.frame.column(name).and_then(|column| column.cast(&DataType::String)))?;
@@ -166,6 +201,7 @@ fn picture<'a>(
     paths: Option<&StringChunked>,
 ) -> Result<&'a [u8], String> {
     let rule = match (bytes.get(row), paths.and_then(|paths| paths.get(row))) {
+        (Some(bytes), _) if bytes.len() as u64 > LARGEST_PICTURE => "has more than 512 MiB",
         (Some(bytes), _) => return Ok(bytes),
         (None, Some(_)) => "has a path but no bytes; the file must contain the pictures",
         (None, None) => "is null",
@@ -234,6 +270,11 @@ struct ShardFaces {
     kept: Vec<Vec<String>>,
 }
 
+/// The file in a path of any system.
+fn last(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or_default()
+}
+
 impl ShardFaces {
     fn add(
         &mut self,
@@ -249,7 +290,9 @@ impl ShardFaces {
         let photos = photo_column.as_ref().map(|photo| table.texts(photo)).transpose()?;
         self.kept.resize(kept.len(), Vec::new());
         for (values, name) in self.kept.iter_mut().zip(kept) {
-            values.extend(table.texts(name)?.iter().map(|value| value.unwrap_or_default().to_owned()));
+            for (row, value) in table.texts(name)?.iter().enumerate() {
+                values.push(table.text(row, name, value.unwrap_or_default(), folder)?);
+            }
         }
         for row in 0..table.frame.height() {
             // The library `datasets` stores a withheld label as -1.
@@ -275,12 +318,14 @@ impl ShardFaces {
             };
             let usable = |value: &&str| unusable_name(value).is_none();
             let (who, photo) = (who.filter(usable), photo.filter(usable));
-            let last = |path: &str| path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+            let text =
+                |name: &str, value: Option<&str>| value.map(|value| table.text(row, name, value, folder)).transpose();
             self.names.push(match &names {
-                Some(names) => names.get(row).map(str::to_owned),
-                None => paths.as_ref().and_then(|paths| paths.get(row)).map(last),
+                Some(names) => text(name.as_deref().unwrap_or_default(), names.get(row))?,
+                None => text(column, paths.as_ref().and_then(|paths| paths.get(row)).map(last))?,
             });
-            let (identity, photo) = (who.map(str::to_owned), photo.map(str::to_owned));
+            let identity = text(identity, who)?;
+            let photo = text(photo_column.as_deref().unwrap_or_default(), photo)?;
             self.entries.push(UnpackedFace { id: path.clone(), identity, photo, path, sha256, fault });
         }
         Ok(())

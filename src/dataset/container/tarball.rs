@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use flate2::read::MultiGzDecoder;
-use tar::EntryType;
+use tar::{Entry, EntryType, PaxExtension, PaxExtensions};
 
+use super::budget::Bounded;
 use super::{ContainerProblem, Located};
 use crate::dataset::{DatasetError, LARGEST_PICTURE};
 use crate::files::{self, FileError};
+use crate::progress::{Cancel, Cancelled};
 
 /// The first bytes of a gzip file.
 pub(super) const GZIP: &[u8] = b"\x1f\x8b";
@@ -20,6 +22,15 @@ const USTAR_AT: usize = 257;
 /// Zero bytes that end a tar archive. gzip has a checksum instead.
 const END_MARKER: usize = 1024;
 
+/// Most bytes of a path, as Linux has it.
+const LONGEST_NAME: u64 = 4096;
+
+/// Most bytes of an entry's extended attributes (pax); their values have up to 64 KiB.
+const LARGEST_PAX: u64 = 1 << 20;
+
+/// Most entries, folders and other files included.
+const MOST_ENTRIES: u64 = 50_000_000;
+
 /// An archive whose entries are visited in order. Links, devices and paths that lead out of it are refused.
 pub(super) struct Tarball<'a> {
     tar: tar::Archive<Box<dyn Read + 'a>>,
@@ -28,7 +39,7 @@ pub(super) struct Tarball<'a> {
 
 impl<'a> Tarball<'a> {
     /// Opens the archive; `advance` is told how many of its bytes were read.
-    pub fn open(located: &'a Located, advance: &'a dyn Fn(u64)) -> Result<Self, DatasetError> {
+    pub fn open(located: &'a Located, advance: &'a dyn Fn(u64), cancel: &'a Cancel) -> Result<Self, DatasetError> {
         let head = located.head()?;
         let compressed = head.starts_with(GZIP);
         if !compressed && head.get(USTAR_AT..USTAR_AT + USTAR.len()) != Some(USTAR) {
@@ -42,7 +53,9 @@ impl<'a> Tarball<'a> {
         }
         let file = BufReader::with_capacity(256 * 1024, CountingReader { file: located.open()?, advance });
         let bytes: Box<dyn Read> = if compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-        Ok(Self { tar: tar::Archive::new(bytes), located })
+        // Compressed or not: what is skipped takes time, too.
+        let bytes = cancel.guard(Bounded::new(bytes, located.record.bytes));
+        Ok(Self { tar: tar::Archive::new(Box::new(bytes)), located })
     }
 
     /// Passes the path and content of each file to `look`.
@@ -51,12 +64,23 @@ impl<'a> Tarball<'a> {
         mut look: impl FnMut(&str, &mut dyn Read) -> Result<(), DatasetError>,
     ) -> Result<(), DatasetError> {
         let located = self.located;
-        let broken = |error: io::Error| unreadable(&error, located);
-        for entry in self.tar.entries().map_err(broken)? {
+        let broken = |error: io::Error| unreadable(error, located);
+        let mut described = Described::default();
+        // Raw: the library reads the records that describe an entry whole, whatever their size.
+        for (number, entry) in (1..).zip(self.tar.entries().map_err(broken)?.raw(true)) {
             let mut entry = entry.map_err(broken)?;
-            let bytes = entry.path_bytes().into_owned();
+            let described_only = if number > MOST_ENTRIES {
+                Err("is one of more than 50 million entries; unpack the archive yourself and use `source: folders`")
+            } else {
+                described.take(&mut entry).map_err(broken)?
+            };
+            let bytes = described.name(&entry);
             let refused =
                 |rule| located.problem(ContainerProblem::Entry { name: bytes.escape_ascii().to_string(), rule });
+            if described_only.map_err(refused)? {
+                continue;
+            }
+            std::mem::take(&mut described).check(&entry).map_err(refused)?;
             let Ok(path) = std::str::from_utf8(&bytes) else { return Err(refused("is not UTF-8")) };
             if path.starts_with('/') {
                 return Err(refused("is an absolute path"));
@@ -72,7 +96,7 @@ impl<'a> Tarball<'a> {
             }
             match entry.header().entry_type() {
                 EntryType::Regular | EntryType::Continuous => look(path, &mut entry)?,
-                EntryType::Directory | EntryType::XGlobalHeader => {}
+                EntryType::Directory => {}
                 EntryType::Symlink | EntryType::Link => return Err(refused("is a link")),
                 _ => return Err(refused("is not a regular file")),
             }
@@ -80,6 +104,78 @@ impl<'a> Tarball<'a> {
         // gzip's checksum follows the last entry.
         io::copy(&mut self.tar.into_inner(), &mut io::sink()).map(drop).map_err(broken)
     }
+}
+
+/// What the records before an entry say about it.
+#[derive(Default)]
+struct Described {
+    /// Its path, in GNU's way.
+    long_name: Option<Vec<u8>>,
+    /// Whether there is a path that it links to, in GNU's way.
+    long_link: bool,
+    /// Its attributes, in POSIX's way.
+    pax: Option<Vec<u8>>,
+}
+
+impl Described {
+    /// Takes an entry that describes the next one, or all that follow; `false` for any other. The inner error is a rule
+    /// that it breaks.
+    fn take<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> io::Result<Result<bool, &'static str>> {
+        const TWICE: &str = "is described twice";
+        let (size, kind) = (entry.size(), entry.header().entry_type());
+        match kind {
+            EntryType::GNULongName | EntryType::GNULongLink if size > LONGEST_NAME => {
+                return Ok(Err("announces a name of more than 4,096 bytes"));
+            }
+            EntryType::XHeader | EntryType::XGlobalHeader if size > LARGEST_PAX => {
+                return Ok(Err("announces more than 1 MiB of attributes"));
+            }
+            EntryType::GNULongName if self.long_name.is_some() => return Ok(Err(TWICE)),
+            EntryType::GNULongLink if self.long_link => return Ok(Err(TWICE)),
+            EntryType::XHeader if self.pax.is_some() => return Ok(Err(TWICE)),
+            EntryType::GNULongName => self.long_name = Some(whole(entry)?),
+            EntryType::XHeader => self.pax = Some(whole(entry)?),
+            EntryType::GNULongLink => self.long_link = true,
+            // Comments.
+            EntryType::XGlobalHeader => {}
+            _ => return Ok(Ok(false)),
+        }
+        Ok(Ok(true))
+    }
+
+    /// The values of an attribute.
+    fn attributes(&self) -> impl Iterator<Item = PaxExtension<'_>> {
+        PaxExtensions::new(self.pax.as_deref().unwrap_or_default()).filter_map(Result::ok)
+    }
+
+    /// The path of the entry that is described.
+    fn name<R: Read>(&self, entry: &Entry<'_, R>) -> Vec<u8> {
+        let pax = || self.attributes().find(|attribute| attribute.key_bytes() == b"path");
+        match &self.long_name {
+            Some(name) => name.split(|byte| *byte == 0).next().unwrap_or_default().to_vec(),
+            None => pax().map_or_else(|| entry.path_bytes().into_owned(), |path| path.value_bytes().to_vec()),
+        }
+    }
+
+    /// Refuses an entry whose content is not the bytes behind its header.
+    fn check<R: Read>(&self, entry: &Entry<'_, R>) -> Result<(), &'static str> {
+        for attribute in self.attributes() {
+            if attribute.key_bytes().starts_with(b"GNU.sparse.") {
+                return Err("is sparse");
+            }
+            if attribute.key_bytes() == b"size" && attribute.value_bytes() != entry.size().to_string().as_bytes() {
+                return Err("has 8 GiB or more; unpack the archive yourself and use `source: folders`");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The content of an entry whose size was checked.
+fn whole<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    entry.read_to_end(&mut content)?;
+    if content.len() as u64 == entry.size() { Ok(content) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 /// Whether a file ends as a complete tar archive does. A truncated one may end between two entries.
@@ -99,7 +195,7 @@ fn ends_with_marker(located: &Located) -> Result<bool, DatasetError> {
 /// The picture in an entry.
 pub(super) fn read_picture(located: &Located, path: &str, entry: &mut dyn Read) -> Result<Vec<u8>, DatasetError> {
     let mut picture = Vec::new();
-    entry.take(LARGEST_PICTURE + 1).read_to_end(&mut picture).map_err(|error| unreadable(&error, located))?;
+    entry.take(LARGEST_PICTURE + 1).read_to_end(&mut picture).map_err(|error| unreadable(error, located))?;
     if picture.len() as u64 > LARGEST_PICTURE {
         return Err(refused(located, path, "is larger than 512 MiB"));
     }
@@ -112,7 +208,14 @@ pub(super) fn refused(located: &Located, path: &str, rule: &'static str) -> Data
 }
 
 /// The error of tar or gzip.
-pub(super) fn unreadable(error: &io::Error, archive: &Located) -> DatasetError {
+pub(super) fn unreadable(error: io::Error, archive: &Located) -> DatasetError {
+    let error = match error.downcast::<ContainerProblem>() {
+        Ok(problem) => return archive.problem(problem),
+        Err(error) => error,
+    };
+    if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Cancelled>) {
+        return DatasetError::Interrupted;
+    }
     archive.problem(match error.kind() {
         io::ErrorKind::UnexpectedEof => ContainerProblem::Truncated { length: archive.record.bytes, what: "an entry" },
         _ => ContainerProblem::Archive(error.to_string()),

@@ -1,5 +1,7 @@
 //! Containers of all kinds: each layout in its forms, and invalid ones with their messages.
 
+mod hostile;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -115,6 +117,8 @@ fn every_common_form_of_pickle_is_the_same_dataset() {
     }
 }
 
+/// Fault (archives): a pickle of pairs that calls `posix.system` or any other function → refused by the function's name; nothing is run
+/// Fault (archives): an insightface .bin that is cut, empty, a web page or goes on behind its end → refused by what it is and where
 #[test]
 fn a_pickle_of_anything_else_is_refused_by_name() {
     let place = TestDir::new();
@@ -234,6 +238,7 @@ fn ids_are_the_names_in_the_table_if_unique() {
     assert_eq!(ids(&[Some("a.jpg"), Some("b\n.jpg")]), "000000.jpg 000001.jpg");
 }
 
+/// Fault (archives): parquet with another layout, null pictures, labels out of range or a cut footer → refused by row or columns
 #[test]
 fn errors_in_a_parquet_file_name_the_row_or_columns() {
     let place = TestDir::new();
@@ -257,6 +262,7 @@ fn errors_in_a_parquet_file_name_the_row_or_columns() {
     assert_snapshot!(message(&whole[..1000]), @"<dir>/x.parquet: polars cannot read it: parquet: File out of specification: The file must end with PAR1");
 }
 
+/// Fault (archives): something else than a picture in a list of pictures → its face fails with the reason, the others do not
 #[test]
 fn anything_but_a_picture_in_a_pickle_is_a_fault_of_its_face() {
     let place = TestDir::new();
@@ -458,6 +464,8 @@ fn a_tar_archive_of_identity_folders_is_read_as_the_folder_is() {
     assert_eq!(folders.digest(), manifest.digest());
 }
 
+/// Fault (archives): a tar archive that is cut between two entries or inside one → refused by its length
+/// Fault (archives): two entries of an archive with one id → refused by both names
 #[test]
 fn an_archive_of_something_else_is_explained() {
     let place = TestDir::new();
@@ -477,6 +485,7 @@ fn an_archive_of_something_else_is_explained() {
     assert_snapshot!(message(&tarball(&[("../Ann/1.jpg", FILE, &picture)])), @"<dir>/x.tar: invalid entry `../Ann/1.jpg`: it leads out of the archive");
 }
 
+/// Fault (archives): an archive entry with `..`, an absolute path, a link, a pipe → refused by name; nothing is written
 #[test]
 fn entries_that_lead_elsewhere_are_refused() {
     let place = TestDir::new();
@@ -519,6 +528,7 @@ fn an_invalid_archive_or_table_is_explained() {
     assert_snapshot!(message(&archive(&[("other.csv", FILE, b"x")])), @"<dir>/boxes.csv: it is not a valid .tar.gz: it has no loose_bb_test.csv");
 }
 
+/// Fault (archives): a container with another digest than the config pins → refused before anything is unpacked
 #[test]
 fn a_pinned_digest_is_checked_before_anything_is_unpacked() {
     let place = TestDir::new();
@@ -530,6 +540,7 @@ fn a_pinned_digest_is_checked_before_anything_is_unpacked() {
     place.opened(&DatasetSource::InsightfaceBin { file });
 }
 
+/// Fault (archives): a changed, missing or added file in the cache of unpacked pictures → unpacked again
 #[test]
 fn a_container_is_unpacked_once_and_again_when_the_cache_is_damaged() {
     let place = TestDir::new();
@@ -555,6 +566,7 @@ fn a_container_is_unpacked_once_and_again_when_the_cache_is_damaged() {
     }
 }
 
+/// Fault (processes): Ctrl-C or a kill while a container is unpacked → what was unpacked is removed, by the next start after a kill
 #[test]
 fn cancelling_leaves_nothing_behind_and_leftovers_are_removed() {
     let place = TestDir::new();
@@ -587,6 +599,7 @@ fn unpacking_requires_a_cache() {
 }
 
 proptest! {
+    /// Fault (archives): any bytes of a pickle of pairs changed, or its end cut → an error or other pairs, never a panic
     #[test]
     fn damage_of_a_pickle_never_panics(
         which in 0usize..6,
@@ -631,6 +644,7 @@ proptest! {
         }
     }
 
+    /// Fault (archives): any byte of a tar header changed → an error or other names, never a path that leads out
     #[test]
     fn damage_of_an_archive_never_panics(at in any::<prop::sample::Index>(), value in any::<u8>()) {
         let mut tar = Vec::new();
@@ -648,9 +662,10 @@ proptest! {
 }
 
 proptest! {
-    // polars reserves what a damaged page claims, and no panic can be caught when that is too much: always the same damage.
+    // What polars does with damage that only it can find is polars' affair: always the same damage.
     #![proptest_config(ProptestConfig { cases: 64, rng_seed: RngSeed::Fixed(5), ..ProptestConfig::default() })]
 
+    /// Fault (archives): any bytes of a parquet file changed, or its end cut → an error or another dataset, never a panic
     #[test]
     fn damage_of_a_parquet_file_is_an_error_or_another_dataset(
         which in 0usize..3,

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::budget::Budget;
 use super::{ContainerProblem, Located};
 use crate::dataset::forget::{self, Traces};
 use crate::dataset::scan::{self, OpenContext, ScanError};
@@ -101,7 +102,7 @@ pub(super) fn open(
     let Some(cache) = context.cache else { return Err(first.problem(ContainerProblem::NoCache)) };
     let place = UnpackedFolder { cache: cache.into(), folder: cache.join(UNPACKED), name: name(kind, containers) };
     for last in [false, true] {
-        let index = place.index(first, context, &unpack)?;
+        let index = place.index(containers, context, &unpack)?;
         let mut manifest = Manifest { root: place.root(), left_out: index.left_out.clone(), ..Manifest::default() };
         manifest.faces = index.faces.iter().map(|entry| entry.face(bbox(&entry.id))).collect();
         let (headers, columns) =
@@ -156,7 +157,7 @@ impl UnpackedFolder {
 
     fn index(
         &self,
-        container: &Located,
+        containers: &[Located],
         context: &OpenContext<'_>,
         unpack: impl Fn(&mut PartialFolder<'_>) -> Result<Index, DatasetError>,
     ) -> Result<Index, DatasetError> {
@@ -173,7 +174,8 @@ impl UnpackedFolder {
         self.remove()?;
         self.sweep()?;
         let partial = self.folder.join(format!("{PARTIAL}{}", self.name));
-        let mut folder = PartialFolder { path: &partial, container, context };
+        let budget = Budget::new(containers, &self.folder);
+        let mut folder = PartialFolder { path: &partial, container: &containers[0], context, budget };
         let unpacked = files::create_dir(&partial).map_err(DatasetError::from).and_then(|()| unpack(&mut folder));
         let unpacked = unpacked.and_then(|index| {
             folder.disk(sealed_json::write(&partial.join(INDEX), &index))?;
@@ -265,14 +267,14 @@ pub(super) struct PartialFolder<'a> {
     path: &'a Path,
     pub container: &'a Located,
     pub context: &'a OpenContext<'a>,
+    budget: Budget<'a>,
 }
 
 impl PartialFolder<'_> {
     /// Writes a picture; `path` is relative and may have folders.
     pub fn put(&self, path: &str, bytes: &[u8]) -> Result<(), DatasetError> {
-        if self.context.cancel.requested() {
-            return Err(DatasetError::Interrupted);
-        }
+        self.go_on()?;
+        self.budget.picture(bytes.len() as u64).map_err(|problem| self.container.problem(problem))?;
         let target = self.path.join(path);
         let mut written = files::write(&target, bytes);
         if let (Err(error), Some(parent)) = (&written, target.parent())
@@ -282,6 +284,17 @@ impl PartialFolder<'_> {
             written = files::write(&target, bytes);
         }
         self.disk(written)
+    }
+
+    /// Ends the unpacking once that is requested.
+    pub fn go_on(&self) -> Result<(), DatasetError> {
+        if self.context.cancel.requested() { Err(DatasetError::Interrupted) } else { Ok(()) }
+    }
+
+    /// A text of a table, which is kept in memory, unless that would take too much of it.
+    pub fn text(&self, text: &str) -> Result<String, DatasetError> {
+        let taken = self.budget.text(text.len()).map(|()| text.to_owned());
+        taken.map_err(|problem| self.container.problem(problem))
     }
 
     /// Distinguishes a full disk.
@@ -311,6 +324,7 @@ pub(super) struct Distinct {
 impl Distinct {
     /// The row of a picture. A new one is named by its number.
     pub fn row(&mut self, number: usize, picture: &[u8], folder: &PartialFolder<'_>) -> Result<u32, DatasetError> {
+        folder.go_on()?;
         let sha256 = Digest::of(picture);
         if let Some(&row) = self.known.get(&sha256) {
             return Ok(row);
@@ -346,13 +360,15 @@ mod tests {
     use super::*;
     use crate::progress::{Cancel, Silent};
 
+    /// Fault (disk): the disk is full while an archive is unpacked → it says which disk, and nothing is kept
     #[test]
     fn a_full_disk_is_reported_with_a_remedy() {
         let record = ContainerFile { path: "x.bin".into(), commit: None, bytes: 0, sha256: Digest::of(b"") };
         let container = Located { name: "x.bin".into(), path: "x.bin".into(), sha256: record.sha256, record };
         let cancel = Cancel::default();
         let context = OpenContext { cache: None, progress: &Silent, cancel: &cancel };
-        let folder = PartialFolder { path: Path::new("/cache"), container: &container, context: &context };
+        let budget = Budget::new(&[], Path::new("/cache"));
+        let folder = PartialFolder { path: Path::new("/cache"), container: &container, context: &context, budget };
         let full = FileError::new("write", "/cache/1.jpg")(io::Error::from(ErrorKind::StorageFull));
         let message = folder.disk::<()>(Err(full)).unwrap_err().to_string();
         assert_eq!(message, "x.bin: the disk of /cache is full; free some space and start again; nothing was kept");

@@ -87,9 +87,9 @@ fn unpack(folder: &mut PartialFolder<'_>) -> Result<Index, DatasetError> {
     let task = Task::start(folder.context, "unpacking", &container.path, "bytes", container.record.bytes);
     let advance = |n| task.advance(n);
     let (mut entries, mut others, mut known) = (Vec::new(), NotFaces::default(), HashSet::new());
-    Tarball::open(container, &advance)?.each(|path, entry| {
+    Tarball::open(container, &advance, folder.context.cancel)?.each(|path, entry| {
         let Some(name) = PictureName::of(path) else {
-            others.add(path, reason(path, entry).map_err(|error| tarball::unreadable(&error, container))?);
+            others.add(path, reason(path, entry).map_err(|error| tarball::unreadable(error, container))?);
             return Ok(());
         };
         let id = name.id();

@@ -63,23 +63,45 @@ pub struct Origin {
     pub bytes: u64,
 }
 
-/// Tells the format by the content: names lie.
+/// A format of checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `.safetensors`.
+    Safetensors,
+    /// `torch.save`.
+    Zip,
+    /// `torch.save` before 1.6.
+    Legacy,
+}
+
+/// Tells the format by the first 1,024 bytes: names lie.
+///
+/// # Errors
+/// [`FormatError::Empty`] and [`FormatError::Unknown`].
+pub fn recognise(head: &[u8]) -> Result<Format, FormatError> {
+    // safetensors first: it begins with the length of its header, which may look like the start of any other format.
+    if head.get(8) == Some(&b'{') {
+        Ok(Format::Safetensors)
+    } else if head.starts_with(b"PK\x03\x04") {
+        Ok(Format::Zip)
+    } else if head.starts_with(&[pickle::PROTO]) {
+        Ok(Format::Legacy)
+    } else if head.is_empty() {
+        Err(FormatError::Empty)
+    } else {
+        Err(FormatError::Unknown { found: files::looks_like(head) })
+    }
+}
+
+/// Reads a checkpoint of any format.
 ///
 /// # Errors
 /// [`FormatError`].
 pub fn parse(bytes: &[u8], say: &dyn Fn(&str)) -> Result<Tensors, FormatError> {
-    // safetensors first: it begins with the length of its header, which may look like the start of any other format.
-    if bytes.get(8) == Some(&b'{') {
-        safetensors::read(bytes)
-    } else if bytes.starts_with(b"PK\x03\x04") {
-        pth::zip(bytes, say)
-    } else if bytes.starts_with(&[pickle::PROTO]) {
-        pth::legacy(bytes, say)
-    } else {
-        Err(match bytes {
-            [] => FormatError::Empty,
-            _ => FormatError::Unknown { found: files::looks_like(bytes) },
-        })
+    match recognise(bytes)? {
+        Format::Safetensors => safetensors::read(bytes),
+        Format::Zip => pth::zip(bytes, say),
+        Format::Legacy => pth::legacy(bytes, say),
     }
 }
 
