@@ -11,6 +11,7 @@ use super::normalisation::composed;
 use super::scan::{self, OpenContext};
 use super::{DatasetError, Face, Manifest, SourceTable, tables};
 use crate::dataset::Tables;
+use crate::files;
 
 /// Reads a folder of identity folders, or an image folder.
 pub(super) fn open(root: &Path, tables: &Tables, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
@@ -60,7 +61,7 @@ fn one_level_too_high(root: &Path, error: DatasetError) -> DatasetError {
     };
     let has_picture = |path: &PathBuf| {
         let look = |entry: &std::fs::DirEntry| listing::look(entry, &listing::name(entry)?);
-        listing::list(path).unwrap_or_default().iter().any(|entry| matches!(look(entry), Ok(EntryKind::Picture)))
+        files::list(path).unwrap_or_default().iter().any(|entry| matches!(look(entry), Ok(EntryKind::Picture)))
     };
     let inside: Vec<_> = folders(root).into_iter().filter(|folder| folders(folder).iter().any(has_picture)).collect();
     if inside.is_empty() { error } else { DatasetError::OneLevelTooHigh { root: root.into(), inside } }
@@ -130,7 +131,7 @@ fn one_identity(
     mut deeper: Walk<'_>,
 ) -> Result<(), DatasetError> {
     let (folder, before, mut too_deep) = (root.join(identity), pictures.len(), 0);
-    for entry in listing::list(&folder)? {
+    for entry in files::list(&folder)? {
         deeper.go_on()?;
         let name = listing::name(&entry)?;
         match listing::look(&entry, &name)? {

@@ -8,7 +8,7 @@ use super::container::forget_unpacked;
 use super::scan_cache::forget_scanned;
 use super::{Face, Manifest, PixelSource, SourceTable};
 use crate::digest::Digest;
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::protocol::{ABSENT, AbsentPair, ListedPair, PairList};
 
 /// Shortest name by which a page or a file of another run is taken to be about a face.
@@ -108,13 +108,7 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
     if fs::symlink_metadata(folder).is_ok_and(|found| !found.is_dir()) {
         return Ok(Vec::new());
     }
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(FileError::new("list", folder)(error)),
-    };
-    let paths = entries.map(|entry| Ok(entry.map_err(FileError::new("list", folder))?.path()));
-    let mut paths = paths.collect::<Result<Vec<_>, FileError>>()?;
+    let mut paths: Vec<_> = files::list_if_there(folder)?.iter().map(fs::DirEntry::path).collect();
     paths.sort();
     Ok(paths)
 }

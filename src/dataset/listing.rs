@@ -110,14 +110,9 @@ fn of_link(path: &Path, by_name: NameKind, error: io::Error) -> Result<EntryKind
     }
 }
 
-/// The entries of a folder.
-pub(super) fn list(folder: &Path) -> Result<Vec<DirEntry>, FileError> {
-    fs::read_dir(folder).and_then(Iterator::collect).map_err(FileError::new("list", folder))
-}
-
 /// The entries of a folder in byte order, links last: a folder takes precedence over links to it.
 pub(super) fn sorted(folder: &Path) -> Result<Vec<DirEntry>, FileError> {
-    let mut entries = list(folder)?;
+    let mut entries = files::list(folder)?;
     entries.sort_by_cached_key(|entry| (entry.file_type().is_ok_and(|kind| kind.is_symlink()), entry.file_name()));
     Ok(entries)
 }

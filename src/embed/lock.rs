@@ -60,13 +60,7 @@ fn refuse_links(run: &Path) -> Result<(), FileError> {
 }
 
 fn remove_partial_files(folder: &Path) -> Result<(), FileError> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(FileError::new("list", folder)(error)),
-    };
-    for entry in entries {
-        let entry = entry.map_err(FileError::new("list", folder))?;
+    for entry in files::list_if_there(folder)? {
         if entry.file_name().to_string_lossy().starts_with(files::PARTIAL) {
             files::remove_all(&entry.path())?;
         }

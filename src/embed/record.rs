@@ -189,14 +189,9 @@ pub(super) fn scan(chunks: &Path) -> Result<Vec<ScannedRecord>, StoreError> {
 
 /// Numbers of the chunks that have a file with this extension, ascending.
 pub(super) fn numbers(chunks: &Path, extension: &str) -> Result<Vec<usize>, FileError> {
-    let entries = match fs::read_dir(chunks) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(FileError::new("list", chunks)(error)),
-    };
     let mut numbers = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(FileError::new("list", chunks))?.path();
+    for entry in files::list_if_there(chunks)? {
+        let path = entry.path();
         let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
         // Only names that this program writes, not `7.json` or `+0007.json`.
         numbers.extend(number.filter(|&number| path == path_of(chunks, number, extension)));

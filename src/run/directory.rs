@@ -1,6 +1,5 @@
 //! A run directory: its file names, and how to find one.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{RunError, list};
@@ -89,14 +88,9 @@ impl RunDirectory {
 
     /// All runs of a folder, sorted by name; none if the folder does not exist.
     pub fn list(experiments: &Path) -> Result<Vec<Self>, FileError> {
-        let entries = match fs::read_dir(experiments) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(FileError::new("list", experiments)(error)),
-        };
         let mut runs = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(FileError::new("list", experiments))?.path();
+        for entry in files::list_if_there(experiments)? {
+            let path = entry.path();
             if path.join(Self::PLAN).is_file() {
                 runs.push(Self { path });
             }
@@ -193,6 +187,8 @@ pub(super) fn config_name(run: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn experiments(names: &[&str]) -> tempfile::TempDir {

@@ -3,11 +3,12 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::seal::{self, Depth};
+use super::seal::{self, Depth, Watch};
 use super::{RunDirectory, StoredCalibration};
 use crate::breakdown::Breakdown;
 use crate::metrics::Metrics;
 use crate::plan::RunPlan;
+use crate::progress::{Cancel, Silent};
 use crate::provenance::Provenance;
 use crate::results;
 
@@ -17,18 +18,20 @@ pub(crate) fn files(data: &[u8]) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let run = RunDirectory::new(folder.path().join("fuzz-000000000000"));
     std::fs::create_dir(run.path()).expect("a folder for the run");
+    let cancel = Cancel::default();
+    let check = |run, depth| seal::check(run, depth, Watch { progress: &Silent, cancel: &cancel });
     let put = |name: &str| std::fs::write(run.file(name), content).expect("a file of the run");
     match file % 9 {
         0 => {
             put(RunDirectory::SEALED);
-            if let Ok(differences) = seal::check(&run, Depth::Every) {
+            if let Ok(differences) = check(&run, Depth::Every) {
                 differences.iter().flatten().for_each(|difference| drop(difference.to_string()));
             }
         }
         1 => {
             put(".checked");
             std::fs::write(run.file(RunDirectory::SEALED), "").expect("a seal");
-            let _ = seal::check(&run, Depth::Changed);
+            let _ = check(&run, Depth::Changed);
         }
         2 => json::<RunPlan>(content),
         3 => json::<Provenance>(content),

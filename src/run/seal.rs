@@ -338,8 +338,7 @@ pub(super) fn names(root: &Path) -> Result<Vec<String>, FileError> {
 
 fn list(root: &Path, below: &Path, names: &mut Vec<String>) -> Result<(), FileError> {
     let folder: PathBuf = root.join(below);
-    for entry in std::fs::read_dir(&folder).map_err(FileError::new("list", &folder))? {
-        let entry = entry.map_err(FileError::new("list", &folder))?;
+    for entry in files::list(&folder)? {
         let name = entry.file_name();
         let relative = below.join(&name);
         let kind = entry.file_type().map_err(FileError::new("list", entry.path()))?;

@@ -5,7 +5,7 @@ mod partial;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, DirEntry, File, Metadata, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -14,6 +14,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 pub use partial::{PARTIAL, Scratch, sweep};
 
 use crate::pointer::PointerFile;
+use crate::transient;
 
 /// A file operation that failed: what was tried, on which path, and why.
 #[derive(Debug, thiserror::Error)]
@@ -233,18 +234,46 @@ fn private() -> bool {
     PERMISSIONS.load(Ordering::Relaxed) == Permissions::Private as u8
 }
 
-/// Creates a folder and its parents.
+/// Creates a folder and its parents, and flushes their names to the disk.
 ///
 /// # Errors
 /// [`FileError`] with the path.
 pub fn create_dir(path: &Path) -> Result<(), FileError> {
+    let missing = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).count();
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     if private() {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     }
-    builder.create(path).map_err(FileError::new("create", path))
+    builder.create(path).map_err(FileError::new("create", path))?;
+    for created in path.ancestors().take(missing) {
+        match sync_dir(folder_of(created)) {
+            // Who may create in a folder need not be allowed to read it, and then cannot flush it.
+            Err(error) if !error.refused() => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The entries of a folder. Tried again for a moment while the error may pass.
+///
+/// # Errors
+/// [`FileError`] with the folder.
+pub fn list(folder: &Path) -> Result<Vec<DirEntry>, FileError> {
+    transient::retry(|| fs::read_dir(folder).and_then(Iterator::collect)).map_err(FileError::new("list", folder))
+}
+
+/// [`list`], and no entries if there is no folder.
+///
+/// # Errors
+/// [`FileError`] with the folder.
+pub fn list_if_there(folder: &Path) -> Result<Vec<DirEntry>, FileError> {
+    match list(folder) {
+        Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        listed => listed,
+    }
 }
 
 /// Creates `folder` inside `base`, with the folders between. Links in `base` are not followed: they could lead anywhere if

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{ContainerFile, ContainerProblem, Located, Task};
 use crate::dataset::scan::OpenContext;
-use crate::dataset::{Container, DatasetError, HubFiles, listing};
+use crate::dataset::{Container, DatasetError, HubFiles};
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError};
 use crate::hub::{self, Hub, HubError, HubFile, RepoKind};
@@ -49,7 +49,7 @@ pub(in crate::dataset) fn describe(container: &Container) -> String {
 }
 
 fn shards(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
-    let entries = listing::list(folder)?;
+    let entries = files::list(folder)?;
     let is_shard = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         !name.starts_with('.') && name.ends_with(SHARD) && path.is_file()
