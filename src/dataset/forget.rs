@@ -103,11 +103,13 @@ pub(crate) fn forget_cached(cache: &Path, traces: &Traces, act: bool) -> Result<
     Ok(found)
 }
 
-/// The entries of a folder, sorted; none if there is no folder. A link is no folder.
+/// [`entries`] of a folder inside one that is ours: none of a link, which could lead anywhere.
+pub(crate) fn entries_inside(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
+    if fs::symlink_metadata(folder).is_ok_and(|found| !found.is_dir()) { Ok(Vec::new()) } else { entries(folder) }
+}
+
+/// The entries of a folder, sorted; none if there is no folder.
 pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
-    if fs::symlink_metadata(folder).is_ok_and(|found| !found.is_dir()) {
-        return Ok(Vec::new());
-    }
     let mut paths: Vec<_> = files::list_if_there(folder)?.iter().map(fs::DirEntry::path).collect();
     paths.sort();
     Ok(paths)

@@ -58,7 +58,7 @@ impl ScanCache {
 /// The caches of scans in a folder that hold traces; takes these entries out if `act`.
 pub(super) fn forget_scanned(folder: &Path, traces: &Traces, act: bool) -> Result<Vec<PathBuf>, FileError> {
     let mut found = Vec::new();
-    for path in forget::entries(folder)? {
+    for path in forget::entries_inside(folder)? {
         let is_scan = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("scan-"));
         if !is_scan || path.extension().is_none_or(|ending| ending != "json") {
             continue;

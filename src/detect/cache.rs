@@ -91,8 +91,8 @@ impl DetectionCache {
 /// The files of every detector in a cache that hold what was found in photos of these contents; takes it out if `act`.
 pub(crate) fn forget_detected(cache: &Path, contents: &BTreeSet<Digest>, act: bool) -> Result<Vec<PathBuf>, FileError> {
     let mut found = Vec::new();
-    for folder in forget::entries(&cache.join("detections"))? {
-        for path in forget::entries(&folder)? {
+    for folder in forget::entries_inside(&cache.join("detections"))? {
+        for path in forget::entries_inside(&folder)? {
             let kept = match sealed_json::read::<BTreeMap<Digest, StoredPhoto>>(&path) {
                 Some(photos) if photos.keys().all(|content| !contents.contains(content)) => continue,
                 Some(mut photos) => {

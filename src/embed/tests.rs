@@ -123,6 +123,37 @@ fn a_chunk_from_before_quality_was_measured_resumes_with_gaps() {
     assert_eq!(damaged_chunks(bench.run()).unwrap(), Vec::<String>::new());
 }
 
+/// Fault (privacy): faces are to leave chunks of which one is missing → the missing chunk is an error; nothing is copied as
+/// whole
+#[test]
+fn what_is_copied_without_some_faces_is_what_the_others_were() {
+    let bench = EmbedFixture::new(23, 4).with_fates([(1, Fate::Fails), (8, Fate::Fails), (22, Fate::Fails)]);
+    bench.finish();
+    for step in [2, 3, 5, 22] {
+        let gone: Vec<bool> = (0..23).map(|row| row % step == 1).collect();
+        let left: Vec<usize> = (0..23).filter(|row| !gone[*row]).collect();
+        let failed = |row: &&usize| bench.reader.fates.contains_key(*row);
+        let to = tempfile::tempdir().unwrap();
+        let chunks = copy_without(bench.run(), &gone, to.path()).unwrap();
+        assert_eq!(damaged_chunks(to.path()).unwrap(), Vec::<String>::new());
+        let records = read_records(to.path()).unwrap();
+        assert_eq!((chunks, records.len()), (left.len().div_ceil(4), left.len().div_ceil(4)));
+        let failures = records.iter().flat_map(|record| &record.failures);
+        let expected = (0..).zip(&left).filter(|(_, row)| failed(row)).map(|(now, row)| (now, format!("face,{row}")));
+        assert!(failures.map(|failure| (failure.row, failure.face_id.clone())).eq(expected));
+        let embedded = || left.iter().filter(|row| !failed(row));
+        let folder = to.path().join(CHUNKS);
+        let data: Vec<f32> = records.iter().flat_map(|record| record.matrix(&folder).unwrap().data).collect();
+        assert_eq!(data, embedded().flat_map(|row| answer(&pixels(*row), DIMENSION)).collect::<Vec<f32>>());
+        let qualities = records.iter().flat_map(ChunkRecord::qualities);
+        assert!(qualities.eq(embedded().map(|row| Some(quality(*row)))));
+    }
+    fs::remove_file(bench.file("chunks/00002.json")).unwrap();
+    let to = tempfile::tempdir().unwrap();
+    let error = copy_without(bench.run(), &[false; 23], to.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Incomplete { missing: 1, .. }), "{error}");
+}
+
 #[test]
 fn a_sidecar_stays_small() {
     let bench = EmbedFixture::new(1024, 1024);

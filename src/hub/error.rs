@@ -299,3 +299,22 @@ impl HubError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fault (disk): the disk of the Hub's cache is full → the error names the folder and the variable for another, and that the
+    /// download is resumed
+    #[test]
+    fn a_full_disk_is_told_from_other_failures() {
+        let failed = |kind: ErrorKind| {
+            let error = FileError::new("write", "/cache/blobs/1.incomplete")(kind.into());
+            HubError::disk("`w.bin` of py-feat/facenet@c42f4c2", "/cache")(error).to_string()
+        };
+        let full = "the disk of /cache is full: no space for `w.bin` of py-feat/facenet@c42f4c2; free some, or set \
+                    HF_HUB_CACHE to a folder on another disk, then start again to resume the download";
+        assert_eq!([failed(ErrorKind::StorageFull), failed(ErrorKind::QuotaExceeded)], [full, full]);
+        assert!(failed(ErrorKind::NotFound).starts_with("cannot write /cache/blobs/1.incomplete"));
+    }
+}

@@ -387,11 +387,11 @@ fn keep(run: &RunDirectory, manifest: &Manifest, gone: &[bool]) -> Result<Kept, 
 fn replace(run: &RunDirectory, kept: &Kept) -> Result<(), RunError> {
     let folder = run.file(KEPT);
     let rename = |from: PathBuf, to: PathBuf| fs::rename(from, &to).map_err(FileError::new("rename into place", to));
-    for path in forget::entries(&folder.join(CHUNKS))? {
+    for path in forget::entries_inside(&folder.join(CHUNKS))? {
         let name = path.file_name().unwrap_or_default().to_owned();
         rename(path, run.file(CHUNKS).join(name))?;
     }
-    for path in forget::entries(&run.file(CHUNKS))? {
+    for path in forget::entries_inside(&run.file(CHUNKS))? {
         let number = path.file_stem().and_then(|stem| stem.to_str()?.parse::<usize>().ok());
         if number.is_none_or(|number| number >= kept.chunks) {
             files::remove_all(&path)?;

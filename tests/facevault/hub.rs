@@ -271,15 +271,21 @@ fn failure_wrong_size() {
     assert_eq!(hub.cached(), [""; 0]);
 }
 
-/// Fault (disk): a full disk while a file of the Hub arrives → an error that names the folder and `HF_HUB_CACHE`
+/// Fault (hub): a download's place in a shared cache is a link to a file elsewhere → refused with the link's name; the file is
+/// as it was
 #[test]
-#[cfg(target_os = "linux")]
-fn failure_full_disk() {
+#[cfg(unix)]
+fn failure_link_in_place_of_a_download() {
     let hub = hub();
-    // The kernel's own full disk.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mine = elsewhere.path().join("mine");
+    fs::write(&mine, "mine").unwrap();
     fs::create_dir_all(partial(&hub).parent().unwrap()).unwrap();
-    std::os::unix::fs::symlink("/dev/full", partial(&hub)).unwrap();
-    insta::assert_snapshot!(failure(&hub, &hub.client(), &weights()), @"the disk of CACHE is full: no space for `w.bin` of py-feat/facenet@c42f4c2; free some, or set HF_HUB_CACHE to a folder on another disk, then start again to resume the download");
+    std::os::unix::fs::symlink(&mine, partial(&hub)).unwrap();
+    let said = failure(&hub, &hub.client(), &weights());
+    let link = format!(".incomplete: it is a link to {}, and links are not followed here", mine.display());
+    assert!(said.contains(&link), "{said}");
+    assert_eq!(fs::read_to_string(mine).unwrap(), "mine");
 }
 
 /// Fault (hub): a status that nobody sends, a redirect without an address, or one in a circle → an error

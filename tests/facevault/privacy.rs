@@ -214,7 +214,10 @@ fn folders_that_the_user_names_may_be_links() {
     symlink(&moved, &run).unwrap();
     workspace.run(0, &["evaluate", "small"]);
     workspace.run(0, &["verify", "small"]);
-    assert!(fs::read_dir(workspace.path("disk-reports")).unwrap().count() > 0);
+    assert_eq!(fs::read_dir(workspace.path("disk-reports")).unwrap().count(), 1);
+    let done = workspace.json(0, &["forget", "small", "p0/0.png"]);
+    assert_eq!(done["pages"].as_array().unwrap().len(), 1, "removed, and made again: {done}");
+    assert_eq!(fs::read_dir(workspace.path("disk-reports")).unwrap().count(), 1);
 }
 
 /// Fault (disk): a finished run that cannot be written → it is read as ever, and nothing in it is created or changed

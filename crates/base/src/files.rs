@@ -9,7 +9,7 @@ use std::fs::{self, DirBuilder, DirEntry, File, Metadata, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 pub use partial::{PARTIAL, Scratch, sweep};
 
@@ -230,6 +230,7 @@ pub fn set_permissions(permissions: Permissions) {
 }
 
 /// Whether new files and folders are their owner's alone.
+#[cfg(unix)]
 fn private() -> bool {
     PERMISSIONS.load(Ordering::Relaxed) == Permissions::Private as u8
 }
@@ -434,6 +435,7 @@ fn give_permissions(new: &Path, replaced: &Path) -> io::Result<()> {
 /// The permissions of `File::create`.
 #[cfg(unix)]
 fn of_umask() -> u32 {
+    use std::sync::OnceLock;
     static MODE: OnceLock<u32> = OnceLock::new();
     *MODE.get_or_init(|| {
         // Reading the umask means setting it for a moment, which would race with other threads; Linux also reports it.

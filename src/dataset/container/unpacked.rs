@@ -207,7 +207,7 @@ impl UnpackedFolder {
 
     /// Removes partial folders of killed processes.
     fn sweep(&self) -> Result<(), FileError> {
-        forget::entries(&self.folder)?
+        forget::entries_inside(&self.folder)?
             .iter()
             .filter(|path| is_partial(path))
             .try_for_each(|path| files::remove_all(path))
@@ -217,7 +217,7 @@ impl UnpackedFolder {
 /// Removes what killed processes were unpacking, unless another process is unpacking now.
 pub(in crate::dataset) fn sweep_unpacked(cache: &Path) {
     let place = UnpackedFolder { cache: cache.into(), folder: cache.join(UNPACKED), name: String::new() };
-    if forget::entries(&place.folder).is_ok_and(|found| found.iter().any(|path| is_partial(path)))
+    if forget::entries_inside(&place.folder).is_ok_and(|found| found.iter().any(|path| is_partial(path)))
         && let Ok(Ok(_alone)) = Lock::acquire(&place.folder.join(LOCK))
     {
         // What cannot be removed now is tried again by the next start.
@@ -234,7 +234,7 @@ fn is_partial(path: &Path) -> bool {
 pub(in crate::dataset) fn forget_unpacked(cache: &Path, traces: &Traces, act: bool) -> Result<Vec<PathBuf>, FileError> {
     let mut found = Vec::new();
     let unpacked = cache.join(UNPACKED);
-    let folders = forget::entries(&unpacked)?;
+    let folders = forget::entries_inside(&unpacked)?;
     // Another process may be filling a folder that has no index yet.
     let lock = if act && !folders.is_empty() { Lock::acquire(&unpacked.join(LOCK))?.ok() } else { None };
     for folder in folders {
