@@ -17,7 +17,8 @@ const RELEASE: &str = "owner/net/releases/download/v1";
 /// Fault (hub): a user name and password in `HF_ENDPOINT` → sent to the endpoint alone, and never shown
 #[test]
 fn the_password_of_the_endpoint_is_used_and_never_shown() {
-    let (elsewhere, others) = raw(|_, stream| stream.write_all(b"HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n"));
+    let (elsewhere, others) =
+        raw(|_, stream| stream.write_all(b"HTTP/1.1 404 x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"));
     let away = elsewhere.clone();
     let (address, requests) = raw(move |path, stream| {
         let answer = match path {
@@ -29,7 +30,7 @@ fn the_password_of_the_endpoint_is_used_and_never_shown() {
             _ => "403 x".to_owned(),
         };
         let body = if answer.starts_with("200") { "[]" } else { "" };
-        write!(stream, "HTTP/1.1 {answer}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        write!(stream, "HTTP/1.1 {answer}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
     });
     let cache = FakeHub::new();
     let folder = cache.cache.path().display().to_string();
