@@ -318,6 +318,7 @@ weights: {source: embedded, name: demo}
             "embed.batch_size=auto",
             "embed.chunk_size=7",
             "embed.threads=2",
+            "embed.picture_memory=512",
             "embed.kernels=candle",
             "embed.on_error=fail",
             "embed.max_failures=3",

@@ -34,7 +34,9 @@ pub(super) fn run(arguments: &DetectArgs) -> Result<CommandOutcome, Error> {
             other => other?,
         };
         let crops = arguments.crops.then_some(&config.preprocess);
-        let Some(table) = detect::write(&found.manifest, &folder, crops, context.progress, context.cancel)? else {
+        let memory = config.embed.picture_memory(context.cancel);
+        let written = detect::write(&found.manifest, &folder, crops, &memory, context.progress, context.cancel)?;
+        let Some(table) = written else {
             return Ok(resume());
         };
         let value = json!({

@@ -21,6 +21,8 @@ mod verify;
 
 pub(crate) use embed::EmbedOutput;
 pub(crate) use experiment::ExperimentOutput;
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::cli::{Cli, Command, CommonArgs};
@@ -63,11 +65,37 @@ fn with_context<T>(common: &CommonArgs, act: impl FnOnce(&RunContext<'_>) -> Res
             std::process::exit(i32::from(CommandOutcome::Interrupted.code()));
         }
         on_signal.request();
-        say("\nfinishing the current chunk; press Ctrl-C again to abort");
+        say("\nstopping; press Ctrl-C again to abort");
+        let cancel = on_signal.clone();
+        std::thread::spawn(move || end_soon(&cancel));
     })?;
     let terminal = bars::Terminal::default();
     let progress: &dyn Progress = if common.quiet { &bars::Quiet } else { &terminal };
-    act(&RunContext { experiments: &common.experiments, progress, cancel: &cancel })
+    let done = act(&RunContext { experiments: &common.experiments, progress, cancel: &cancel });
+    // The command has its own last words.
+    std::mem::forget(cancel.keeping());
+    done
+}
+
+/// How long work that has nothing to keep may take to stop by itself.
+const GRACE: Duration = Duration::from_millis(80);
+
+/// Ends the process a moment after the request, once nothing is being kept: every file is whole or absent, and the next
+/// start removes what is partial. A long step that asks now and then whether to stop, ends by itself before, and says how
+/// to resume.
+fn end_soon(cancel: &Cancel) {
+    loop {
+        while cancel.is_keeping() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // For its last words, too.
+        std::thread::sleep(GRACE);
+        if !cancel.is_keeping() {
+            break;
+        }
+    }
+    say("interrupted; run the same command again");
+    std::process::exit(i32::from(CommandOutcome::Interrupted.code()));
 }
 
 /// Prints a result as JSON if requested, otherwise as text.

@@ -1,6 +1,7 @@
 //! `verify RUN`: recomputes every digest and invariant.
 
-use super::{print, with_context};
+use super::shared::interrupted;
+use super::{options_to_repeat, print, with_context};
 use crate::cli::RunArgs;
 use crate::error::{CommandOutcome, Error};
 use crate::run::{RunDirectory, Verified};
@@ -10,7 +11,17 @@ const MAX_LISTED: usize = 10;
 
 pub(super) fn run(arguments: &RunArgs) -> Result<CommandOutcome, Error> {
     let run = RunDirectory::find(&arguments.common.experiments, &arguments.run)?;
-    let Verified { checks, remedy } = with_context(&arguments.common, |context| Ok(context.verify(&run)?))?;
+    let verified = with_context(&arguments.common, |context| match context.verify(&run) {
+        Err(error) if error.interrupted() => Ok(None),
+        verified => Ok(Some(verified?)),
+    })?;
+    let Some(Verified { checks, remedy }) = verified else {
+        return Ok(interrupted(&format!(
+            "run it again: facevault verify {}{}",
+            arguments.run,
+            options_to_repeat(&arguments.common, &[])
+        )));
+    };
     print(&arguments.common, &checks, || {
         let mut lines = Vec::new();
         for check in &checks {

@@ -1,6 +1,8 @@
 //! The columns of a table of faces: Phase-1's in both dialects (`bbox_x1 … crop_path` as documented, `x, y, w, h,
 //! face_path` as Phase-1's code writes it), and those of an image folder.
 
+use std::collections::HashSet;
+
 use super::CsvProblem;
 use crate::dataset::Phase1Image;
 #[cfg(doc)]
@@ -155,8 +157,9 @@ impl Headers<'_> {
     }
 
     fn each_once(&self) -> Result<(), CsvProblem> {
-        match self.0.iter().enumerate().find(|(i, name)| self.0[..*i].contains(name)) {
-            Some((_, name)) => Err(CsvProblem::DuplicateColumn { name: (*name).to_owned() }),
+        let mut seen = HashSet::with_capacity(self.0.len());
+        match self.0.iter().find(|name| !seen.insert(**name)) {
+            Some(name) => Err(CsvProblem::DuplicateColumn { name: (*name).to_owned() }),
             None => Ok(()),
         }
     }

@@ -10,6 +10,9 @@ use super::columns::BoxColumns;
 use super::{CsvProblem, DatasetError};
 use crate::preprocess::{BoundingBox, Landmarks};
 
+/// Most columns of a table; one with an embedding in each row has about a thousand.
+pub(super) const MOST_COLUMNS: usize = 10_000;
+
 /// A table that is being read.
 pub(super) struct CsvLines<'a> {
     body: &'a [u8],
@@ -20,6 +23,8 @@ pub(super) struct CsvLines<'a> {
     record: StringRecord,
     /// Number of values of the current line as written.
     found: usize,
+    /// Values that short lines left out so far.
+    left_out: usize,
     /// Byte where the current line begins; the header's at first.
     pub offset: usize,
     /// Number of the current line, from 1.
@@ -42,8 +47,12 @@ impl<'a> CsvLines<'a> {
             .from_reader(Cursor::new(quotes_first(body.as_bytes(), separator)));
         let mark = text.len() - body.len();
         let (headers, record) = (Vec::new(), StringRecord::new());
-        let mut lines = Self { body: body.as_bytes(), mark, reader, headers, record, found: 0, offset: 0, line: 1 };
+        let mut lines = Self { body: body.as_bytes(), mark, reader, headers, record, found: 0, left_out: 0, offset: 0, line: 1 };
         lines.read();
+        let found = lines.record.len();
+        if found > MOST_COLUMNS {
+            return Err(CsvError { offset: lines.offset, problem: CsvProblem::TooManyColumns { found } });
+        }
         lines.headers = lines.record.iter().map(str::to_owned).collect();
         Ok(lines)
     }
@@ -59,6 +68,12 @@ impl<'a> CsvLines<'a> {
         self.found = self.record.len();
         if there && self.record.iter().any(|value| value.contains('\n')) {
             self.row().whole().map_err(|problem| CsvError { offset: self.offset, problem })?;
+        }
+        // Each is filled up with empty values: millions of short lines below a long header would fill memory.
+        self.left_out += self.headers.len().saturating_sub(self.found);
+        if there && self.left_out > self.body.len().max(MOST_COLUMNS * 100) {
+            let (found, expected) = (self.found, self.headers.len());
+            return Err(CsvError { offset: self.offset, problem: CsvProblem::Ragged { found, expected } });
         }
         self.record.truncate(self.headers.len());
         while self.record.len() < self.headers.len() {
@@ -279,6 +294,25 @@ mod tests {
             row(6, ["2 \" in", "1", "1"]),
         ];
         assert_eq!(lines(table), expected);
+    }
+
+    /// Fault (tables): a CSV with a million columns → refused by their number, in time that grows with the file
+    /// Fault (tables): a million lines of one value below 10,000 columns → refused at a line; memory stays that of the file
+    #[test]
+    fn columns_are_counted_and_short_lines_are_not_filled_up_for_ever() {
+        let header = |columns: usize| (0..columns).map(|i| format!("c{i}")).collect::<Vec<_>>().join(",");
+        let Err(CsvError { problem, .. }) = CsvLines::open(header(1_000_000).as_bytes()) else { panic!() };
+        insta::assert_snapshot!(problem, @"the header has 1000000 columns, at most 10000 are read; leave out the columns that are not needed");
+        let table = header(10_000) + &"\nx".repeat(1_000_000);
+        let Ok(mut lines) = CsvLines::open(table.as_bytes()) else { panic!() };
+        let problem = loop {
+            match lines.advance() {
+                Ok(there) => assert!(there),
+                Err(error) => break error.problem,
+            }
+        };
+        assert_eq!(problem, CsvProblem::Ragged { found: 1, expected: 10_000 });
+        assert!(lines.line < 1000, "{}", lines.line);
     }
 
     proptest! {

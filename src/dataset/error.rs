@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::csv_lines::MOST_COLUMNS;
 use super::{ContainerProblem, LeftOut};
 use crate::files::FileError;
 use crate::hub::HubError;
@@ -112,6 +113,9 @@ pub enum CsvProblem {
     /// Nothing but white space.
     #[error("the file is empty; expected a header and one line per face")]
     EmptyFile,
+    /// More columns than any table has.
+    #[error("the header has {found} columns, at most {most} are read; leave out the columns that are not needed", most = MOST_COLUMNS)]
+    TooManyColumns { found: usize },
     /// No line below the header.
     #[error("the table has a header but no rows")]
     NoRows,

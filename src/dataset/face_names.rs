@@ -9,6 +9,9 @@ use super::normalisation::composed;
 use super::paths::{normalise, unify};
 use super::{CsvProblem, Face, PixelSource};
 
+/// Most bytes of a path, as Linux has it.
+const LONGEST_PATH: usize = 4096;
+
 /// The rows that have a name.
 #[derive(Debug, Clone, Copy)]
 enum Match {
@@ -48,6 +51,10 @@ impl<'a> Names<'a> {
     }
 
     fn find(&self, value: &str) -> Option<Match> {
+        // Longer ones are no path, and every part of one is looked up.
+        if value.len() > LONGEST_PATH {
+            return self.ids.get(value.trim()).copied();
+        }
         let reference = normalise(&unify(value.trim())).unwrap_or_default();
         let below = |at: usize| &reference[at..];
         let parts = || std::iter::once(0).chain(reference.match_indices('/').map(|(at, _)| at + 1)).map(below);

@@ -131,6 +131,7 @@ fn one_identity(
 ) -> Result<(), DatasetError> {
     let (folder, before, mut too_deep) = (root.join(identity), pictures.len(), 0);
     for entry in listing::list(&folder)? {
+        deeper.go_on()?;
         let name = listing::name(&entry)?;
         match listing::look(&entry, &name)? {
             EntryKind::Picture => pictures.push((identity.to_owned(), name)),

@@ -154,6 +154,11 @@ impl<'a> Walk<'a> {
         Self { skip, context, seen: seen.into_iter().collect() }
     }
 
+    /// Ends the walk once that is requested.
+    pub fn go_on(&self) -> Result<(), DatasetError> {
+        if self.context.cancel.requested() { Err(DatasetError::Interrupted) } else { Ok(()) }
+    }
+
     /// Passes the `/`-separated path, relative to `folder`, of every picture below it to `found`; counts the rest.
     pub fn pictures(
         &mut self,
@@ -168,9 +173,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         for entry in sorted(&here)? {
-            if self.context.cancel.requested() {
-                return Err(DatasetError::Interrupted);
-            }
+            self.go_on()?;
             let name = name(&entry)?;
             let path = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
             match look(&entry, &name)? {

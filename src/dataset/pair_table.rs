@@ -1,5 +1,7 @@
 //! Pair lists with a header. Mirrors of a benchmark use different names for the same columns.
 
+use std::collections::HashMap;
+
 use super::csv_lines::{CsvError, CsvLines, CsvRow};
 use super::face_names::FaceNames;
 use super::pairs_builder::{NamedFace, PairsBuilder};
@@ -34,10 +36,11 @@ impl PairColumns {
             missing("`is_same`, `issame`, `same`, `target`, `label` or `pair`", "it tells genuine from impostor pairs")
         })?;
         let mut faces: Vec<(usize, [usize; 2])> = Vec::new();
+        let place_of: HashMap<&str, usize> = headers.iter().map(String::as_str).zip(0..).collect();
         for (first, header) in headers.iter().enumerate() {
             for side in &SIDES {
                 if let Some((what, other)) = counterpart(header, *side)
-                    && let Some(second) = headers.iter().position(|name| *name == other)
+                    && let Some(&second) = place_of.get(other.as_str())
                 {
                     faces.push((what, [first, second]));
                 }

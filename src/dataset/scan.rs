@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rayon::prelude::*;
 
+use super::normalisation::Spellings;
 use super::paths::Fence;
 use super::scan_cache::{ScanCache, Stamp};
 use super::{DatasetError, Face, FaultIn, LARGEST_PICTURE, Manifest, PixelSource, normalisation};
@@ -75,6 +76,9 @@ pub(super) fn fill(faces: &mut [Face], root: &Path, fenced: bool, context: &Open
     let fence = fenced.then(|| Fence::new(root, paths)).transpose().map_err(ScanError::Root)?;
     let mut cache = cache.map(|folder| ScanCache::open(folder, &std::path::absolute(root).unwrap_or(root.into())));
 
+    let spellings = Spellings::default();
+    // The digests so far are kept.
+    let _keeping = cancel.keeping();
     progress.start("reading", "faces", Some(faces.len() as u64), 0);
     let results: Vec<Result<ScannedFile, ScanError>> = pictures
         .par_iter()
@@ -82,7 +86,7 @@ pub(super) fn fill(faces: &mut [Face], root: &Path, fenced: bool, context: &Open
             if cancel.requested() {
                 return Err(ScanError::Interrupted);
             }
-            let found = look_at(picture, root, fence.as_ref(), cache.as_ref(), cancel);
+            let found = look_at(picture, root, fence.as_ref(), cache.as_ref(), &spellings, cancel);
             progress.advance(picture.faces);
             found
         })
@@ -143,13 +147,14 @@ fn look_at(
     root: &Path,
     fence: Option<&Fence>,
     cache: Option<&ScanCache>,
+    spellings: &Spellings,
     cancel: &Cancel,
 ) -> Result<ScannedFile, ScanError> {
     let (mut full, mut path) = (root.join(picture.path), None);
     let unread = |path: &Path, error: io::Error| ScanError::Unread(FileError::new("read", path)(error));
     let mut found = transient::retry(|| fs::symlink_metadata(&full));
     if found.is_err() && !picture.path.is_ascii() {
-        path = normalisation::resolve(root, picture.path);
+        path = spellings.resolve(root, picture.path);
         if let Some(path) = &path {
             full = root.join(path);
             found = fs::symlink_metadata(&full);

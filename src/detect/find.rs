@@ -14,7 +14,7 @@ use super::cache::{DetectionCache, PhotoFaces};
 use super::{DetectError, LoadedDetector};
 use crate::dataset::{self, FaultIn, Manifest, PixelSource};
 use crate::digest::Digest;
-use crate::preprocess::{self, Limits};
+use crate::preprocess::{Limits, PictureMemory};
 use crate::progress::{Cancel, Progress};
 
 /// How often findings are written to the cache: what an interruption can cost.
@@ -30,7 +30,7 @@ thread_local! {
 }
 
 /// The faces in every photo of `photos`, from the cache where they are known. `threads` bounds the work; `None` takes all
-/// cores.
+/// cores. Photos take no more than `memory` while they are decoded.
 ///
 /// # Errors
 /// [`DetectError::Interrupted`]; what was found is kept.
@@ -39,6 +39,7 @@ pub fn find(
     detector: &LoadedDetector,
     cache: &Path,
     threads: Option<usize>,
+    memory: &PictureMemory,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Findings, DetectError> {
@@ -52,6 +53,7 @@ pub fn find(
     if missing.is_empty() {
         return Ok(found);
     }
+    let _keeping = cancel.keeping();
     progress.start("detecting", "photos", Some(wanted.len() as u64), found.len() as u64);
     let collector = Collector { cache: cache.as_ref(), progress, state: Mutex::default() };
     let work = || {
@@ -59,7 +61,11 @@ pub fn find(
             if cancel.requested() {
                 return;
             }
-            collector.add(content, look_at(photos, row, detector));
+            let looked = look_at(photos, row, detector, memory);
+            // What was not looked at because of a request to stop is no finding.
+            if looked.is_ok() || !cancel.requested() {
+                collector.add(content, looked);
+            }
             progress.advance(1);
         });
     };
@@ -84,12 +90,19 @@ fn photos_to_read(photos: &Manifest) -> Vec<(Digest, usize)> {
 }
 
 /// The faces in the photo of a row, or why it cannot be looked at.
-fn look_at(photos: &Manifest, row: usize, detector: &LoadedDetector) -> Result<PhotoFaces, String> {
+fn look_at(
+    photos: &Manifest,
+    row: usize,
+    detector: &LoadedDetector,
+    memory: &PictureMemory,
+) -> Result<PhotoFaces, String> {
+    let size = if let PixelSource::File { size, .. } = photos.faces[row].pixels { size } else { 0 };
+    let _encoded = memory.encoded(size).map_err(|error| error.to_string())?;
     let bytes =
         dataset::bytes(photos, row).map_err(|_| "the photo could not be read again to find faces".to_owned())?;
     // A panic is a bug, but must not cost the other photos' faces.
     let looked = catch_unwind(AssertUnwindSafe(|| {
-        let photo = preprocess::decode(&bytes, &Limits::default()).map_err(|error| error.to_string())?;
+        let photo = memory.decode(&bytes, &Limits::default()).map_err(|error| error.to_string())?;
         let faces = BUFFERS.with_borrow_mut(|buffers| detector.network.detect(&photo, buffers));
         Ok(PhotoFaces { size: [photo.width(), photo.height()], faces })
     }));
@@ -191,7 +204,9 @@ mod tests {
         let photos = photos(folder.path().join("photos"));
         let detector = LoadedDetector::load(&Detect::default(), &Silent, &Cancel::default()).unwrap();
         let cache = folder.path().join("cache");
-        let find = |stopper: &Stopper, cancel: &Cancel| find(&photos, &detector, &cache, Some(1), stopper, cancel);
+        let find = |stopper: &Stopper, cancel: &Cancel| {
+            find(&photos, &detector, &cache, Some(1), &PictureMemory::default(), stopper, cancel)
+        };
 
         let first = Stopper::default();
         assert!(matches!(find(&first, &first.cancel), Err(DetectError::Interrupted)));

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::dataset::{self, Manifest};
 use crate::files::{self, FileError};
-use crate::preprocess::{self, Limits, Preprocess};
+use crate::preprocess::{self, Limits, PictureMemory, Preprocess};
 use crate::progress::{Cancel, Progress};
 use crate::table::{Kind, Table, TableColumn};
 
@@ -44,6 +44,7 @@ pub fn write(
     manifest: &Manifest,
     folder: &Path,
     crops: Option<&Preprocess>,
+    memory: &PictureMemory,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Option<DetectionTable>, FileError> {
@@ -67,7 +68,7 @@ pub fn write(
                     return Ok(());
                 }
                 progress.advance(1);
-                crop(manifest, row, preprocess, &to.join(crop_name(row)))
+                crop(manifest, row, preprocess, memory, &to.join(crop_name(row)))
             });
             progress.finish();
             written?;
@@ -117,11 +118,17 @@ fn remove_others(folder: &Path, rows: &[u32]) {
     }
 }
 
-fn crop(manifest: &Manifest, row: u32, preprocess: &Preprocess, path: &Path) -> Result<(), FileError> {
+fn crop(
+    manifest: &Manifest,
+    row: u32,
+    preprocess: &Preprocess,
+    memory: &PictureMemory,
+    path: &Path,
+) -> Result<(), FileError> {
     let face = &manifest.faces[row as usize];
     // What can no longer be read or cut out has no crop, as it has no embedding.
     let Ok(bytes) = dataset::bytes(manifest, row as usize) else { return Ok(()) };
-    let Ok(photo) = preprocess::decode(&bytes, &Limits::default()) else { return Ok(()) };
+    let Ok(photo) = memory.decode(&bytes, &Limits::default()) else { return Ok(()) };
     let Ok(crop) = preprocess::cut(&photo, face.bbox.as_ref(), face.landmarks.as_ref(), preprocess) else {
         return Ok(());
     };

@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{BatchSize, DeviceRequest, Execution, Kernels, Precision};
+use crate::preprocess::PictureMemory;
+use crate::progress::Cancel;
 
 /// How faces are embedded.
 // Only `precision`, `kernels` and the resolved device can change a number.
@@ -30,6 +32,10 @@ pub struct EmbedOptions {
     /// Threads of the forward pass.
     #[schemars(range(min = 1, max = 1024), extend("x-unit" = "threads", "x-default" = "all cores"))]
     pub threads: Option<usize>,
+    /// Memory that pictures take together while they are decoded, in embedding and in detection. Crops of faces and
+    /// photographs of up to a megapixel are not counted; a picture that takes more than all of it is decoded alone.
+    #[schemars(range(min = 64, max = 1_048_576), extend("x-unit" = "MiB"))]
+    pub picture_memory: u64,
     /// What happens to a face that cannot be read: it becomes a row of `failures.csv` (`skip`), or it stops the run
     /// (`fail`).
     pub on_error: OnError,
@@ -47,6 +53,7 @@ impl EmbedOptions {
         batch_size: BatchSize::Auto,
         chunk_size: 1024,
         threads: None,
+        picture_memory: PictureMemory::DEFAULT >> 20,
         on_error: OnError::Skip,
         max_failures: None,
     };
@@ -69,6 +76,12 @@ pub enum OnError {
 }
 
 impl EmbedOptions {
+    /// What pictures may take; waiting for it ends when `cancel` is requested.
+    #[must_use]
+    pub fn picture_memory(&self, cancel: &Cancel) -> PictureMemory {
+        PictureMemory::new(self.picture_memory << 20, cancel)
+    }
+
     /// The options that concern the network.
     #[must_use]
     pub fn execution(&self) -> Execution {

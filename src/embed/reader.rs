@@ -8,7 +8,7 @@ use image::RgbImage;
 
 use crate::dataset::{self, DatasetSource, Face, FaultIn, Manifest, PixelSource, ReadError, synthetic};
 use crate::embed::{FaceFailure, FailureKind, PixelReader};
-use crate::preprocess::{self, Limits, Preprocess, PreprocessError, RenderBuffers};
+use crate::preprocess::{self, HeldPicture, Limits, PictureMemory, Preprocess, PreprocessError, RenderBuffers};
 use crate::quality::{self, Quality};
 
 /// The real [`PixelReader`].
@@ -16,6 +16,7 @@ pub struct FaceReader<'a> {
     manifest: &'a Manifest,
     preprocess: &'a Preprocess,
     limits: Limits,
+    memory: PictureMemory,
     /// Seed and side of synthetic faces.
     synthetic: (u64, u32),
     /// The encoded pictures of all rows, if they are already in memory.
@@ -36,7 +37,7 @@ impl<'a> FaceReader<'a> {
             DatasetSource::Synthetic { seed, size, .. } => (seed, size),
             _ => (0, 0),
         };
-        Self { manifest, preprocess, limits: Limits::default(), synthetic, encoded: &[] }
+        Self { manifest, preprocess, limits: Limits::default(), memory: PictureMemory::default(), synthetic, encoded: &[] }
     }
 
     /// One whose pictures are at hand, one a row.
@@ -49,6 +50,11 @@ impl<'a> FaceReader<'a> {
         Self { encoded, ..Self::new(manifest, preprocess, source) }
     }
 
+    /// Takes no more memory for pictures than this.
+    pub fn within(self, memory: PictureMemory) -> Self {
+        Self { memory, ..self }
+    }
+
     fn encoded(&self, row: usize) -> Result<Cow<'a, [u8]>, ReadError> {
         match self.encoded.get(row) {
             Some(&bytes) => Ok(Cow::Borrowed(bytes)),
@@ -56,22 +62,26 @@ impl<'a> FaceReader<'a> {
         }
     }
 
-    fn picture(&self, row: usize) -> Result<RgbImage, FaceFailure> {
+    fn picture(&self, row: usize) -> Result<HeldPicture<'_>, FaceFailure> {
         if let Some(fault) = self.manifest.faces[row].failing(self.preprocess.crop) {
             let kind = if fault.part == FaultIn::Detection { FailureKind::Detect } else { FailureKind::Row };
             return Err(FaceFailure::new(kind, fault.reason.clone()));
         }
         if let PixelSource::Synthetic { identity, sample } = self.manifest.faces[row].pixels {
             let (seed, size) = self.synthetic;
-            return Ok(synthetic::render(seed, identity, sample, size));
+            return Ok(synthetic::render(seed, identity, sample, size).into());
         }
+        let encoded_bytes = match self.manifest.faces[row].pixels {
+            PixelSource::File { size, .. } if self.encoded.is_empty() => size,
+            _ => 0,
+        };
+        let _encoded = self.memory.encoded(encoded_bytes).map_err(undecoded)?;
         let bytes = self.encoded(row).map_err(|error| {
             let kind =
                 if matches!(error, ReadError::Changed { .. }) { FailureKind::Changed } else { FailureKind::Read };
             FaceFailure { may_pass: error.may_pass(), ..FaceFailure::new(kind, error.to_string()) }
         })?;
-        preprocess::decode(&bytes, &self.limits)
-            .map_err(|error| FaceFailure::new(FailureKind::Decode, error.to_string()))
+        self.memory.decode(&bytes, &self.limits).map_err(undecoded)
     }
 
     /// Returns width and height of the crop before resizing.
@@ -110,6 +120,12 @@ impl<'a> FaceReader<'a> {
             .ok()?;
         Some(png)
     }
+}
+
+/// Why a picture has no pixels. A request to stop says nothing about it.
+fn undecoded(error: PreprocessError) -> FaceFailure {
+    let may_pass = matches!(error, PreprocessError::Interrupted);
+    FaceFailure { may_pass, ..FaceFailure::new(FailureKind::Decode, error.to_string()) }
 }
 
 impl PixelReader for FaceReader<'_> {

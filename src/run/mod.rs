@@ -202,7 +202,7 @@ impl RunContext<'_> {
         config: &ExperimentConfig,
         detect: &Detect,
     ) -> Result<(Expanded, DetectionOrigin), RunError> {
-        let (found, (_, origin)) = self.detect(self.photos(config)?, detect, config.embed.threads)?;
+        let (found, (_, origin)) = self.detect(self.photos(config)?, detect, &config.embed)?;
         Ok((found, origin))
     }
 
@@ -234,7 +234,8 @@ impl RunContext<'_> {
             self.export_files(run, &store, manifest)?;
             return self.embedded_before(run, options, manifest.len());
         }
-        let reader = FaceReader::new(manifest, &loaded.config.preprocess, &loaded.config.dataset);
+        let reader = FaceReader::new(manifest, &loaded.config.preprocess, &loaded.config.dataset)
+            .within(options.picture_memory(self.cancel));
         let job = EmbedJob::new(&manifest.faces, &reader, &loaded.config.preprocess, options);
         let opening = NetworkOpener {
             run,
@@ -272,6 +273,7 @@ impl RunContext<'_> {
         });
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
 
+        let keeping = self.cancel.keeping();
         let outcome = embed::run(&job, network.as_mut(), &mut store, self.progress, self.cancel);
 
         if let Some(session) = provenance.sessions.last_mut() {
@@ -279,6 +281,7 @@ impl RunContext<'_> {
             session.embedded = (store.rows_embedded() - before) as u64;
         }
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
+        drop(keeping);
         match &outcome {
             Ok(EmbedOutcome::Complete(_)) => {
                 self.export_files(run, &store, manifest)?;

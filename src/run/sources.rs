@@ -7,6 +7,7 @@ use super::{MissingBoxes, MissingLandmarks, RunContext, RunError, pair_lists, un
 use crate::config::ExperimentConfig;
 use crate::dataset::{self, DatasetError, DatasetSource, Manifest};
 use crate::detect::{self, Detect, DetectorPlan, Expanded, LoadedDetector};
+use crate::embed::EmbedOptions;
 use crate::files::{self, FileError};
 use crate::model;
 use crate::model::ModelSpec;
@@ -88,7 +89,7 @@ impl RunContext<'_> {
         let (mut manifest, detection) = match &config.detect {
             None => (photos, None),
             Some(detect) => {
-                let (found, detection) = self.detect(photos, detect, config.embed.threads)?;
+                let (found, detection) = self.detect(photos, detect, &config.embed)?;
                 self.progress.say(&detection.1.sentence());
                 if found.mixed > 0 {
                     self.progress.say(&format!(
@@ -122,10 +123,12 @@ impl RunContext<'_> {
         &self,
         photos: Manifest,
         detect: &Detect,
-        threads: Option<usize>,
+        options: &EmbedOptions,
     ) -> Result<(Expanded, (DetectorPlan, DetectionOrigin)), RunError> {
         let detector = LoadedDetector::load(detect, self.progress, self.cancel)?;
-        let found = detect::find(&photos, &detector, &self.cache()?, threads, self.progress, self.cancel)?;
+        let (cache, memory) = (self.cache()?, options.picture_memory(self.cancel));
+        let found =
+            detect::find(&photos, &detector, &cache, options.threads, &memory, self.progress, self.cancel)?;
         let expanded = detect::expand(photos, &found, detect)?;
         let origin = DetectionOrigin {
             detector: detect.detector.name().into(),

@@ -277,6 +277,7 @@ fn a_pinned_digest_is_checked_on_the_hub_and_locally() {
     assert!(said.contains(&format!("<dir>/x.bin: its sha256 is {found}, but {expected} is pinned")), "{said}");
 }
 
+/// Fault (archives): an archive on the Hub with a path that leads out → refused; nothing of it stays
 #[test]
 fn an_archive_that_would_write_elsewhere_is_refused_and_leaves_nothing() {
     let mut source = vggface2();

@@ -25,6 +25,7 @@ fn wait_until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
+/// Fault (processes): `SIGKILL` at 20 random moments of an embedding → the next start ends with the same bytes
 #[test]
 fn killed_at_20_random_moments_the_result_is_byte_identical() {
     let undisturbed = Workspace::synthetic(15, 8, CONFIG);
@@ -73,6 +74,7 @@ fn walk(folder: &std::path::Path) -> Vec<String> {
         .collect()
 }
 
+/// Fault (processes): Ctrl-C while faces are embedded → exit code 130 and the command that resumes; committed chunks stay
 #[test]
 #[cfg(unix)]
 fn ctrl_c_ends_cleanly_with_a_line_that_says_how_to_resume() {
@@ -101,6 +103,7 @@ fn ctrl_c_ends_cleanly_with_a_line_that_says_how_to_resume() {
     assert!(done["resumed"].as_u64().unwrap() >= 6, "{done}");
 }
 
+/// Fault (processes): a second process on a run → refused with the first one's number
 #[test]
 fn two_processes_on_one_run_never_mix() {
     let workspace = Workspace::synthetic(20, 8, CONFIG);

@@ -3,6 +3,7 @@
 mod ablate;
 mod align;
 mod arithmetic;
+mod bounds;
 mod breakdown;
 mod changed;
 mod compare;

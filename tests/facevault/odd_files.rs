@@ -14,6 +14,8 @@ fn kind(name: &str) -> Vec<u8> {
         .unwrap()
 }
 
+/// Fault (pictures): empty, cut, unsupported or fetched-by-pointer pictures in a folder → rows of failures.csv with their reasons
+/// Fault (pictures): hidden files, texts and deeper folders among pictures → counted as left out
 #[test]
 fn every_file_is_a_face_a_failure_or_counted() {
     let workspace = Workspace::empty();

@@ -2,7 +2,7 @@
 //! tests record them.
 
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Receiver of progress. One task is open at a time. Whoever shows no bars implements [`Self::say`] alone.
@@ -63,25 +63,56 @@ impl Progress for KeptLines {
 
 /// A cancellation flag, shared between the signal handler and the work.
 #[derive(Debug, Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel(Arc<Request>);
+
+#[derive(Debug, Default)]
+struct Request {
+    made: AtomicBool,
+    /// How many parts of the work end by themselves, and keep what they did.
+    keeping: AtomicUsize,
+}
 
 impl Cancel {
     /// Asks the work to stop after the current chunk.
     pub fn request(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.made.store(true, Ordering::Relaxed);
     }
 
     /// Whether cancellation was requested.
     #[must_use]
     pub fn requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.made.load(Ordering::Relaxed)
     }
 }
 
 impl Cancel {
+    /// Says, until it is dropped, that this part of the work asks whether to stop and keeps what it has done: the process
+    /// must not be ended before. What is not kept may be cut off anywhere, because every file is whole or absent.
+    #[must_use]
+    pub fn keeping(&self) -> Keeping {
+        self.0.keeping.fetch_add(1, Ordering::SeqCst);
+        Keeping(self.clone())
+    }
+
+    /// Whether a part of the work is keeping what it has done.
+    #[must_use]
+    pub fn is_keeping(&self) -> bool {
+        self.0.keeping.load(Ordering::SeqCst) > 0
+    }
+
     /// `reader` until cancellation is requested; then reading fails, and whoever reads finds [`Self::requested`].
     pub fn guard<R: Read>(&self, reader: R) -> Guarded<'_, R> {
         Guarded { reader, cancel: self }
+    }
+}
+
+/// A part of the work that keeps what it has done ([`Cancel::keeping`]).
+#[derive(Debug)]
+pub struct Keeping(Cancel);
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        self.0.0.keeping.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

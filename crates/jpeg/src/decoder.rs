@@ -50,10 +50,29 @@ pub struct DecodedPicture {
 ///
 /// See [`JpegError`]. The limits are checked before anything is allocated.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<DecodedPicture, JpegError> {
-    decode_with(bytes, limits, Instructions::best())
+    decode_when(bytes, limits, &mut |_, _| true)
 }
 
-pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Instructions) -> Result<DecodedPicture, JpegError> {
+/// [`decode`] that asks before it allocates anything for pixels, once, with the bytes that they take, and those of their
+/// coefficients.
+///
+/// # Errors
+///
+/// [`JpegError::NotAllowed`] when `may_take` refuses; else those of [`decode`].
+pub fn decode_when(
+    bytes: &[u8],
+    limits: &Limits,
+    may_take: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<DecodedPicture, JpegError> {
+    decode_with(bytes, limits, Instructions::best(), may_take)
+}
+
+pub(crate) fn decode_with(
+    bytes: &[u8],
+    limits: &Limits,
+    kernels: Instructions,
+    may_take: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<DecodedPicture, JpegError> {
     let mut segments = Segments::new(bytes);
     segments.start()?;
     let mut tables = DecodingTables::default();
@@ -75,7 +94,7 @@ pub(crate) fn decode_with(bytes: &[u8], limits: &Limits, kernels: Instructions) 
     if width.max(height) > limits.side || u64::from(width) * u64::from(height) > limits.pixels {
         return Err(JpegError::TooLarge { width, height });
     }
-    let mut scans = Scans::new(&frame, limits, kernels);
+    let mut scans = Scans::new(&frame, limits, kernels, may_take);
     loop {
         let marker = if tables.is_settled { segments.marker_at_once() } else { segments.marker() };
         let marker = match marker {
@@ -258,6 +277,8 @@ struct Scans<'f> {
     state: State,
     /// Blocks that further scans may look at.
     budget: u64,
+    /// Whether so many bytes may be taken, for pixels and in addition.
+    may_take: &'f mut dyn FnMut(u64, u64) -> bool,
 }
 
 enum State {
@@ -269,7 +290,12 @@ enum State {
 }
 
 impl<'f> Scans<'f> {
-    fn new(frame: &'f Frame, limits: &Limits, kernels: Instructions) -> Self {
+    fn new(
+        frame: &'f Frame,
+        limits: &Limits,
+        kernels: Instructions,
+        may_take: &'f mut dyn FnMut(u64, u64) -> bool,
+    ) -> Self {
         let count = frame.components.len();
         let blocks: u64 = (0..count).map(|component| frame.blocks(component) as u64).sum();
         Self {
@@ -282,6 +308,7 @@ impl<'f> Scans<'f> {
             state: State::Empty,
             // Seconds at most; encoders use a dozen scans, and small pictures may have thousands.
             budget: 64 * blocks + (1 << 24),
+            may_take,
         }
     }
 
@@ -332,6 +359,7 @@ impl<'f> Scans<'f> {
         self.budget = self.budget.checked_sub(scan.blocks(self.frame)).ok_or(JpegError::TooManyScans)?;
 
         if is_sequential && scan.parts.len() == self.frame.components.len() {
+            self.take(0)?;
             let mut stream = StreamingSink::new(self.frame, self.rows());
             scan.decode(self.frame, segments, &mut stream)?;
             self.state = State::Pixels(stream.rows.into_rgb());
@@ -343,12 +371,19 @@ impl<'f> Scans<'f> {
             if needed > self.limits.bytes {
                 return Err(JpegError::TooMuchMemory { needed, limit: self.limits.bytes });
             }
+            self.take(needed)?;
             self.state = State::Coefficients(blocks().map(|count| vec![[0; 64]; count]).collect());
         }
         match &mut self.state {
             State::Coefficients(blocks) => scan.decode(self.frame, segments, &mut Store { frame: self.frame, blocks }),
             _ => Err(damaged("it continues after its last scan")),
         }
+    }
+
+    /// Asks for the pixels and so many bytes more.
+    fn take(&mut self, more: u64) -> Result<(), JpegError> {
+        let pixels = (self.frame.width * self.frame.height * 3) as u64;
+        if (self.may_take)(pixels, more) { Ok(()) } else { Err(JpegError::NotAllowed) }
     }
 
     /// Checks that a scan continues where the last ended, and records what it adds. libjpeg only warns if it does not.

@@ -25,6 +25,8 @@ pub enum JpegError {
     /// The picture needs more memory in addition to its pixels than [`Limits`](crate::Limits) allow: it is progressive, or its
     /// components are in separate scans, so all coefficients must be kept.
     TooMuchMemory { needed: u64, limit: u64 },
+    /// The memory was asked for and refused.
+    NotAllowed,
     /// Too many scans for the picture's size: decoding would take minutes. No photograph has as many.
     TooManyScans,
 }
@@ -42,6 +44,7 @@ impl fmt::Display for JpegError {
             Self::TooMuchMemory { needed, limit } => {
                 write!(f, "its coefficients take {needed} bytes of memory, over the limit of {limit}")
             }
+            Self::NotAllowed => f.write_str("it may not take the memory that it needs"),
             Self::TooManyScans => f.write_str("it has far more scans than a picture of its size needs"),
         }
     }

@@ -42,5 +42,5 @@ mod scan;
 mod segments;
 mod upsample;
 
-pub use decoder::{DecodedPicture, Limits, decode};
+pub use decoder::{DecodedPicture, Limits, decode, decode_when};
 pub use error::JpegError;

@@ -6,7 +6,7 @@ use std::io::Cursor;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
 use super::kind::PictureKind;
-use super::limits::allow;
+use super::limits::{Gate, allow};
 use super::orientation::Metadata;
 use super::{Limits, PreprocessError, gif, jpeg, pnm, tiff};
 use facevault_base::pointer::PointerFile;
@@ -24,16 +24,26 @@ use facevault_base::pointer::PointerFile;
 /// [`PreprocessError::Unsupported`], [`PreprocessError::Damaged`], [`PreprocessError::CutShort`],
 /// [`PreprocessError::TooLarge`] (before anything is allocated) and [`PreprocessError::EmptyPicture`].
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError> {
+    decode_when(bytes, limits, &mut |_| Ok(()))
+}
+
+/// [`decode`] that calls `take` once, with the bytes that it takes at most, before it allocates anything for pixels.
+pub(super) fn decode_when(
+    bytes: &[u8],
+    limits: &Limits,
+    take: &mut dyn FnMut(u64) -> Result<(), PreprocessError>,
+) -> Result<RgbImage, PreprocessError> {
+    let mut gate = Gate { limits, take };
     let (format, metadata) = match PictureKind::of(bytes) {
-        Some(PictureKind::Jpeg) => return jpeg::decode(bytes, limits),
+        Some(PictureKind::Jpeg) => return jpeg::decode(bytes, &mut gate),
         Some(PictureKind::Png) => (ImageFormat::Png, Metadata::of_png(bytes)),
         Some(PictureKind::WebP) => (ImageFormat::WebP, Metadata::default()),
         Some(PictureKind::Bmp) => (ImageFormat::Bmp, Metadata::default()),
         // Pillow does not read PAM: `image` does.
-        Some(PictureKind::Pnm) if bytes.get(1) != Some(&b'7') => return pnm::decode(bytes, limits),
+        Some(PictureKind::Pnm) if bytes.get(1) != Some(&b'7') => return pnm::decode(bytes, &mut gate),
         Some(PictureKind::Pnm) => (ImageFormat::Pnm, Metadata::default()),
-        Some(PictureKind::Gif) => return gif::decode(bytes, limits),
-        Some(PictureKind::Tiff) => return tiff::decode(bytes, limits),
+        Some(PictureKind::Gif) => return gif::decode(bytes, &mut gate),
+        Some(PictureKind::Tiff) => return tiff::decode(bytes, &mut gate),
         Some(PictureKind::Unsupported(what)) => return Err(PreprocessError::Unsupported { what: what.into() }),
         None => return Err(not_a_picture(bytes)),
     };
@@ -55,9 +65,13 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError
         }
         _ => metadata,
     };
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    let pixels = u64::from(width) * u64::from(height);
+    // A lossy WebP has its planes, an animated one its canvas and a frame, a lossless one its own pixels.
+    let more = if format == ImageFormat::WebP { 8 * pixels } else { 0 };
+    gate.take(width, height, decoder.total_bytes(), more)?;
+    let mut picture = DynamicImage::ImageRgb8(to_rgb(DynamicImage::from_decoder(decoder).map_err(damaged)?));
     picture.apply_orientation(metadata.orientation());
-    Ok(to_rgb(picture))
+    Ok(picture.into_rgb8())
 }
 
 /// The error for bytes that begin as no picture does.
@@ -225,6 +239,7 @@ mod tests {
             refused_or_within_limits(encoded(format), damage)?;
         }
 
+        /// Fault (pictures): any bytes of a TIFF or GIF changed → an error or a picture within the limits, never a panic
         #[test]
         fn a_damaged_tiff_or_gif_does_not_panic(
             name in prop::sample::select(vec![
@@ -245,6 +260,7 @@ mod tests {
         }
     }
 
+    /// Fault (pictures): a JPEG, PNG, WebP, BMP or PNM whose end is missing → refused as cut short or damaged, never filled up
     #[test]
     fn a_picture_cut_short_is_an_error() {
         for format in FORMATS {
@@ -278,6 +294,7 @@ mod tests {
         }
     }
 
+    /// Fault (pictures): an empty file, a text, a Git LFS pointer, AVIF or HEIC named `.jpg` → refused by what it is
     #[test]
     fn what_is_no_picture_is_named_so() {
         let message = |bytes: &[u8]| decode(bytes, &Limits::default()).unwrap_err().to_string();
@@ -290,6 +307,74 @@ mod tests {
         insta::assert_snapshot!(message(b"II*\0"), @"damaged or unusual TIFF picture: its directory is cut short or missing; save it again with an image editor");
     }
 
+    /// A PNG of one colour with this type of pixels (PNG specification 11.2.1), as small as deflate makes it.
+    fn flat_png(side: u32, bits: u8, colours: u8, interlaced: bool) -> Vec<u8> {
+        use flate2::{Compression, Crc, write::ZlibEncoder};
+        use std::io::Write;
+        let channels = [1, 0, 3, 1, 2, 0, 4][usize::from(colours)];
+        let row = 1 + (side as usize * channels * usize::from(bits)).div_ceil(8);
+        let mut data = ZlibEncoder::new(Vec::new(), Compression::fast());
+        for _ in 0..side {
+            data.write_all(&vec![0; row]).unwrap();
+        }
+        if interlaced {
+            // The rows of its seven passes are more, each with a byte for its filter.
+            data.write_all(&vec![0; 4 * side as usize]).unwrap();
+        }
+        let header = [&side.to_be_bytes()[..], &side.to_be_bytes(), &[bits, colours, 0, 0, u8::from(interlaced)]].concat();
+        let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+        for (name, content) in [(b"IHDR", header), (b"IDAT", data.finish().unwrap()), (b"IEND", Vec::new())] {
+            let mut crc = Crc::new();
+            crc.update(name);
+            crc.update(&content);
+            png.extend((content.len() as u32).to_be_bytes());
+            png.extend(name);
+            png.extend(&content);
+            png.extend(crc.sum().to_be_bytes());
+        }
+        png
+    }
+
+    /// Fault (pictures): a PNG of 16 bits and transparency whose pixels take 8 bytes each → refused by bytes, not only by pixels
+    /// Fault (pictures): an interlaced PNG of the same kind → refused as well
+    #[test]
+    fn pixels_are_counted_in_bytes() {
+        let limits = Limits { bytes: 1 << 20, ..Limits::default() };
+        let refused = |png: &[u8]| decode(png, &limits).unwrap_err().to_string();
+        assert!(decode(&flat_png(300, 16, 6, false), &limits).is_ok());
+        insta::assert_snapshot!(refused(&flat_png(400, 16, 6, false)), @"the picture takes 1280000 bytes as it is stored (400 × 400 pixels), over the limit of 1048576; save it with 8 bits per sample, without transparency, or scale it down");
+        assert_eq!(refused(&flat_png(400, 16, 6, true)), refused(&flat_png(400, 16, 6, false)));
+        assert!(decode(&flat_png(400, 8, 6, false), &limits).is_ok());
+    }
+
+    /// Fault (pictures): a picture that announces many pixels, of any kind → its memory is asked for once, before its pixels
+    #[test]
+    fn memory_is_asked_for_once_and_is_what_the_picture_takes() {
+        let asked = |bytes: &[u8]| {
+            let mut asked = Vec::new();
+            let decoded = decode_when(bytes, &Limits::default(), &mut |bytes| {
+                asked.push(bytes);
+                Ok(())
+            });
+            decoded.map(|picture| (asked, u64::from(picture.width()) * u64::from(picture.height())))
+        };
+        for folder in ["decode", "kinds"] {
+            let folder = format!("{}/tests/fixtures/preprocess/{folder}", env!("CARGO_MANIFEST_DIR"));
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if let Ok((asked, pixels)) = asked(&std::fs::read(&path).unwrap()) {
+                    assert_eq!(asked.len(), 1, "{}", path.display());
+                    // As RGB, and turned upright in a copy.
+                    assert!((4 * pixels..=16 * pixels + (1 << 12)).contains(&asked[0]), "{asked:?} {}", path.display());
+                }
+            }
+        }
+        assert_eq!(asked(&flat_png(100, 16, 6, true)).unwrap(), (vec![11 * 10_000], 10_000));
+        let refused = decode_when(&encoded(ImageFormat::Jpeg), &Limits::default(), &mut |_| Err(PreprocessError::Interrupted));
+        assert!(matches!(refused, Err(PreprocessError::Interrupted)));
+    }
+
+    /// Fault (pictures): a header that announces 60,000 × 60,000 pixels → refused before anything is allocated
     #[test]
     fn a_header_that_announces_too_much_is_refused() {
         let error = decode(b"P6 60000 60000 255\n", &Limits::default()).unwrap_err();

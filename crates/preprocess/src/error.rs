@@ -36,6 +36,15 @@ pub enum PreprocessError {
          scale it down, or replace it if its header is damaged"
     )]
     TooLarge { width: u32, height: u32, max_side: u32, max_pixels: u64 },
+    /// A picture whose pixels take more memory than the limits allow; nothing was allocated for them.
+    #[error(
+        "the picture takes {bytes} bytes as it is stored ({width} × {height} pixels), over the limit of {max_bytes}; save it \
+         with 8 bits per sample, without transparency, or scale it down"
+    )]
+    TooManyBytes { width: u32, height: u32, bytes: u64, max_bytes: u64 },
+    /// Stopped on request while it waited for memory.
+    #[error("interrupted")]
+    Interrupted,
     /// A side is zero pixels long.
     #[error("the picture has no pixels ({width} × {height}); replace it or remove it from the dataset")]
     EmptyPicture { width: u32, height: u32 },

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use ::gif::{ColorOutput, DecodeOptions, MemoryLimit};
 use image::{ImageFormat, RgbImage};
 
-use super::limits::allow;
-use super::{Limits, PreprocessError};
+use super::PreprocessError;
+use super::limits::{Gate, allow};
 
 /// Decodes the first frame onto its canvas. Transparency is dropped, as for every other kind: a transparent pixel shows
 /// its colour of the palette, and what the frame leaves free shows the transparent colour, or the first one.
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError> {
+pub(super) fn decode(bytes: &[u8], gate: &mut Gate<'_>) -> Result<RgbImage, PreprocessError> {
     let damaged = |error: ::gif::DecodingError| PreprocessError::damaged(ImageFormat::Gif, error);
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
@@ -28,8 +28,9 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Preproce
     // A frame that extends beyond the canvas widens it.
     let width = usize::from(canvas_width).max(left + frame_width);
     let height = usize::from(canvas_height).max(top + frame_height);
-    allow(limits, width as u32, height as u32)?;
-    allow(limits, frame_width as u32, frame_height as u32)?;
+    allow(gate.limits, width as u32, height as u32)?;
+    allow(gate.limits, frame_width as u32, frame_height as u32)?;
+    gate.take(width as u32, height as u32, (frame_width * frame_height) as u64, 0)?;
 
     let mut indices = vec![0; decoder.buffer_size()];
     decoder.read_into_buffer(&mut indices).map_err(damaged)?;

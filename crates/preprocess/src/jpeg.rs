@@ -6,12 +6,20 @@ use facevault_jpeg::JpegError;
 use image::{DynamicImage, ImageFormat, RgbImage};
 
 use super::orientation::Metadata;
-use super::{Limits, PreprocessError};
+use super::PreprocessError;
+use super::limits::Gate;
 
 /// Decodes a JPEG, turned upright by its EXIF orientation.
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError> {
+pub(super) fn decode(bytes: &[u8], gate: &mut Gate<'_>) -> Result<RgbImage, PreprocessError> {
     let format = ImageFormat::Jpeg;
-    let picture = facevault_jpeg::decode(bytes, limits).map_err(|error| match error {
+    let (limits, mut refused) = (gate.limits, None);
+    // The coefficients are gone when the pixels are turned upright in a copy.
+    let mut may_take = |pixels: u64, more: u64| {
+        (gate.take)((pixels + more).max(2 * pixels)).map_err(|error| refused = Some(error)).is_ok()
+    };
+    let picture = facevault_jpeg::decode_when(bytes, limits, &mut may_take);
+    let picture = picture.map_err(|error| match error {
+        JpegError::NotAllowed => refused.unwrap_or(PreprocessError::Interrupted),
         JpegError::CutShort | JpegError::ScansMissing => PreprocessError::CutShort { format },
         JpegError::Empty { width, height } => PreprocessError::EmptyPicture { width, height },
         JpegError::TooLarge { width, height } => PreprocessError::too_large(limits, width, height),
@@ -26,11 +34,10 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Preproce
 
 #[cfg(test)]
 mod tests {
-    use super::*;
 
     #[test]
     fn errors_say_what_is_wrong_with_the_picture() {
-        let message = |bytes: &[u8]| decode(bytes, &Limits::default()).unwrap_err().to_string();
+        let message = |bytes: &[u8]| crate::decode(bytes, &crate::Limits::default()).unwrap_err().to_string();
         let arithmetic = b"\xff\xd8\xff\xc9\0\x0b\x08\0\x10\0\x10\x01\x01\x11\0";
         insta::assert_snapshot!(message(arithmetic), @"damaged or unusual JPEG picture: it is coded arithmetically, which is not supported; save it again with an image editor");
         let wrong_scan = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x10\0\x10\x01\x01\x11\0\xff\xda\0\x02";

@@ -3,14 +3,14 @@
 
 use image::{ImageFormat, RgbImage};
 
-use super::limits::allow;
-use super::{Limits, PreprocessError};
+use super::PreprocessError;
+use super::limits::{Gate, allow};
 
 /// Decodes the picture.
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError> {
+pub(super) fn decode(bytes: &[u8], gate: &mut Gate<'_>) -> Result<RgbImage, PreprocessError> {
     let mut header = PnmHeader { bytes, at: 2 };
     let (width, height) = (header.number()?, header.number()?);
-    allow(limits, width, height)?;
+    allow(gate.limits, width, height)?;
     let kind = bytes.get(1).copied().unwrap_or_default();
     let bits = matches!(kind, b'1' | b'4');
     let maximum = if bits { 1 } else { header.number()? };
@@ -20,6 +20,8 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Preproce
     let channels = if matches!(kind, b'3' | b'6') { 3 } else { 1 };
     let size = width as usize * height as usize * channels;
     let data = bytes.get(header.at..).unwrap_or_default();
+    // Bits are unpacked to bytes twice.
+    gate.take(width, height, size as u64, if bits { size as u64 } else { 0 })?;
     let samples: Vec<u8> = if bits {
         let set =
             if kind == b'1' { plain_bits(data, size)? } else { packed_bits(data, width as usize, height as usize)? };

@@ -10,13 +10,15 @@ use image::{DynamicImage, ImageFormat, RgbImage};
 use weezl::BitOrder;
 
 use super::ifd::Directory;
-use super::limits::allow;
+use super::limits::{Gate, allow};
 use super::{Limits, PreprocessError, orientation};
 
 /// Decodes the first picture, turned upright by its orientation.
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError> {
+pub(super) fn decode(bytes: &[u8], gate: &mut Gate<'_>) -> Result<RgbImage, PreprocessError> {
     let Some(directory) = Directory::read(bytes) else { return Err(damaged("it has no directory")) };
-    let layout = TiffLayout::of(&directory, limits)?;
+    let layout = TiffLayout::of(&directory, gate.limits)?;
+    let [samples, chunk] = [(layout.width, layout.height), layout.chunk].map(|(width, height)| layout.bytes(width, height));
+    gate.take(layout.width as u32, layout.height as u32, samples, 2 * chunk)?;
     let samples = layout.samples(bytes, &directory)?;
     let rgb = layout.rgb(&samples, &directory)?;
     let Some(rgb) = RgbImage::from_raw(layout.width as u32, layout.height as u32, rgb) else {
@@ -64,6 +66,10 @@ enum Number {
     Unsigned,
     Signed,
     Float,
+}
+
+fn bytes(width: usize, height: usize, channels: usize, bits: usize) -> u64 {
+    (width * height * channels) as u64 * bits.div_ceil(8) as u64
 }
 
 #[derive(Debug)]
@@ -167,7 +173,7 @@ impl TiffLayout {
             return Err(impossible());
         }
         // Memory in use before the conversion to RGB: all samples, and one strip or tile.
-        let bytes = |width: usize, height: usize| (width * height * channels) as u64 * bits.div_ceil(8);
+        let bytes = |width: usize, height: usize| bytes(width, height, channels, bits as usize);
         if bytes(width as usize, height as usize).max(bytes(chunk.0, chunk.1)) > limits.bytes {
             return Err(PreprocessError::too_large(limits, width, height));
         }
@@ -185,6 +191,11 @@ impl TiffLayout {
             chunk,
             tiled,
         })
+    }
+
+    /// Bytes of the samples of so many pixels.
+    fn bytes(&self, width: usize, height: usize) -> u64 {
+        bytes(width, height, self.channels, self.bits)
     }
 
     /// All rows one below the other, each from a whole byte on; with planes, one plane after the other. Samples of 16 and
@@ -416,7 +427,7 @@ mod tests {
         let long = |tag: u16, value: u32| (tag, 4, 1, value.to_be_bytes());
         let [width, height, grey] = [long(256, 3), long(257, 1), long(262, 1)];
         let file = file(false, &[width, height, grey, long(322, 1), long(323, 1), (324, 1, 3, [0; 4])]);
-        let error = decode(&file, &Limits::default()).unwrap_err();
+        let error = crate::decode(&file, &Limits::default()).unwrap_err();
         insta::assert_snapshot!(error, @"damaged or unusual TIFF picture: its strips or tiles have an impossible size; save it again with an image editor");
     }
 }

@@ -13,6 +13,7 @@ use super::pages;
 use super::unpacked::{self, Distinct, Index, PartialFolder, UnpackedFace, file_name};
 use super::{ContainerProblem, Located, Task, say_pairs};
 use crate::dataset::scan::OpenContext;
+use crate::dataset::csv_lines::MOST_COLUMNS;
 use crate::dataset::{DatasetError, LARGEST_PICTURE, Manifest};
 use crate::digest::Digest;
 
@@ -24,8 +25,6 @@ const SLICE: u64 = 256 << 20;
 const ROWS: u64 = 1_000_000;
 const BYTES_OF_ROW: u64 = 16;
 
-/// Most columns.
-const MOST_COLUMNS: usize = 10_000;
 
 /// Reads shards.
 pub(super) fn open(shards: &[Located], context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {

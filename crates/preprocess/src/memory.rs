@@ -1,0 +1,205 @@
+//! The memory that pictures take while they are decoded, by all threads together. A few hundred bytes of picture may
+//! announce gigabytes of pixels, and as many threads as there are cores would take them at once.
+//!
+//! A picture takes its share once, before anything is allocated for its pixels, and holds it until the picture is dropped.
+//! Its encoded bytes have a share of their own: whoever waits for memory for pixels holds none that another one's pixels
+//! need, so that no two wait for each other.
+
+use std::collections::VecDeque;
+use std::ops::Deref;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use facevault_base::progress::Cancel;
+use image::RgbImage;
+
+use super::{Limits, PreprocessError, decode};
+
+/// Pictures that take less are not counted: crops of faces, and photographs of a megapixel.
+const SMALL_PIXELS: u64 = 16 << 20;
+
+/// Encoded pictures that take less are not counted.
+const SMALL_ENCODED: u64 = 1 << 20;
+
+/// How often to look for a request to stop while waiting.
+const CANCEL_POLL: Duration = Duration::from_millis(20);
+
+/// Memory for pictures. What takes more than all of it goes alone.
+#[derive(Debug)]
+pub struct PictureMemory {
+    /// An eighth of it.
+    encoded: Pool,
+    /// The rest.
+    pixels: Pool,
+    cancel: Cancel,
+}
+
+impl PictureMemory {
+    /// Bytes where nobody says otherwise: 2 GiB.
+    pub const DEFAULT: u64 = 2 << 30;
+
+    /// Memory of so many bytes; waiting for it ends when `cancel` is requested.
+    #[must_use]
+    pub fn new(bytes: u64, cancel: &Cancel) -> Self {
+        Self { encoded: Pool::new(bytes / 8), pixels: Pool::new(bytes - bytes / 8), cancel: cancel.clone() }
+    }
+
+    /// Waits for the memory of an encoded picture.
+    ///
+    /// # Errors
+    /// [`PreprocessError::Interrupted`].
+    pub fn encoded(&self, bytes: u64) -> Result<Option<Taken<'_>>, PreprocessError> {
+        if bytes < SMALL_ENCODED { Ok(None) } else { self.encoded.take(bytes, &self.cancel).map(Some) }
+    }
+
+    /// [`decode`] that waits for the memory it takes.
+    ///
+    /// # Errors
+    /// Those of [`decode`], and [`PreprocessError::Interrupted`].
+    pub fn decode(&self, bytes: &[u8], limits: &Limits) -> Result<HeldPicture<'_>, PreprocessError> {
+        let mut held = None;
+        let picture = decode::decode_when(bytes, limits, &mut |bytes| {
+            if bytes >= SMALL_PIXELS && held.is_none() {
+                held = Some(self.pixels.take(bytes, &self.cancel)?);
+            }
+            Ok(())
+        })?;
+        Ok(HeldPicture { picture, _held: held })
+    }
+}
+
+impl Default for PictureMemory {
+    fn default() -> Self {
+        Self::new(Self::DEFAULT, &Cancel::default())
+    }
+}
+
+/// A decoded picture, which gives its memory back when it is dropped.
+#[derive(Debug)]
+pub struct HeldPicture<'a> {
+    picture: RgbImage,
+    _held: Option<Taken<'a>>,
+}
+
+impl From<RgbImage> for HeldPicture<'_> {
+    /// One that was drawn and took no memory of others.
+    fn from(picture: RgbImage) -> Self {
+        Self { picture, _held: None }
+    }
+}
+
+impl Deref for HeldPicture<'_> {
+    type Target = RgbImage;
+
+    fn deref(&self) -> &RgbImage {
+        &self.picture
+    }
+}
+
+/// Bytes that are lent in the order in which they were asked for.
+#[derive(Debug)]
+struct Pool {
+    size: u64,
+    state: Mutex<PoolState>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct PoolState {
+    free: u64,
+    /// Who waits, first come, first served: a large picture is not passed by small ones for ever.
+    waiting: VecDeque<u64>,
+    next: u64,
+}
+
+impl Pool {
+    fn new(size: u64) -> Self {
+        let state = Mutex::new(PoolState { free: size, waiting: VecDeque::new(), next: 0 });
+        Self { size, state, changed: Condvar::new() }
+    }
+
+    fn take(&self, bytes: u64, cancel: &Cancel) -> Result<Taken<'_>, PreprocessError> {
+        // More than there is: alone, with all of it.
+        let bytes = bytes.min(self.size);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let ticket = state.next;
+        state.next += 1;
+        state.waiting.push_back(ticket);
+        loop {
+            if cancel.requested() {
+                state.waiting.retain(|waiting| *waiting != ticket);
+                self.changed.notify_all();
+                return Err(PreprocessError::Interrupted);
+            }
+            if state.waiting.front() == Some(&ticket) && state.free >= bytes {
+                state.free -= bytes;
+                state.waiting.pop_front();
+                self.changed.notify_all();
+                return Ok(Taken { pool: self, bytes });
+            }
+            let waited = self.changed.wait_timeout(state, CANCEL_POLL);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// Bytes of a pool, given back when dropped.
+#[derive(Debug)]
+pub struct Taken<'a> {
+    pool: &'a Pool,
+    bytes: u64,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.pool.state.lock().unwrap_or_else(PoisonError::into_inner).free += self.bytes;
+        self.pool.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    /// Fault (pictures): six threads with pictures that need most of the memory each → one after the other; none waits for ever
+    #[test]
+    fn no_more_is_lent_than_there_is_and_everybody_gets_a_turn() {
+        let (pool, cancel) = (Pool::new(100), Cancel::default());
+        let (lent, most) = (AtomicU64::new(0), AtomicU64::new(0));
+        thread::scope(|scope| {
+            for thread in 0..6 {
+                let (pool, cancel, lent, most) = (&pool, &cancel, &lent, &most);
+                scope.spawn(move || {
+                    for turn in 0..50 {
+                        // Small ones, large ones, and ones that are larger than all.
+                        let taken = pool.take([3, 60, 1000][(thread + turn) % 3], cancel).unwrap();
+                        let now = lent.fetch_add(taken.bytes, Ordering::SeqCst) + taken.bytes;
+                        most.fetch_max(now, Ordering::SeqCst);
+                        thread::yield_now();
+                        lent.fetch_sub(taken.bytes, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert_eq!(most.into_inner(), 100);
+        assert_eq!(pool.state.into_inner().unwrap().free, 100);
+    }
+
+    /// Fault (processes): Ctrl-C while a picture waits for memory → the wait ends at once, and others go on
+    #[test]
+    fn waiting_ends_with_the_request() {
+        let (pool, cancel) = (Pool::new(100), Cancel::default());
+        let first = pool.take(100, &cancel).unwrap();
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| pool.take(50, &cancel).map(drop));
+            thread::sleep(Duration::from_millis(5));
+            cancel.request();
+            assert!(matches!(waits.join().unwrap(), Err(PreprocessError::Interrupted)));
+        });
+        drop(first);
+        assert!(pool.take(100, &Cancel::default()).is_ok());
+    }
+}
