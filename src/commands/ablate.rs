@@ -15,16 +15,11 @@ pub(super) fn run(arguments: &AblateArgs) -> Result<CommandOutcome, Error> {
             path.display()
         )));
     };
-    with_context(common, |context| {
+    let options = options_to_repeat(common, &arguments.config.overrides);
+    let again = format!("to resume: facevault ablate {}{options}", path.display());
+    with_context(common, &again, |context| {
         let found = match context.ablate(path, &loaded, asked) {
-            Err(error) if error.interrupted() => {
-                let again = format!(
-                    "facevault ablate {}{}",
-                    path.display(),
-                    options_to_repeat(common, &arguments.config.overrides)
-                );
-                return Ok(interrupted(&format!("to resume: {again}")));
-            }
+            Err(error) if error.interrupted() => return Ok(interrupted(&again)),
             other => other?,
         };
         let page = pages::ablation(&common.reports, &found)?;

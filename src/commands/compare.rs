@@ -1,6 +1,6 @@
 //! `compare RUN RUN…`: prints a table, writes a page, and can act as a gate by its exit code.
 
-use super::{print, with_context};
+use super::{START_OVER, print, with_context};
 use crate::cli::CompareArgs;
 use crate::compare::{CompareError, HeadlineMetric, RegressionGate, Tolerances};
 use crate::error::{CommandOutcome, Error};
@@ -22,7 +22,8 @@ pub(super) fn run(arguments: &CompareArgs) -> Result<CommandOutcome, Error> {
     let tolerances = Tolerances::parse(&arguments.tolerate)?;
     let runs = arguments.runs.iter().map(|name| RunDirectory::find(&common.experiments, name));
     let runs = runs.collect::<Result<Vec<_>, _>>()?;
-    let compared = with_context(common, |context| Ok(context.compare(&runs, by, arguments.same_pictures)?));
+    let compared =
+        with_context(common, START_OVER, |context| Ok(context.compare(&runs, by, arguments.same_pictures)?));
     let mut comparison = match compared {
         Err(Error::Run(RunError::Compare(left @ CompareError::TooFewLeft { .. }))) if arguments.fail_on_regression => {
             say(&format!("gate: failed: {left}"));

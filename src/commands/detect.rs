@@ -22,22 +22,20 @@ pub(super) fn run(arguments: &DetectArgs) -> Result<CommandOutcome, Error> {
         )));
     };
     let folder = arguments.out.clone().unwrap_or_else(|| Path::new("detections").join(&config.name));
-    with_context(&given.common, |context| {
-        let resume = || {
-            let out = arguments.out.as_ref().map_or_else(String::new, |out| format!(" --out '{}'", out.display()));
-            let crops = if arguments.crops { " --crops" } else { "" };
-            let options = options_to_repeat(&given.common, &given.overrides);
-            interrupted(&format!("to resume: facevault detect {}{options}{out}{crops}", given.config.display()))
-        };
+    let out = arguments.out.as_ref().map_or_else(String::new, |out| format!(" --out '{}'", out.display()));
+    let cut = if arguments.crops { " --crops" } else { "" };
+    let repeated = options_to_repeat(&given.common, &given.overrides);
+    let again = format!("to resume: facevault detect {}{repeated}{out}{cut}", given.config.display());
+    with_context(&given.common, &again, |context| {
         let (found, origin) = match context.detect_faces(&config, options) {
-            Err(error) if error.interrupted() => return Ok(resume()),
+            Err(error) if error.interrupted() => return Ok(interrupted(&again)),
             other => other?,
         };
         let crops = arguments.crops.then_some(&config.preprocess);
         let memory = config.embed.picture_memory(context.cancel);
         let written = detect::write(&found.manifest, &folder, crops, &memory, context.progress, context.cancel)?;
         let Some(table) = written else {
-            return Ok(resume());
+            return Ok(interrupted(&again));
         };
         let value = json!({
             "photos": found.photos,

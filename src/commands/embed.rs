@@ -91,26 +91,23 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<CommandOutcome, Error> {
             arguments.target.display()
         )));
     };
-    with_context(&arguments.common, |context| {
-        let resume = || {
-            format!(
-                "to resume: facevault embed {}{}",
-                arguments.target.display(),
-                options_to_repeat(&arguments.common, &arguments.overrides)
-            )
-        };
+    let options = options_to_repeat(&arguments.common, &arguments.overrides);
+    let again = format!("to resume: facevault embed {}{options}", arguments.target.display());
+    with_context(&arguments.common, &again, |context| {
         let prepared = match target {
             EmbedTarget::Config(loaded) => context.prepare(&arguments.target, *loaded),
             EmbedTarget::Run(run) => context.prepare_existing(&run),
         };
         let prepared = match prepared {
-            Err(error) if error.interrupted() => return Ok(interrupted(&resume())),
+            Err(error) if error.interrupted() => return Ok(interrupted(&again)),
             other => other?,
         };
         let (run, whole) = (prepared.directory.clone(), prepared.missing_boxes);
-        match context.embed(prepared)? {
-            EmbedOutcome::Interrupted(_) => Ok(interrupted(&resume())),
-            EmbedOutcome::Complete(summary) => {
+        match context.embed(prepared) {
+            Err(error) if error.interrupted() => Ok(interrupted(&again)),
+            Err(error) => Err(error.into()),
+            Ok(EmbedOutcome::Interrupted(_)) => Ok(interrupted(&again)),
+            Ok(EmbedOutcome::Complete(summary)) => {
                 let done = EmbedOutput::new(&run, &summary, whole)?;
                 print(&arguments.common, &done, || {
                     let mut lines = done.lines();

@@ -9,14 +9,12 @@ use crate::error::{CommandOutcome, Error};
 use crate::run::{self, Evaluated, RunDirectory};
 
 pub(super) fn run(arguments: &RunArgs) -> Result<CommandOutcome, Error> {
-    with_context(&arguments.common, |context| {
+    let options = options_to_repeat(&arguments.common, &[]);
+    let again = format!("to resume: facevault evaluate {}{options}", arguments.run);
+    with_context(&arguments.common, &again, |context| {
         let run = RunDirectory::find(context.experiments, &arguments.run)?;
         let evaluated = match context.evaluate(&run, true) {
-            Err(error) if error.interrupted() => {
-                let again =
-                    format!("facevault evaluate {}{}", arguments.run, options_to_repeat(&arguments.common, &[]));
-                return Ok(interrupted(&format!("to resume: {again}")));
-            }
+            Err(error) if error.interrupted() => return Ok(interrupted(&again)),
             other => other?,
         };
         let text = |first: String, said: Option<&str>| {

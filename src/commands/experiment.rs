@@ -41,17 +41,12 @@ pub(crate) struct ExperimentOutput<'a> {
 pub(super) fn run(ExperimentArgs { config: arguments, fresh }: &ExperimentArgs) -> Result<CommandOutcome, Error> {
     let loaded = config::load(&arguments.config, &arguments.overrides)?;
     let published = loaded.config.published.clone();
-    with_context(&arguments.common, |context| {
-        let resume = || {
-            format!(
-                "to resume: facevault experiment {}{}{}",
-                arguments.config.display(),
-                if *fresh { " --fresh" } else { "" },
-                options_to_repeat(&arguments.common, &arguments.overrides)
-            )
-        };
+    let options = options_to_repeat(&arguments.common, &arguments.overrides);
+    let afresh = if *fresh { " --fresh" } else { "" };
+    let again = format!("to resume: facevault experiment {}{afresh}{options}", arguments.config.display());
+    with_context(&arguments.common, &again, |context| {
         let prepared = match context.prepare(&arguments.config, loaded) {
-            Err(error) if error.interrupted() => return Ok(interrupted(&resume())),
+            Err(error) if error.interrupted() => return Ok(interrupted(&again)),
             other => other?,
         };
         let prepared = if *fresh { prepared.fresh()? } else { prepared };
@@ -61,10 +56,11 @@ pub(super) fn run(ExperimentArgs { config: arguments, fresh }: &ExperimentArgs) 
         context.progress.say(&format!("run {}", run.path().display()));
         let summary = match context.embed(prepared) {
             Ok(EmbedOutcome::Complete(summary)) => summary,
-            Ok(EmbedOutcome::Interrupted(_)) => return Ok(interrupted(&resume())),
+            Ok(EmbedOutcome::Interrupted(_)) => return Ok(interrupted(&again)),
+            Err(error) if error.interrupted() => return Ok(interrupted(&again)),
             Err(error) => return Err(error.into()),
         };
-        finish(context, arguments, &run, (&summary, &published, whole), finished_before, &resume())
+        finish(context, arguments, &run, (&summary, &published, whole), finished_before, &again)
     })
 }
 

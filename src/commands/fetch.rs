@@ -10,16 +10,11 @@ use crate::error::{CommandOutcome, Error};
 
 pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     let config = config::load(&arguments.config, &arguments.overrides)?.config;
-    with_context(&arguments.common, |context| {
+    let options = options_to_repeat(&arguments.common, &arguments.overrides);
+    let again = format!("to resume: facevault fetch {}{options}", arguments.config.display());
+    with_context(&arguments.common, &again, |context| {
         let (checkpoint, manifest) = match context.fetch(&config) {
-            Err(error) if error.interrupted() => {
-                let again = format!(
-                    "facevault fetch {}{}",
-                    arguments.config.display(),
-                    options_to_repeat(&arguments.common, &arguments.overrides)
-                );
-                return Ok(interrupted(&format!("to resume: {again}")));
-            }
+            Err(error) if error.interrupted() => return Ok(interrupted(&again)),
             other => other?,
         };
         let unpinned = config.weights.pin().caution("the weights", "weights", Some(checkpoint.digest));

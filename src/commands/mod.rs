@@ -30,6 +30,7 @@ use crate::error::{CommandOutcome, Error};
 use crate::progress::{Cancel, Progress};
 use crate::run::{RunContext, experiments_option};
 use crate::terminal::{print as print_text, say};
+use shared::interrupted;
 
 /// Runs one command.
 ///
@@ -55,10 +56,15 @@ pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
     }
 }
 
-/// Calls `act` with a context that draws progress on the terminal and is cancelled by Ctrl-C.
-fn with_context<T>(common: &CommonArgs, act: impl FnOnce(&RunContext<'_>) -> Result<T, Error>) -> Result<T, Error> {
+/// Calls `act` with a context that draws progress on the terminal and is cancelled by Ctrl-C. What goes on nevertheless
+/// is ended a moment later, with `again`: how to resume.
+fn with_context<T>(
+    common: &CommonArgs,
+    again: &str,
+    act: impl FnOnce(&RunContext<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
     let cancel = Cancel::default();
-    let on_signal = cancel.clone();
+    let (on_signal, again) = (cancel.clone(), again.to_owned());
     ctrlc::set_handler(move || {
         if on_signal.requested() {
             // The second Ctrl-C: whatever is not committed is recomputed on resume.
@@ -66,8 +72,8 @@ fn with_context<T>(common: &CommonArgs, act: impl FnOnce(&RunContext<'_>) -> Res
         }
         on_signal.request();
         say("\nstopping; press Ctrl-C again to abort");
-        let cancel = on_signal.clone();
-        std::thread::spawn(move || end_soon(&cancel));
+        let (cancel, again) = (on_signal.clone(), again.clone());
+        std::thread::spawn(move || end_soon(&cancel, &again));
     })?;
     let terminal = bars::Terminal::default();
     let progress: &dyn Progress = if common.quiet { &bars::Quiet } else { &terminal };
@@ -77,13 +83,16 @@ fn with_context<T>(common: &CommonArgs, act: impl FnOnce(&RunContext<'_>) -> Res
     done
 }
 
+/// For commands that keep nothing.
+const START_OVER: &str = "nothing was written; run it again to start over";
+
 /// How long work that has nothing to keep may take to stop by itself.
 const GRACE: Duration = Duration::from_millis(80);
 
 /// Ends the process a moment after the request, once nothing is being kept: every file is whole or absent, and the next
 /// start removes what is partial. A long step that asks now and then whether to stop, ends by itself before, and says how
 /// to resume.
-fn end_soon(cancel: &Cancel) {
+fn end_soon(cancel: &Cancel, again: &str) {
     loop {
         while cancel.is_keeping() {
             std::thread::sleep(Duration::from_millis(5));
@@ -94,8 +103,7 @@ fn end_soon(cancel: &Cancel) {
             break;
         }
     }
-    say("interrupted; run the same command again");
-    std::process::exit(i32::from(CommandOutcome::Interrupted.code()));
+    std::process::exit(i32::from(interrupted(again).code()));
 }
 
 /// Prints a result as JSON if requested, otherwise as text.

@@ -30,7 +30,8 @@ pub(super) fn run(arguments: &ReproduceArgs) -> Result<CommandOutcome, Error> {
     if let (Some(path), Some(document)) = (&arguments.into, &document) {
         reproduce::splice(document, &[]).map_err(|error| Error::Usage(format!("{}: {error}", path.display())))?;
     }
-    with_context(&arguments.common, |context| {
+    let again = "run the command again to resume; finished runs are reused";
+    with_context(&arguments.common, again, |context| {
         let mut done = ReproduceOutput { rows: Vec::new(), not_run: Vec::new() };
         let count = loaded.len();
         for (i, (path, loaded)) in loaded.into_iter().enumerate() {
@@ -60,7 +61,7 @@ pub(super) fn run(arguments: &ReproduceArgs) -> Result<CommandOutcome, Error> {
                     };
                     done.rows.extend(reproduce::rows(&row, metrics));
                 }
-                Ok(None) => return Ok(interrupted("run the command again to resume; finished runs are reused")),
+                Ok(None) => return Ok(interrupted(again)),
                 Err(error) => {
                     context.progress.say(&format!("not run: {error}"));
                     done.not_run.push((name.clone(), error.to_string()));

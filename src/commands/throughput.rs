@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{print, with_context};
+use super::{START_OVER, print, with_context};
 use crate::cli::{OrAll, ThroughputArgs};
 use crate::error::{CommandOutcome, Error};
 use crate::throughput::{self, ThroughputRequest, VariantSelection};
@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &ThroughputArgs) -> Result<CommandOutcome, Error> {
         reference: arguments.reference,
         end_to_end: !arguments.network_only,
     };
-    let measured = with_context(common, |context| Ok(throughput::run(context, &loaded.config, &request)?))?;
+    let measured = with_context(common, START_OVER, |context| Ok(throughput::run(context, &loaded.config, &request)?))?;
     let mut text = measured.to_text();
     if !arguments.no_report {
         let path = pages::throughput(&common.reports, &measured)?;

@@ -11,17 +11,13 @@ const MAX_LISTED: usize = 10;
 
 pub(super) fn run(arguments: &RunArgs) -> Result<CommandOutcome, Error> {
     let run = RunDirectory::find(&arguments.common.experiments, &arguments.run)?;
-    let verified = with_context(&arguments.common, |context| match context.verify(&run) {
+    let options = options_to_repeat(&arguments.common, &[]);
+    let again = format!("to start over: facevault verify {}{options}", arguments.run);
+    let verified = with_context(&arguments.common, &again, |context| match context.verify(&run) {
         Err(error) if error.interrupted() => Ok(None),
         verified => Ok(Some(verified?)),
     })?;
-    let Some(Verified { checks, remedy }) = verified else {
-        return Ok(interrupted(&format!(
-            "run it again: facevault verify {}{}",
-            arguments.run,
-            options_to_repeat(&arguments.common, &[])
-        )));
-    };
+    let Some(Verified { checks, remedy }) = verified else { return Ok(interrupted(&again)) };
     print(&arguments.common, &checks, || {
         let mut lines = Vec::new();
         for check in &checks {

@@ -47,7 +47,8 @@ impl<'a> CsvLines<'a> {
             .from_reader(Cursor::new(quotes_first(body.as_bytes(), separator)));
         let mark = text.len() - body.len();
         let (headers, record) = (Vec::new(), StringRecord::new());
-        let mut lines = Self { body: body.as_bytes(), mark, reader, headers, record, found: 0, left_out: 0, offset: 0, line: 1 };
+        let mut lines =
+            Self { body: body.as_bytes(), mark, reader, headers, record, found: 0, left_out: 0, offset: 0, line: 1 };
         lines.read();
         let found = lines.record.len();
         if found > MOST_COLUMNS {

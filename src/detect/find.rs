@@ -53,7 +53,6 @@ pub fn find(
     if missing.is_empty() {
         return Ok(found);
     }
-    let _keeping = cancel.keeping();
     progress.start("detecting", "photos", Some(wanted.len() as u64), found.len() as u64);
     let collector = Collector { cache: cache.as_ref(), progress, state: Mutex::default() };
     let work = || {

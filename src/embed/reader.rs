@@ -37,7 +37,14 @@ impl<'a> FaceReader<'a> {
             DatasetSource::Synthetic { seed, size, .. } => (seed, size),
             _ => (0, 0),
         };
-        Self { manifest, preprocess, limits: Limits::default(), memory: PictureMemory::default(), synthetic, encoded: &[] }
+        Self {
+            manifest,
+            preprocess,
+            limits: Limits::default(),
+            memory: PictureMemory::default(),
+            synthetic,
+            encoded: &[],
+        }
     }
 
     /// One whose pictures are at hand, one a row.
@@ -75,13 +82,13 @@ impl<'a> FaceReader<'a> {
             PixelSource::File { size, .. } if self.encoded.is_empty() => size,
             _ => 0,
         };
-        let _encoded = self.memory.encoded(encoded_bytes).map_err(undecoded)?;
+        let _encoded = self.memory.encoded(encoded_bytes).map_err(|error| undecoded(&error))?;
         let bytes = self.encoded(row).map_err(|error| {
             let kind =
                 if matches!(error, ReadError::Changed { .. }) { FailureKind::Changed } else { FailureKind::Read };
             FaceFailure { may_pass: error.may_pass(), ..FaceFailure::new(kind, error.to_string()) }
         })?;
-        self.memory.decode(&bytes, &self.limits).map_err(undecoded)
+        self.memory.decode(&bytes, &self.limits).map_err(|error| undecoded(&error))
     }
 
     /// Returns width and height of the crop before resizing.
@@ -123,7 +130,7 @@ impl<'a> FaceReader<'a> {
 }
 
 /// Why a picture has no pixels. A request to stop says nothing about it.
-fn undecoded(error: PreprocessError) -> FaceFailure {
+fn undecoded(error: &PreprocessError) -> FaceFailure {
     let may_pass = matches!(error, PreprocessError::Interrupted);
     FaceFailure { may_pass, ..FaceFailure::new(FailureKind::Decode, error.to_string()) }
 }

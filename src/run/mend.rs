@@ -65,7 +65,8 @@ pub(super) fn intact(run: &RunDirectory) -> Result<(), RunError> {
     }
     let sealed = || files::read(&run.file(RunDirectory::SEALED)).ok();
     let before = sealed();
-    let mut broken = seal::check(run, Depth::Changed, seal::Watch { progress: &Silent, cancel: &Cancel::default() })?.unwrap_or_default();
+    let mut broken = seal::check(run, Depth::Changed, seal::Watch { progress: &Silent, cancel: &Cancel::default() })?
+        .unwrap_or_default();
     broken.retain(|difference| !difference.added());
     // Another process may be evaluating it right now.
     if broken.is_empty() || sealed() != before { Ok(()) } else { Err(damaged(run, &broken)) }

@@ -273,7 +273,6 @@ impl RunContext<'_> {
         });
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
 
-        let keeping = self.cancel.keeping();
         let outcome = embed::run(&job, network.as_mut(), &mut store, self.progress, self.cancel);
 
         if let Some(session) = provenance.sessions.last_mut() {
@@ -281,7 +280,6 @@ impl RunContext<'_> {
             session.embedded = (store.rows_embedded() - before) as u64;
         }
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
-        drop(keeping);
         match &outcome {
             Ok(EmbedOutcome::Complete(_)) => {
                 self.export_files(run, &store, manifest)?;

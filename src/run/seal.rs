@@ -290,7 +290,11 @@ impl Checked {
 }
 
 /// Digests files of a run, which may be gigabytes.
-fn seen(root: &Path, names: Vec<String>, Watch { progress, cancel }: Watch<'_>) -> Result<Vec<(String, Seen)>, RunError> {
+fn seen(
+    root: &Path,
+    names: Vec<String>,
+    Watch { progress, cancel }: Watch<'_>,
+) -> Result<Vec<(String, Seen)>, RunError> {
     let bytes = |name: &String| fs::symlink_metadata(root.join(name)).map_or(0, |found| found.len());
     let total = names.iter().map(bytes).sum();
     if total > WORTH_TELLING {
@@ -387,9 +391,15 @@ mod tests {
         assert!(!run.has(RunDirectory::SEALED));
     }
 
-
     fn broken(run: &RunDirectory) -> String {
-        let lines = |depth| check(run, depth, watch(&Cancel::default())).unwrap().unwrap().iter().map(Difference::to_string).collect::<Vec<_>>();
+        let lines = |depth| {
+            check(run, depth, watch(&Cancel::default()))
+                .unwrap()
+                .unwrap()
+                .iter()
+                .map(Difference::to_string)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(lines(Depth::Changed), lines(Depth::Every));
         lines(Depth::Every).join("\n")
     }

@@ -127,8 +127,7 @@ impl RunContext<'_> {
     ) -> Result<(Expanded, (DetectorPlan, DetectionOrigin)), RunError> {
         let detector = LoadedDetector::load(detect, self.progress, self.cancel)?;
         let (cache, memory) = (self.cache()?, options.picture_memory(self.cancel));
-        let found =
-            detect::find(&photos, &detector, &cache, options.threads, &memory, self.progress, self.cancel)?;
+        let found = detect::find(&photos, &detector, &cache, options.threads, &memory, self.progress, self.cancel)?;
         let expanded = detect::expand(photos, &found, detect)?;
         let origin = DetectionOrigin {
             detector: detect.detector.name().into(),

@@ -41,8 +41,8 @@ impl<'a> TimedSample<'a> {
         largest: usize,
         cancel: &Cancel,
     ) -> Self {
-        let reader = FaceReader::new(manifest, &config.preprocess, &config.dataset)
-            .within(config.embed.picture_memory(cancel));
+        let reader =
+            FaceReader::new(manifest, &config.preprocess, &config.dataset).within(config.embed.picture_memory(cancel));
         let side = config.preprocess.resize.size as usize;
         let mut face = vec![0; side * side * 3];
         let (mut rows, mut pixels, mut failed) = (Vec::new(), Vec::new(), 0);

@@ -118,7 +118,15 @@ fn a_pipe_inside_a_run_holds_nobody_up() {
     workspace.run(0, &["experiment", "config.yaml", "--quiet"]);
     let run = workspace.only_run();
     let name = run.file_name().unwrap().to_str().unwrap().to_owned();
-    for file in ["chunks/00000.json", "chunks/00000.npy", "face_embeddings.npy", "manifest.parquet", "metrics.json", "plan.json", ".checked"] {
+    for file in [
+        "chunks/00000.json",
+        "chunks/00000.npy",
+        "face_embeddings.npy",
+        "manifest.parquet",
+        "metrics.json",
+        "plan.json",
+        ".checked",
+    ] {
         let (path, kept) = (run.join(file), run.join("kept"));
         fs::rename(&path, &kept).unwrap();
         pipe(&path);
@@ -166,9 +174,12 @@ fn pictures_take_no_more_memory_together_than_they_may() {
     let mut shell = workspace.command(&[]);
     let program = shell.get_program().to_owned();
     let mut limited = Command::new("sh");
-    limited.args(["-c", "\"$0\" embed config.yaml --quiet >/dev/null & peak=0; while kill -0 $! 2>/dev/null; do \
+    limited.args([
+        "-c",
+        "\"$0\" embed config.yaml --quiet >/dev/null & peak=0; while kill -0 $! 2>/dev/null; do \
         now=$(awk '/VmHWM/ {print $2}' /proc/$!/status 2>/dev/null); peak=${now:-$peak}; sleep 0.02; done; wait $!; \
-        code=$?; echo $peak; exit $code"]);
+        code=$?; echo $peak; exit $code",
+    ]);
     limited.arg(program).current_dir(workspace.path(""));
     for (name, value) in shell.get_envs() {
         match value {
@@ -226,7 +237,7 @@ fn ctrl_c_ends_the_reading_of_large_files() {
     archive.write_all(&gz(&[entry("a/ann/1.jpg", 4), vec![0; 512], entry("a/readme.txt", 4 << 30)].concat())).unwrap();
     // The ratio allows a hundred times as much.
     archive.write_all(&gz(&noise).repeat(40)).unwrap();
-    archive.write_all(&gz(&[0; 1 << 20]).repeat(4056)).unwrap();
+    archive.write_all(&gz(&vec![0; 1 << 20]).repeat(4056)).unwrap();
     workspace.config("dataset: {source: archive, path: slow.tar.gz}");
     interrupted(workspace.command(&["embed", "config.yaml"]), Duration::from_secs(2));
     let left = || fs::read_dir(workspace.path("experiments/.cache/unpacked")).into_iter().flatten().flatten();

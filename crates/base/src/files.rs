@@ -135,7 +135,8 @@ pub fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
 
 /// The bytes of an open file of at most `limit` bytes.
 fn all_of(file: File, limit: u64) -> io::Result<Vec<u8>> {
-    let too_large = |size| io::Error::new(io::ErrorKind::FileTooLarge, format!("it has {size} bytes, at most {limit} are read"));
+    let too_large =
+        |size| io::Error::new(io::ErrorKind::FileTooLarge, format!("it has {size} bytes, at most {limit} are read"));
     let size = file.metadata()?.len();
     if size > limit {
         return Err(too_large(size));

@@ -139,24 +139,35 @@ mod tests {
     use super::*;
     use crate::digest::Digest;
 
+    /// Endless, and asked to stop at the third step.
+    struct Endless<'a>(u32, &'a Cancel);
+
+    impl Read for Endless<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0 += 1;
+            if self.0 == 3 {
+                self.1.request();
+            }
+            Ok(buffer.len())
+        }
+    }
+
     /// Fault (processes): Ctrl-C while a file is digested → the digest stops within 256 KiB
     #[test]
     fn an_endless_read_ends_with_the_request() {
         let cancel = Cancel::default();
-        let mut steps = 0;
-        let endless = io::repeat(0).take(u64::MAX);
-        struct Counted<'a, R>(R, &'a mut u32, Cancel);
-        impl<R: Read> Read for Counted<'_, R> {
-            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                *self.1 += 1;
-                if *self.1 == 3 {
-                    self.2.request();
-                }
-                self.0.read(buffer)
-            }
-        }
-        let counted = Counted(endless, &mut steps, cancel.clone());
-        assert!(Digest::of_reader(cancel.guard(counted)).is_err());
-        assert_eq!(steps, 3);
+        let mut endless = Endless(0, &cancel);
+        assert!(Digest::of_reader(cancel.guard(&mut endless)).is_err());
+        assert_eq!(endless.0, 3);
+    }
+
+    #[test]
+    fn what_is_kept_is_known_until_it_is_dropped() {
+        let cancel = Cancel::default();
+        let (first, second) = (cancel.keeping(), cancel.clone().keeping());
+        drop(first);
+        assert!(cancel.is_keeping());
+        drop(second);
+        assert!(!cancel.is_keeping());
     }
 }

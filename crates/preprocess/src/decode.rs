@@ -321,7 +321,8 @@ mod tests {
             // The rows of its seven passes are more, each with a byte for its filter.
             data.write_all(&vec![0; 4 * side as usize]).unwrap();
         }
-        let header = [&side.to_be_bytes()[..], &side.to_be_bytes(), &[bits, colours, 0, 0, u8::from(interlaced)]].concat();
+        let header =
+            [&side.to_be_bytes()[..], &side.to_be_bytes(), &[bits, colours, 0, 0, u8::from(interlaced)]].concat();
         let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
         for (name, content) in [(b"IHDR", header), (b"IDAT", data.finish().unwrap()), (b"IEND", Vec::new())] {
             let mut crc = Crc::new();
@@ -370,7 +371,8 @@ mod tests {
             }
         }
         assert_eq!(asked(&flat_png(100, 16, 6, true)).unwrap(), (vec![11 * 10_000], 10_000));
-        let refused = decode_when(&encoded(ImageFormat::Jpeg), &Limits::default(), &mut |_| Err(PreprocessError::Interrupted));
+        let refused =
+            decode_when(&encoded(ImageFormat::Jpeg), &Limits::default(), &mut |_| Err(PreprocessError::Interrupted));
         assert!(matches!(refused, Err(PreprocessError::Interrupted)));
     }
 

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use facevault_jpeg::JpegError;
 use image::{DynamicImage, ImageFormat, RgbImage};
 
-use super::orientation::Metadata;
 use super::PreprocessError;
 use super::limits::Gate;
+use super::orientation::Metadata;
 
 /// Decodes a JPEG, turned upright by its EXIF orientation.
 pub(super) fn decode(bytes: &[u8], gate: &mut Gate<'_>) -> Result<RgbImage, PreprocessError> {

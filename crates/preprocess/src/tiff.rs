@@ -17,7 +17,8 @@ use super::{Limits, PreprocessError, orientation};
 pub(super) fn decode(bytes: &[u8], gate: &mut Gate<'_>) -> Result<RgbImage, PreprocessError> {
     let Some(directory) = Directory::read(bytes) else { return Err(damaged("it has no directory")) };
     let layout = TiffLayout::of(&directory, gate.limits)?;
-    let [samples, chunk] = [(layout.width, layout.height), layout.chunk].map(|(width, height)| layout.bytes(width, height));
+    let [samples, chunk] =
+        [(layout.width, layout.height), layout.chunk].map(|(width, height)| layout.bytes(width, height));
     gate.take(layout.width as u32, layout.height as u32, samples, 2 * chunk)?;
     let samples = layout.samples(bytes, &directory)?;
     let rgb = layout.rgb(&samples, &directory)?;

@@ -11,8 +11,8 @@ use crate::dataset::fault::LineFault;
 use crate::dataset::{CsvProblem, DatasetError, Fault, FaultIn};
 use crate::files::{self, FileError};
 use crate::pointer::PointerFile;
-use crate::progress::Cancel;
 use crate::preprocess::BoundingBox;
+use crate::progress::Cancel;
 
 /// Name of the table in an archive.
 const TABLE: &str = "loose_bb_test.csv";

@@ -1,7 +1,6 @@
 //! The pages of a parquet file, from their headers: polars allocates what a header claims.
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::ops::Range;
 
 use polars_parquet_format::thrift::protocol::TCompactInputProtocol;
 use polars_parquet_format::{Encoding, PageHeader};
@@ -36,18 +35,20 @@ pub(super) fn check_footer(located: &Located) -> Result<(), DatasetError> {
     Ok(())
 }
 
-/// Bytes that the pages in these parts of a file take once they are decompressed.
-pub(super) fn unpacked_bytes(located: &Located, chunks: &[Range<u64>]) -> Result<u64, DatasetError> {
+/// Bytes that the pages in these parts of a file, from a byte to another, take once they are decompressed.
+pub(super) fn unpacked_bytes(located: &Located, chunks: &[(u64, u64)]) -> Result<u64, DatasetError> {
     let mut file = BufReader::with_capacity(4096, located.open()?);
     let mut total = 0u64;
-    for chunk in chunks {
-        let mut at = chunk.start;
-        while at < chunk.end.min(located.record.bytes) {
+    for &(start, end) in chunks {
+        let mut at = start;
+        while at < end.min(located.record.bytes) {
             file.seek(SeekFrom::Start(at)).map_err(FileError::new("read", &located.path))?;
             let mut counted = Counted { reader: &mut file, read: 0 };
-            let damaged = |what: String| located.problem(ContainerProblem::Polars(format!("page at byte {at}: {what}")));
-            let header = PageHeader::read_from_in_protocol(&mut TCompactInputProtocol::new(&mut counted, LONGEST_HEADER))
-                .map_err(|error| damaged(error.to_string()))?;
+            let damaged =
+                |what: String| located.problem(ContainerProblem::Polars(format!("page at byte {at}: {what}")));
+            let header =
+                PageHeader::read_from_in_protocol(&mut TCompactInputProtocol::new(&mut counted, LONGEST_HEADER))
+                    .map_err(|error| damaged(error.to_string()))?;
             let size = |bytes: i32| u64::try_from(bytes).map_err(|_| damaged(format!("it claims {bytes} bytes")));
             let (packed, unpacked) = (size(header.compressed_page_size)?, size(header.uncompressed_page_size)?);
             let most = values(&header).saturating_mul(unpacked).max(unpacked);
@@ -122,7 +123,7 @@ mod tests {
         let sha256 = Digest::of(b"");
         let record = ContainerFile { path: String::new(), commit: None, bytes, sha256 };
         let located = Located { name: "x.parquet".into(), path, sha256, record };
-        unpacked_bytes(&located, &[0..bytes]).map_err(|error| error.to_string())
+        unpacked_bytes(&located, &[(0, bytes)]).map_err(|error| error.to_string())
     }
 
     /// Fault (archives): a parquet page of a few bytes that claims 2 GB once it is unpacked → refused from its header

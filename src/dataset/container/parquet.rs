@@ -12,8 +12,8 @@ use super::layout::{self, Layout, ShardColumns};
 use super::pages;
 use super::unpacked::{self, Distinct, Index, PartialFolder, UnpackedFace, file_name};
 use super::{ContainerProblem, Located, Task, say_pairs};
-use crate::dataset::scan::OpenContext;
 use crate::dataset::csv_lines::MOST_COLUMNS;
+use crate::dataset::scan::OpenContext;
 use crate::dataset::{DatasetError, LARGEST_PICTURE, Manifest};
 use crate::digest::Digest;
 
@@ -24,7 +24,6 @@ const SLICE: u64 = 256 << 20;
 /// whatever a damaged file claims, and a picture of a face has more bytes.
 const ROWS: u64 = 1_000_000;
 const BYTES_OF_ROW: u64 = 16;
-
 
 /// Reads shards.
 pub(super) fn open(shards: &[Located], context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
@@ -109,11 +108,12 @@ impl<'a> Shard<'a> {
 
     /// Refuses pages of these columns that would fill memory, and a file that unpacks to more than pictures do.
     fn check_pages(&self, columns: &[String]) -> Result<(), DatasetError> {
-        let chunks = self.metadata.row_groups.iter().flat_map(|group| {
-            let of = |name| group.columns_under_root_iter(name).into_iter().flatten();
-            columns.iter().flat_map(move |name| of(name)).map(|chunk| chunk.byte_range())
-        });
-        let unpacked = pages::unpacked_bytes(self.located, &chunks.collect::<Vec<_>>())?;
+        let mut chunks = Vec::new();
+        for group in &self.metadata.row_groups {
+            let read = columns.iter().filter_map(|name| group.columns_under_root_iter(name)).flatten();
+            chunks.extend(read.map(|chunk| (chunk.byte_range().start, chunk.byte_range().end)));
+        }
+        let unpacked = pages::unpacked_bytes(self.located, &chunks)?;
         budget::grows(self.located.record.bytes, unpacked).map_err(|problem| self.located.problem(problem))
     }
 
@@ -260,6 +260,11 @@ struct ShardFaces {
     kept: Vec<Vec<String>>,
 }
 
+/// The file in a path of any system.
+fn last(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or_default()
+}
+
 impl ShardFaces {
     fn add(
         &mut self,
@@ -303,12 +308,8 @@ impl ShardFaces {
             };
             let printable = |value: &str| !value.contains(char::is_control);
             let (who, photo) = (who.filter(|value| printable(value)), photo.filter(|value| printable(value)));
-            fn last(path: &str) -> &str {
-                path.rsplit(['/', '\\']).next().unwrap_or_default()
-            }
-            let text = |name: &str, value: Option<&str>| {
-                value.map(|value| table.text(row, name, value, folder)).transpose()
-            };
+            let text =
+                |name: &str, value: Option<&str>| value.map(|value| table.text(row, name, value, folder)).transpose();
             self.names.push(match &names {
                 Some(names) => text(name.as_deref().unwrap_or_default(), names.get(row))?,
                 None => text(column, paths.as_ref().and_then(|paths| paths.get(row)).map(last))?,

@@ -213,7 +213,7 @@ pub(super) fn unreadable(error: io::Error, archive: &Located) -> DatasetError {
         Ok(problem) => return archive.problem(problem),
         Err(error) => error,
     };
-    if error.get_ref().is_some_and(|inner| inner.is::<Cancelled>()) {
+    if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Cancelled>) {
         return DatasetError::Interrupted;
     }
     archive.problem(match error.kind() {

@@ -26,7 +26,7 @@ fn whole(path: &str, kind: u8, content: &[u8]) -> Vec<u8> {
 /// A pax record: its own length, key and value.
 fn pax(key: &str, value: &str) -> Vec<u8> {
     let rest = format!(" {key}={value}\n");
-    let length = (1..).find(|length: &usize| length.to_string().len() + rest.len() == *length).unwrap();
+    let length = (1..1000).find(|length: &usize| length.to_string().len() + rest.len() == *length).unwrap();
     format!("{length}{rest}").into_bytes()
 }
 
@@ -85,7 +85,7 @@ fn inflated(start: &[u8], mebibytes: usize) -> Vec<u8> {
         gz.write_all(bytes).unwrap();
         gz.finish().unwrap()
     };
-    [gz(start), gz(&[0; 1 << 20]).repeat(mebibytes)].concat()
+    [gz(start), gz(&vec![0; 1 << 20]).repeat(mebibytes)].concat()
 }
 
 /// Fault (archives): 300 KB of gzip that unpack to a picture of 300 MB → refused at 256 MiB; what was unpacked is removed
