@@ -414,6 +414,7 @@ mod tests {
         (folder, run)
     }
 
+    /// Fault (runs): damage between two seals → the digests of before stay in force, and it is named
     #[test]
     fn what_is_sealed_again_keeps_the_digests_of_what_was_left_alone() {
         let (_folder, run) = sealed(&["made", "kept", "lost"]);
@@ -431,6 +432,7 @@ mod tests {
         ");
     }
 
+    /// Fault (runs): a file that was added to a sealed run → the run is not opened for changes
     #[test]
     fn what_was_added_is_not_sealed() {
         let (_folder, run) = sealed(&["a"]);
@@ -454,6 +456,7 @@ mod tests {
         assert!(broken(&run).starts_with("b: sealed as"));
     }
 
+    /// Fault (runs): a changed, missing or added file of a sealed run → named by `verify`
     #[test]
     fn a_seal_notices_a_changed_a_missing_and_a_new_file() {
         let folder = tempfile::tempdir().unwrap();

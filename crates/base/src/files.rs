@@ -301,6 +301,7 @@ fn set_ordinary_permissions(_: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    /// Fault (disk): a write that fails half way → the old file stays, and nothing partial
     #[test]
     fn a_failed_commit_leaves_the_old_file_and_no_temporary() {
         let folder = tempfile::tempdir().unwrap();
@@ -328,6 +329,7 @@ mod tests {
         assert!(!error(io::ErrorKind::StorageFull).contains("--experiments"));
     }
 
+    /// Fault (tables): a Git LFS pointer in place of a table → refused with the command that fetches the file
     #[test]
     fn a_pointer_is_not_the_file_it_stands_for() {
         let file = tempfile::NamedTempFile::new().unwrap();

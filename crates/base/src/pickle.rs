@@ -538,6 +538,7 @@ mod tests {
         loaded(pickle).map(|_| ()).unwrap_err().to_string()
     }
 
+    /// Fault (weights): a pickle with an unknown function or instruction → refused by name and byte
     #[test]
     fn functions_and_instructions_that_are_not_known_are_refused_by_name() {
         insta::assert_snapshot!(error(b"\x80\x02cos\nsystem\nX\x02\0\0\0ls\x85R."), @"its pickle refers to `os.system` at byte 2, and loading that could run any code");
@@ -547,6 +548,7 @@ mod tests {
         insta::assert_snapshot!(error(b"\x80\x02K\x01Q."), @"its pickle is damaged at byte 5: it refers to data outside the pickle");
     }
 
+    /// Fault (weights): a pickle that contradicts itself → refused as damaged, with the byte
     #[test]
     fn contradictions_are_damage() {
         insta::assert_snapshot!(error(b"\x80\x02t."), @"its pickle is damaged at byte 3: the stack lacks values or a mark");
@@ -572,6 +574,7 @@ mod tests {
         assert_eq!(heap.dicts[0], [(Value::Int(1), Value::Int(2))]);
     }
 
+    /// Fault (weights): a pickle nested a million deep → read without recursion
     #[test]
     fn depth_does_not_recurse() {
         let mut pickle = vec![PROTO, 2, b')'];
@@ -580,6 +583,7 @@ mod tests {
         assert!(loaded(&pickle).is_ok());
     }
 
+    /// Fault (weights): a pickle with an endless name of a function → refused after 256 bytes
     #[test]
     fn a_name_has_an_end() {
         let endless = [b"\x80\x02c", &[b'a'; 1000][..]].concat();

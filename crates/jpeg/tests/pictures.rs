@@ -68,6 +68,7 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
+/// Fault (pictures): damaged JPEGs that Pillow refuses or fills up → refused with the reason and the byte
 #[test]
 fn every_picture_has_pillows_pixels_and_every_damage_its_error() {
     let (mut pictures, mut errors, mut wrong) = (0, 0, Vec::new());
@@ -110,6 +111,7 @@ fn a_picture_cut_short_anywhere_is_an_error_or_whole() {
 }
 
 /// An end marker behind the cut makes nothing whole, also between two scans.
+/// Fault (pictures): a JPEG that is cut and given an end marker → refused, never filled up with grey
 #[test]
 fn a_cut_picture_is_an_error_with_an_end_marker_too() {
     let several =
@@ -127,6 +129,7 @@ fn a_cut_picture_is_an_error_with_an_end_marker_too() {
     }
 }
 
+/// Fault (pictures): a progressive JPEG whose coefficients take more than the limit → refused before they are allocated
 #[test]
 fn limits_are_checked_before_anything_is_allocated() {
     let file = named("trailing");
@@ -150,6 +153,7 @@ fn limits_are_checked_before_anything_is_allocated() {
 }
 
 /// A file of some kilobytes that would keep a decoder busy for hours.
+/// Fault (pictures): a JPEG of kilobytes with thousands of scans of a large picture → refused when its work exceeds that of a picture
 #[test]
 fn scans_without_end_are_refused() {
     // Grey, progressive, 2000 × 2000 pixels: 62,500 blocks.
@@ -203,6 +207,7 @@ fn metadata_come_as_they_stand() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// Fault (pictures): random bytes behind a JPEG's first marker → an error, never a panic
     #[test]
     fn random_bytes_do_not_panic(tail in proptest::collection::vec(any::<u8>(), 0..400)) {
         let _ = read(&[b"\xff\xd8\xff", &tail[..]].concat());

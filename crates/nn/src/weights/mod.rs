@@ -135,6 +135,7 @@ mod tests {
         assert_eq!(parse(&bytes, &|_| {}).unwrap().len(), 1);
     }
 
+    /// Fault (weights): a `.safetensors`, zip or old PyTorch file cut at any byte → refused
     #[test]
     fn a_file_truncated_anywhere_is_refused() {
         for bytes in FILES {
@@ -149,6 +150,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
         /// No bytes cause a panic or more memory use than they can fill.
+        /// Fault (weights): any bytes of a checkpoint changed → an error or other tensors, never a panic or more memory than the file fills
         #[test]
         fn damage_never_panics(
             which in 0usize..4,

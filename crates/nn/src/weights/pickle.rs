@@ -181,6 +181,7 @@ mod tests {
         load(pickle).map(|_| ()).unwrap_err().to_string()
     }
 
+    /// Fault (weights): a `.pth` whose pickle calls a function → refused by the function's name; nothing is run
     #[test]
     fn what_torch_does_not_write_is_refused() {
         insta::assert_snapshot!(error(b"\x80\x02ctorch\nload\n."), @"its pickle refers to `torch.load` at byte 2, and loading that could run any code; save only the `state_dict()`, or convert the file to .safetensors on a machine where you trust it");

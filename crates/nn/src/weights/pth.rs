@@ -296,6 +296,7 @@ mod tests {
         Ok(output.tensors)
     }
 
+    /// Fault (weights): a tensor of a `.pth` that reaches beyond its storage → refused by its name
     #[test]
     fn a_view_stays_inside_its_storage() {
         assert_eq!(add(2, &[2], &[1], 16).unwrap()["c"].data, [0.0; 2]);
@@ -306,6 +307,7 @@ mod tests {
         assert_eq!(add(0, &[2], &[usize::MAX], 16), beyond);
     }
 
+    /// Fault (weights): a tensor of a `.pth` with more elements than the file has bytes, or thousands that share one storage → refused by name
     #[test]
     fn claims_beyond_the_bytes_are_refused() {
         let larger = Err("tensor a has more elements than its storage".to_owned());

@@ -53,6 +53,7 @@ mod tests {
         }
     }
 
+    /// Fault (weights): a `.safetensors` file cut at any byte → refused as damaged
     #[test]
     fn a_truncated_file_is_refused_at_every_length() {
         let bytes = file();
