@@ -318,7 +318,7 @@ mod tests {
         let cancel = crate::progress::Cancel::default();
         let context = OpenContext { cache: None, progress: &crate::progress::Silent, cancel: &cancel };
         let error = download(&[file("a/1.jpg"), large("a/2.jpg")], "", &context).unwrap_err().to_string();
-        assert!(error.ends_with("a/2.jpg@c has 536870913 bytes, and a picture at most 512 MiB; pin a revision or choose a folder without it"), "{error}");
+        insta::assert_snapshot!(error, @"`a/2.jpg` of a/b@c has 536870913 bytes, and a picture at most 512 MiB; pin a revision or choose a folder without it");
         let mut left_out = LeftOut::default();
         let doubtful = vec![(("a".to_owned(), "weights".to_owned()), large("a/weights"))];
         assert!(only_pictures(doubtful, "", &mut left_out, &context).unwrap().is_empty());
