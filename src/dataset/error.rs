@@ -76,6 +76,9 @@ pub enum DatasetError {
     /// A file name that cannot become an id.
     #[error("the name of {} {rule}; rename it, because ids are made from names", quoted(path))]
     Name { path: String, rule: &'static str },
+    /// A picture of a repository that is not downloaded.
+    #[error("{name} has {bytes} bytes, and a picture at most 512 MiB; pin a revision or choose a folder without it")]
+    LargePicture { name: String, bytes: u64 },
     /// More faces than a manifest can hold.
     #[error("the dataset has {0} faces, at most {max} are supported", max = u32::MAX)]
     TooMany(u64),

@@ -11,7 +11,7 @@ use super::left_out::{LeftOut, LeftOutReason};
 use super::listing::{self, NameKind};
 use super::normalisation::composed;
 use super::scan::{self, OpenContext};
-use super::{DatasetError, Face, Manifest, PixelSource, SourceTable, folders, tables};
+use super::{DatasetError, Face, LARGEST_PICTURE, Manifest, PixelSource, SourceTable, folders, tables};
 use crate::dataset::Tables;
 use crate::hub::{Hub, HubError, HubFile, RepoKind};
 use crate::progress::LinesOnly;
@@ -217,6 +217,13 @@ fn only_pictures(
     context: &OpenContext<'_>,
 ) -> Result<Vec<FolderFile>, DatasetError> {
     let doubtful = |((_, name), _): &&FolderFile| listing::named(name) == NameKind::Unknown;
+    listed.retain(|entry| {
+        let keep = !(doubtful(&entry) && is_too_large(&entry.1));
+        if !keep {
+            left_out.add(LeftOutReason::NoPicture);
+        }
+        keep
+    });
     let files: Vec<HubFile> = listed.iter().filter(doubtful).map(|(_, file)| file.clone()).collect();
     if files.is_empty() {
         return Ok(listed);
@@ -229,9 +236,17 @@ fn only_pictures(
     Ok(listed)
 }
 
+/// Whether a file is larger than a picture may be, according to the listing.
+fn is_too_large(file: &HubFile) -> bool {
+    file.size.is_some_and(|size| size > LARGEST_PICTURE)
+}
+
 /// Downloads all files; gives the folder in the local cache that corresponds to the prefix.
 fn download(pictures: &[HubFile], prefix: &str, context: &OpenContext<'_>) -> Result<PathBuf, DatasetError> {
     let OpenContext { progress, cancel, .. } = *context;
+    if let Some(large) = pictures.iter().find(|picture| is_too_large(picture)) {
+        return Err(DatasetError::LargePicture { name: large.to_string(), bytes: large.size.unwrap_or_default() });
+    }
     let bytes: u64 = pictures.iter().filter_map(|picture| picture.size).fold(0, u64::saturating_add);
     if bytes > LARGE {
         progress.say(&format!(
@@ -293,6 +308,21 @@ mod tests {
 
     fn file(path: &str) -> HubFile {
         HubFolder { repo: "a/b", revision: "c", folder: "" }.file(path)
+    }
+
+    /// Fault (hub): a picture of more than 512 MiB in a repository → refused from the listing; nothing is downloaded
+    /// Fault (hub): a file of any size without a picture's name among the pictures of a repository → left out from the listing
+    #[test]
+    fn what_is_too_large_for_a_picture_is_not_downloaded() {
+        let large = |path: &str| HubFile { size: Some(LARGEST_PICTURE + 1), ..file(path) };
+        let cancel = crate::progress::Cancel::default();
+        let context = OpenContext { cache: None, progress: &crate::progress::Silent, cancel: &cancel };
+        let error = download(&[file("a/1.jpg"), large("a/2.jpg")], "", &context).unwrap_err().to_string();
+        insta::assert_snapshot!(error, @"`a/2.jpg` of a/b@c has 536870913 bytes, and a picture at most 512 MiB; pin a revision or choose a folder without it");
+        let mut left_out = LeftOut::default();
+        let doubtful = vec![(("a".to_owned(), "weights".to_owned()), large("a/weights"))];
+        assert!(only_pictures(doubtful, "", &mut left_out, &context).unwrap().is_empty());
+        assert_eq!(left_out.to_string(), "1 file that is not a picture by name or content");
     }
 
     #[test]

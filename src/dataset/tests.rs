@@ -202,6 +202,7 @@ fn errors_in_a_table_name_the_line() {
     assert_snapshot!(place.csv_error(with("a,p,,,/kaggle/working/a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `/kaggle/working/a.jpg`, which is outside of `dataset.root` (the table's folder unless set); let it name the pictures' folder, or add a `dataset.rewrite` for the prefix");
 }
 
+/// Fault (tables): a line with too few or too many values → a failure of its face only
 #[test]
 fn a_line_with_too_few_or_too_many_values_is_a_fault_of_its_face_only() {
     let place = TestDir::new();
@@ -228,6 +229,7 @@ fn a_line_with_too_few_or_too_many_values_is_a_fault_of_its_face_only() {
     assert_snapshot!(place.csv_error("face_id,photo_id,face_path\na,p,a.jpg\nb,\"p,b.jpg\nc,p,c.jpg\n"), @"<dir>/faces.csv, line 3: the line has 2 values, the header has 3 columns; look for a separator or quote too many or too few");
 }
 
+/// Fault (tables): an invalid value in a line → a failure of its face only, with line and column
 #[test]
 fn an_invalid_line_is_a_fault_of_its_face_only() {
     let place = TestDir::new();
@@ -412,6 +414,7 @@ fn folders_that_cannot_be_a_dataset_are_explained() {
 }
 
 #[cfg(unix)]
+/// Fault (tables): a link in a table's folder that leads out of it → refused with the line and the target
 #[test]
 fn links_may_leave_a_folder_but_not_the_root_of_a_table() {
     use std::os::unix::fs::symlink;
@@ -467,6 +470,7 @@ fn a_folder_under_several_names_is_one_identity() {
 
 /// Does not apply to root, who can read everything.
 #[cfg(unix)]
+/// Fault (tables): a folder of a person that cannot be listed → an error, not a missing person
 #[test]
 fn an_unreadable_identity_is_an_error_and_an_unreadable_picture_a_failure() {
     use std::os::unix::fs::PermissionsExt;
@@ -490,6 +494,7 @@ fn an_unreadable_identity_is_an_error_and_an_unreadable_picture_a_failure() {
 }
 
 #[cfg(unix)]
+/// Fault (tables): links to a folder above, to nowhere, or to each other → counted as left out; no folder is read twice
 #[test]
 fn loops_and_dangling_links_are_reported() {
     use std::os::unix::fs::symlink;
@@ -517,6 +522,7 @@ fn loops_and_dangling_links_are_reported() {
 }
 
 #[cfg(target_os = "linux")]
+/// Fault (tables): a file or folder whose name is not UTF-8 → refused by name
 #[test]
 fn names_that_are_not_utf8_are_refused() {
     use std::os::unix::ffi::OsStrExt;
@@ -553,6 +559,7 @@ fn what_may_pass_is_no_failure_of_a_picture() {
     assert_snapshot!(error, @"cannot read <dir>/p/a.jpg: Input/output error (os error 5); this may pass, so it is not taken for a failure of the picture: run the command again, or remove the picture from the dataset");
 }
 
+/// Fault (pictures): a picture that changed after it was digested → a failure; its new pixels are not embedded
 #[test]
 fn bytes_detects_changes_since_the_scan() {
     let place = TestDir::new();
@@ -641,6 +648,7 @@ fn tables_are_found_in_the_folder_and_in_the_one_above() {
     assert_eq!(with(absolute.to_str(), None).unwrap().lists, manifest.lists);
 }
 
+/// Fault (processes): Ctrl-C while pictures are digested → it stops at the next picture; digests so far are remembered
 #[test]
 fn cancelling_is_a_distinct_error() {
     let place = TestDir::new();
@@ -881,6 +889,7 @@ fn slices_join_without_a_seam() {
     assert_eq!(Manifest::read_parquet(&path, PathBuf::new()).unwrap(), nothing);
 }
 
+/// Fault (runs): a damaged manifest, or one of another version → refused
 #[test]
 fn a_damaged_or_foreign_manifest_file_is_an_error() {
     let place = TestDir::new();

@@ -7,13 +7,15 @@ mod origin;
 mod source;
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read;
 
 pub use error::WeightsError;
 pub use origin::WeightsOrigin;
 pub use source::{Pin, WeightsSource};
 
 use crate::digest::Digest;
-use crate::files;
+use crate::files::{self, FileError};
 use crate::hub::{Hub, HubFile, Remote, RepoKind, UrlFile};
 use crate::model::weights::{self, Checkpoint, Origin};
 use crate::progress::{Cancel, Progress};
@@ -47,14 +49,20 @@ pub fn load_with(
             (Cow::Owned(bytes), digest, "url", file.to_string(), None)
         }
         WeightsSource::File { path, sha256 } => {
-            // Anything else may be of any size.
-            weights::recognise(&files::head(path)?)
-                .map_err(|source| WeightsError::Format { location: path.display().to_string(), source })?;
-            let bytes = files::read_at_most(path, files::LARGEST_WEIGHTS)?;
-            let found = Digest::of(&bytes);
-            if let Some(expected) = sha256.filter(|expected| *expected != found) {
-                return Err(WeightsError::WrongDigest { path: path.clone(), found, expected });
+            let pinned = |found| match sha256.filter(|expected| *expected != found) {
+                Some(expected) => Err(WeightsError::WrongDigest { path: path.clone(), found, expected }),
+                None => Ok(found),
+            };
+            // What is no checkpoint may be of any size, and is not read into memory.
+            if let Err(source) = weights::recognise(&files::head(path)?) {
+                if sha256.is_some() {
+                    let digest = |file: File| Digest::of_reader(cancel.guard(file.take(files::LARGEST_WEIGHTS)));
+                    pinned(files::open(path).and_then(digest).map_err(FileError::new("read", path))?)?;
+                }
+                return Err(WeightsError::Format { location: path.display().to_string(), source });
             }
+            let bytes = files::read_at_most(path, files::LARGEST_WEIGHTS)?;
+            let found = pinned(Digest::of(&bytes))?;
             (Cow::Owned(bytes), found, "file", path.display().to_string(), None)
         }
         WeightsSource::Embedded { name } => {

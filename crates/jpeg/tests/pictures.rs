@@ -68,6 +68,7 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
+/// Fault (pictures): damaged JPEGs that Pillow refuses or fills up → refused with the reason and the byte
 #[test]
 fn every_picture_has_pillows_pixels_and_every_damage_its_error() {
     let (mut pictures, mut errors, mut wrong) = (0, 0, Vec::new());

@@ -119,7 +119,6 @@ mod tests {
     fn what_does_not_fit_the_disk_is_refused_before_it_is_written() {
         let folder = std::env::temp_dir();
         let budget = Budget { folder: &folder, packed: MOST, pictures: Cell::new(0), texts: Cell::new(0) };
-        assert!(budget.picture(1).is_ok());
         let free = files::space(&folder).unwrap().free;
         assert!(matches!(budget.picture(free), Err(ContainerProblem::DiskFull(_))));
     }

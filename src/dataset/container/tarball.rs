@@ -216,9 +216,12 @@ pub(super) fn unreadable(error: io::Error, archive: &Located) -> DatasetError {
     if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Cancelled>) {
         return DatasetError::Interrupted;
     }
-    archive.problem(match error.kind() {
-        io::ErrorKind::UnexpectedEof => ContainerProblem::Truncated { length: archive.record.bytes, what: "an entry" },
-        _ => ContainerProblem::Archive(error.to_string()),
+    // The library says it in words where it skips an entry.
+    let cut = error.kind() == io::ErrorKind::UnexpectedEof || error.to_string().starts_with("unexpected EOF");
+    archive.problem(if cut {
+        ContainerProblem::Truncated { length: archive.record.bytes, what: "an entry" }
+    } else {
+        ContainerProblem::Archive(error.to_string())
     })
 }
 

@@ -183,6 +183,8 @@ impl UnpackedFolder {
             Ok(files::sync_dir(&self.folder).map(|()| index)?)
         });
         if unpacked.is_err() {
+            // Faces do not stay behind because somebody is in a hurry.
+            let _keeping = context.cancel.keeping();
             let _ = fs::remove_dir_all(&partial);
         }
         unpacked
