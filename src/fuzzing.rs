@@ -250,14 +250,8 @@ mod tests {
             let entries = folder().join(below).read_dir().unwrap();
             entries.map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect()
         };
-        assert_eq!(files("corpus"), names);
-        assert_eq!(files("fuzz_targets"), names);
-        let manifest = std::fs::read_to_string(folder().join("Cargo.toml")).unwrap();
-        for name in names {
-            assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")), "fuzz/Cargo.toml lacks {name}");
-            let call = std::fs::read_to_string(folder().join(format!("fuzz_targets/{name}.rs"))).unwrap();
-            assert!(call.contains(&format!("facevault::fuzzing::{name}")), "{call}");
-        }
+        assert_eq!(files("corpus"), names, "fuzz/run takes the names of the targets from there");
+        assert!(files("regressions").is_subset(&names));
     }
 
     /// Fault (tables): any bytes as a table of boxes → refused with the line, or every box has an area and finite edges

@@ -14,5 +14,6 @@ pub(crate) fn sidecars(data: &[u8]) {
         data.iter().fold(0, |sum: usize, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte))) % written.len();
     let mut changed = written;
     changed[at] ^= 1 << (at % 8);
-    assert!(sidecar::read(changed).is_err(), "a change of byte {at} goes unnoticed");
+    // The digest itself means the same in capital letters.
+    assert!(sidecar::read(changed).map_or(true, |read| read == again), "a change of byte {at} goes unnoticed");
 }

@@ -100,7 +100,7 @@ fn reasons(text: &str) -> Vec<String> {
             (Some((_, reason)), _) => reasons.push(reason.to_owned()),
             (None, Some(more)) if going_on => {
                 if let Some(last) = reasons.last_mut() {
-                    *last += &format!(" {more}");
+                    let _ = write!(last, " {more}");
                 }
                 continue;
             }

@@ -1,5 +1,6 @@
 //! A layer's parameters, packed for an instruction set.
 
+// Tested by: `sums_are_one_chain_of_multiply_adds_on_every_set` in crates/kernels/src/shallow/tests.rs
 // Tested by: `instruction_sets_give_the_same_bytes` in crates/detect/tests/detect/same_bytes.rs
 
 use super::sets::Entry;

@@ -4,6 +4,7 @@
 //! Every sum is one chain of multiply-adds from the bias over the patch, first to last, each rounded once on every instruction
 //! set, so all sets give the same bytes. Lanes run over output channels.
 
+// Tested by: `sums_are_one_chain_of_multiply_adds_on_every_set` in crates/kernels/src/shallow/tests.rs
 // Tested by: `instruction_sets_give_the_same_bytes` in crates/detect/tests/detect/same_bytes.rs
 
 mod area;

@@ -1,5 +1,6 @@
 //! Maximum pooling with stride 2.
 
+// Tested by: `pooling_cuts_its_last_windows` in crates/kernels/src/shallow/tests.rs
 // Tested by: `instruction_sets_give_the_same_bytes` in crates/detect/tests/detect/same_bytes.rs
 
 use super::pooled;

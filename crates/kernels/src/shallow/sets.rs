@@ -1,5 +1,6 @@
 //! The kernels compiled for each instruction set.
 
+// Tested by: `sums_are_one_chain_of_multiply_adds_on_every_set` in crates/kernels/src/shallow/tests.rs
 // Tested by: `instruction_sets_give_the_same_bytes` in crates/detect/tests/detect/same_bytes.rs
 
 use std::ops::Range;
