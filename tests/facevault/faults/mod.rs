@@ -26,19 +26,24 @@ use crate::support::workspace::{self, Workspace};
 /// Of how many calls one goes wrong, unless all do.
 const STRIDE: usize = 24;
 
-const ARGUMENTS: [&str; 2] = ["experiment", "config.yaml"];
+/// Removes one of the people of the stage's run.
+const FORGET: &[&str] = &["forget", "small", "--identity", "person3"];
 
-/// An experiment that is repeated: pictures from a folder, weights from a Hub, two threads.
+/// A command that is repeated, beside a Hub.
 struct Stage {
     template: Workspace,
     hub: FakeHub,
+    arguments: &'static [&'static str],
+    /// What no file may contain in the end.
+    forgotten: Option<&'static str>,
     /// What an undisturbed run leaves, but for times.
     expected: BTreeMap<String, Digest>,
 }
 
 impl Stage {
-    /// `None`, and a line that says so, where programs cannot be traced.
-    fn new() -> Option<Self> {
+    /// An experiment: pictures from a folder, weights from a Hub, two threads. `None`, and a line that says so, where
+    /// programs cannot be traced.
+    fn experiment() -> Option<Self> {
         if !tracer::allowed() {
             println!("SKIPPED: programs cannot be traced here, so their calls cannot fail");
             return None;
@@ -63,19 +68,33 @@ impl Stage {
         let config = config.replace("{source: file, path: weights.safetensors}", &source);
         fs::write(template.path("config.yaml"), config).unwrap();
 
-        let mut stage = Self { template, hub, expected: BTreeMap::new() };
-        let [first, second] = [stage.undisturbed(), stage.undisturbed()];
-        stage.expected = first.into_iter().filter(|(name, digest)| second.get(name) == Some(digest)).collect();
+        let arguments = &["experiment", "config.yaml"];
+        let mut stage = Self { template, hub, arguments, forgotten: None, expected: BTreeMap::new() };
+        stage.expect();
         for file in ["face_embeddings.npy", "embeddings.parquet", "metrics.json", "failures.csv"] {
             assert!(stage.expected.keys().any(|name| name.ends_with(file)), "{file} has no bytes of its own");
         }
         Some(stage)
     }
 
-    fn undisturbed(&self) -> BTreeMap<String, Digest> {
-        let workspace = self.case();
-        self.resume(&workspace, &ARGUMENTS).unwrap();
-        outputs(&workspace)
+    /// The removal of a person from that experiment's run.
+    fn forgetting() -> Option<Self> {
+        let mut stage = Self::experiment()?;
+        stage.start_again(&stage.template).unwrap();
+        (stage.arguments, stage.forgotten) = (FORGET, Some("person3"));
+        stage.expect();
+        Some(stage)
+    }
+
+    /// Learns what the command leaves, from two undisturbed runs.
+    fn expect(&mut self) {
+        let undisturbed = || {
+            let workspace = self.case();
+            self.start_again(&workspace).unwrap();
+            outputs(&workspace)
+        };
+        let [first, second] = [undisturbed(), undisturbed()];
+        self.expected = first.into_iter().filter(|(name, digest)| second.get(name) == Some(digest)).collect();
     }
 
     /// A folder for one more experiment.
@@ -85,28 +104,29 @@ impl Stage {
         case
     }
 
-    fn command(&self, workspace: &Workspace, arguments: &[&str]) -> Command {
-        workspace.online_command(&self.hub, arguments)
+    fn command(&self, workspace: &Workspace) -> Command {
+        workspace.online_command(&self.hub, self.arguments)
     }
 
-    /// Runs the experiment under an observer, of the clock as well if asked for: how it ended and what it said.
+    /// Runs the command under an observer, of the clock as well if asked for: how it ended and what it said.
     fn disturb(&self, workspace: &Workspace, clock: bool, observer: &mut dyn Observer) -> (Ending, String) {
         let said = workspace.path("said");
-        let mut command = self.command(workspace, &ARGUMENTS);
+        let mut command = self.command(workspace);
         command.stdout(File::create(workspace.path("printed")).unwrap()).stderr(File::create(&said).unwrap());
         let ending = tracer::run(command, Options { clock, ..Options::default() }, observer).unwrap();
         (ending, String::from_utf8_lossy(&fs::read(said).unwrap()).into_owned())
     }
 
-    /// Runs a command undisturbed.
-    fn resume(&self, workspace: &Workspace, arguments: &[&str]) -> Result<(), String> {
-        let output = self.command(workspace, arguments).output().unwrap();
-        let said =
-            || format!("{arguments:?}: {}: {}", output.status, last_lines(&String::from_utf8_lossy(&output.stderr)));
-        output.status.success().then_some(()).ok_or_else(said)
+    /// Runs the command undisturbed.
+    fn start_again(&self, workspace: &Workspace) -> Result<(), String> {
+        let output = self.command(workspace).output().unwrap();
+        // Whoever is forgotten already cannot be found again.
+        let done = output.status.success() || self.forgotten.is_some() && output.status.code() == Some(2);
+        let said = || format!("{}: {}", output.status, last_lines(&String::from_utf8_lossy(&output.stderr)));
+        done.then_some(()).ok_or_else(said)
     }
 
-    /// What is wrong with a finished experiment.
+    /// What is wrong with what the command left.
     fn judge(&self, workspace: &Workspace) -> Result<(), String> {
         let found = outputs(workspace);
         let differ = |(name, digest): &(&String, &Digest)| found.get(*name) != Some(*digest);
@@ -119,6 +139,15 @@ impl Stage {
                 return Err(format!("{name} is not what was sealed"));
             }
         }
+        let names = |path: &&PathBuf| {
+            let (name, content) = (path.to_string_lossy().into_owned(), fs::read(path).unwrap());
+            self.forgotten
+                .is_some_and(|who| name.contains(who) || content.windows(who.len()).any(|part| part == who.as_bytes()))
+        };
+        let everything = ["experiments", "reports"].map(|folder| files(&workspace.path(folder))).concat();
+        if let Some(path) = everything.iter().find(names) {
+            return Err(format!("{} still has the name", path.display()));
+        }
         // What is left in the Hub's cache is a link without content.
         let left = found.keys().find(|name| name.contains("/.partial-"));
         left.map_or(Ok(()), |name| Err(format!("{name} was left")))
@@ -126,9 +155,7 @@ impl Stage {
 
     /// After trouble: the next start must end as if there had been none.
     fn recover(&self, workspace: &Workspace) -> Result<(), String> {
-        self.resume(workspace, &ARGUMENTS)
-            .and_then(|()| self.judge(workspace))
-            .map_err(|text| format!("next start: {text}"))
+        self.start_again(workspace).and_then(|()| self.judge(workspace)).map_err(|text| format!("next start: {text}"))
     }
 
     /// The fault at the `n`th call that it applies to; `None` if there are not so many.
@@ -233,7 +260,7 @@ fn sweep(name: &str, stride: usize, case: impl Fn(usize) -> Option<Result<Seen, 
 
 /// Sweeps one fault over the calls that it applies to.
 fn every(stride: usize, fault: Fault) {
-    if let Some(stage) = Stage::new() {
+    if let Some(stage) = Stage::experiment() {
         sweep(&format!("{fault:?}"), stride, |n| stage.inject(fault, n));
     }
 }
@@ -289,7 +316,7 @@ fn threads_run_out_at_every_start() {
 /// Fault (processes): the wall clock jumps to before 1970, or centuries ahead, at any reading → nobody notices
 #[test]
 fn the_clock_jumps_at_every_reading() {
-    if let Some(stage) = Stage::new() {
+    if let Some(stage) = Stage::experiment() {
         sweep("clock", 1, |n| stage.jump(n));
     }
 }
@@ -298,15 +325,33 @@ fn the_clock_jumps_at_every_reading() {
 /// Fault (disk): the power goes at any change of the disk, and contents or names that were not flushed are lost → the next start ends with the bytes of an undisturbed run
 #[test]
 fn the_power_goes_at_every_change() {
-    if let Some(stage) = Stage::new() {
+    if let Some(stage) = Stage::experiment() {
         sweep("power cut", STRIDE, |n| stage.cut(n));
+    }
+}
+
+/// Fault (privacy): the program is killed, or the power goes, at any change of the disk while a person is removed from a run
+/// → the same command finishes; no byte names them, and the run is the one that never had them
+#[test]
+fn the_power_goes_at_every_change_while_a_person_is_forgotten() {
+    if let Some(stage) = Stage::forgetting() {
+        sweep("power cut of a removal", STRIDE, |n| stage.cut(n));
+    }
+}
+
+/// Fault (privacy): any call fails while a person is removed from a run → the removal is whole, or an error says what failed
+/// and the same command finishes
+#[test]
+fn every_call_fails_once_while_a_person_is_forgotten() {
+    if let Some(stage) = Stage::forgetting() {
+        sweep("Error in a removal", STRIDE, |n| stage.inject(Fault::Error, n));
     }
 }
 
 /// Fault (disk): the power goes right after the command ended → nothing of the run is lost
 #[test]
 fn what_is_done_is_on_disk() {
-    let Some(stage) = Stage::new() else { return };
+    let Some(stage) = Stage::experiment() else { return };
     let workspace = stage.case();
     let mut disk = Disk::new(&workspace.path(""), usize::MAX);
     let (ending, said) = stage.disturb(&workspace, false, &mut disk);
