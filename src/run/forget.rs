@@ -154,7 +154,8 @@ pub(super) fn refuse_embedding(run: &RunDirectory) -> Result<(), RunError> {
 impl RunDirectory {
     /// Whether forgetting was interrupted.
     pub fn is_being_cleared(&self) -> bool {
-        fs::symlink_metadata(self.file(JOURNAL)).is_ok_and(|found| found.is_file())
+        // What cannot be told is refused like what is unfinished.
+        files::is_file(&self.file(JOURNAL)).unwrap_or(true)
     }
 }
 
@@ -218,7 +219,7 @@ impl RunContext<'_> {
         named: &Named<'_>,
         reports: &Path,
     ) -> Result<Forgotten, RunError> {
-        if !run.has(RunDirectory::METADATA) {
+        if !files::is_file(&run.file(RunDirectory::METADATA))? {
             return Err(not_yet(run, "embedded", "embed"));
         }
         let manifest = manifest(run)?;
@@ -234,7 +235,7 @@ impl RunContext<'_> {
             rows,
             of: manifest.len(),
             at: provenance::now(),
-            evaluate: run.has(RunDirectory::SEALED),
+            evaluate: files::is_file(&run.file(RunDirectory::SEALED))?,
             page: traces::has_page(run, reports)?,
             kept: None,
         };
@@ -292,19 +293,17 @@ impl RunContext<'_> {
             ChunkStore::open(lock, manifest.len(), first.dimension, first.chunk_size, first.arithmetic, self.progress)?;
         self.export_files(run, &store, &manifest)?;
         if journal.evaluate {
-            done.not_evaluated = match self.evaluate_locked(run, true) {
-                Ok(Evaluated::Metrics(_)) => None,
-                Ok(Evaluated::NotEvaluable { reason, .. }) => Some(reason),
-                Err(error) if error.interrupted() => return Err(error),
-                // The faces have to go, whatever the rest is worth.
-                Err(error) => Some(error.to_string()),
+            // The faces are gone. What fails now is done by the next call.
+            done.not_evaluated = match self.evaluate_locked(run, true)? {
+                Evaluated::Metrics(_) => None,
+                Evaluated::NotEvaluable { reason, .. } => Some(reason),
             };
         }
         if done.files.is_empty() {
             done.files = changed(run)?;
         }
         seal::remove(run, JOURNAL)?;
-        if journal.page && done.not_evaluated.is_none() && run.has(RunDirectory::METRICS) {
+        if journal.page && done.not_evaluated.is_none() && files::is_file(&run.file(RunDirectory::METRICS))? {
             done.page_due = true;
         }
         Ok(done)
@@ -354,7 +353,7 @@ fn gone(rows: &BTreeSet<usize>, of: usize) -> Vec<bool> {
 fn changed(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     let mut names = seal::names(run.path())?;
     names.retain(|name| !UNCHANGED.contains(&name.as_str()));
-    if run.has(RunDirectory::SEALED) {
+    if files::is_file(&run.file(RunDirectory::SEALED))? {
         names.push(RunDirectory::SEALED.into());
     }
     Ok(names)
@@ -379,7 +378,7 @@ fn keep(run: &RunDirectory, manifest: &Manifest, gone: &[bool]) -> Result<Kept, 
     manifest.write_pair_lists(&folder.join(RunDirectory::PAIR_LISTS))?;
     let chunks = embed::copy_without(run.path(), gone, &folder)?;
     files::sync_dir(run.path())?;
-    let lists = folder.join(RunDirectory::PAIR_LISTS).is_file();
+    let lists = files::is_file(&folder.join(RunDirectory::PAIR_LISTS))?;
     Ok(Kept { chunks, lists, manifest: manifest.digest() })
 }
 
@@ -399,7 +398,7 @@ fn replace(run: &RunDirectory, kept: &Kept) -> Result<(), RunError> {
     }
     files::sync_dir(&run.file(CHUNKS))?;
     for name in [RunDirectory::PAIR_LISTS, RunDirectory::MANIFEST] {
-        if folder.join(name).is_file() {
+        if files::is_file(&folder.join(name))? {
             rename(folder.join(name), run.file(name))?;
         }
     }

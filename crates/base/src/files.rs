@@ -277,6 +277,18 @@ pub fn list_if_there(folder: &Path) -> Result<Vec<DirEntry>, FileError> {
     }
 }
 
+/// Whether there is a regular file. Unlike [`Path::is_file`], it does not take an error for an absence.
+///
+/// # Errors
+/// [`FileError`] with the path.
+pub fn is_file(path: &Path) -> Result<bool, FileError> {
+    match transient::retry(|| fs::metadata(path)) {
+        Ok(found) => Ok(found.is_file()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+        Err(error) => Err(FileError::new("read", path)(error)),
+    }
+}
+
 /// Creates `folder` inside `base`, with the folders between. Links in `base` are not followed: they could lead anywhere if
 /// `base` comes from somebody else.
 ///
