@@ -34,7 +34,7 @@
 //! config
 //! detect · embed
 //! agreement · compare · dataset · fault_table · results · weights
-//! closeness · generated · guides · hub · npy · numbers · sample · spelling · table · terminal · text_table
+//! closeness · generated · guides · hub · npy · numbers · parquet · sample · spelling · table · terminal · text_table
 //! ```
 //!
 //! `tests/facevault/layers.rs` fails when one points back. Only `terminal` writes to the terminal.
@@ -64,6 +64,7 @@ pub mod hub;
 pub mod npy;
 pub mod numbers;
 mod pages;
+mod parquet;
 mod plan;
 pub mod provenance;
 mod published;

@@ -1,16 +1,8 @@
 //! The tables of a run. Each is declared once, beside the code that writes it: its header, the JSON Schema of its rows
 //! (`schemas/tables.schema.json`) and its part of `docs/files.md` come from the declaration.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use polars::prelude::{Column, DataType, PolarsError, PolarsResult};
+use polars::prelude::{Column, DataType};
 use serde_json::{Value as Json, json};
-
-/// Reads Parquet: polars panics on some files that are damaged, or that have columns of types it was built without.
-pub(crate) fn guarded<T>(read: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
-    catch_unwind(AssertUnwindSafe(read))
-        .unwrap_or_else(|_| Err(PolarsError::ComputeError("it is damaged, or has a column of an unknown type".into())))
-}
 
 /// A Parquet or CSV file.
 #[derive(Debug)]

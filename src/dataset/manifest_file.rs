@@ -11,8 +11,9 @@ use super::paths::normalise;
 use super::table_columns::{LANDMARKS, SCORE, X1, X2, Y1, Y2};
 use super::{DatasetError, Face, Fault, FaultIn, Manifest, PixelSource, SourceTable, self_digest};
 use crate::files;
+use crate::parquet;
 use crate::preprocess::{BoundingBox, Landmarks};
-use crate::table::{self, Kind, Table, TableColumn};
+use crate::table::{Kind, Table, TableColumn};
 
 /// Rows of one slice, which is one row group of the file.
 const SLICE: usize = 65_536;
@@ -155,11 +156,13 @@ impl Manifest {
         if !self_digest::is_whole(&mut bytes) {
             return Err(wrong("its digest does not match, or it has none".into()));
         }
+        let mut reader = parquet::reader(|| Ok(Cursor::new(&bytes[..]))).map_err(polars)?;
+        let rows = parquet::guarded(|| reader.num_rows()).map_err(polars)?;
+        // Its pages are checked.
         let open = || ParquetReader::new(Cursor::new(&bytes[..]));
-        let rows = table::guarded(|| open().num_rows()).map_err(polars)?;
         let mut manifest = Self { root, ..Self::default() };
         for start in (0..rows).step_by(SLICE) {
-            let frame = table::guarded(|| open().with_slice(Some((start, SLICE))).set_rechunk(true).finish())
+            let frame = parquet::guarded(|| open().with_slice(Some((start, SLICE))).set_rechunk(true).finish())
                 .map_err(polars)?;
             manifest.append(&frame).map_err(wrong)?;
         }

@@ -7,8 +7,9 @@ use polars::prelude::*;
 
 use super::{DatasetError, Manifest};
 use crate::files;
+use crate::parquet;
 use crate::protocol::{ABSENT, AbsentPair, ListedPair, PairList};
-use crate::table::{self, Kind, Table, TableColumn};
+use crate::table::{Kind, Table, TableColumn};
 
 pub(crate) const PAIR_LISTS: Table = Table {
     file: "pair_lists.parquet",
@@ -78,7 +79,8 @@ impl Manifest {
         let failed = |source| DatasetError::Parquet { action: "read", path: path.into(), source };
         let wrong = |rule: String| DatasetError::Manifest { path: path.into(), rule };
         let bytes = files::read(path)?;
-        let frame = table::guarded(|| ParquetReader::new(Cursor::new(&bytes[..])).set_rechunk(true).finish())
+        let frame = parquet::reader(|| Ok(Cursor::new(&bytes[..])))
+            .and_then(|reader| parquet::guarded(|| reader.set_rechunk(true).finish()))
             .map_err(failed)?;
         let column = |name: &str| frame.column(name).map_err(|_| wrong(format!("it has no column `{name}`")));
         let other = |name: &'static str| move |_| wrong(format!("its column `{name}` has the wrong type"));

@@ -10,9 +10,9 @@ use super::record::{self, CHUNKS, ChunkRecord, read_records};
 use super::store_error::StoreError;
 use crate::dataset::Face;
 use crate::digest::Digest;
-use crate::files::{self, FileError};
+use crate::files;
 use crate::npy::MatrixReader;
-use crate::table;
+use crate::parquet;
 
 /// Problems with the chunks of a complete run, one line each.
 pub fn damaged_chunks(run: &Path) -> Result<Vec<String>, StoreError> {
@@ -105,8 +105,8 @@ pub fn tables_differ(run: &Path, faces: &[Face], skip: impl Fn(&str) -> bool) ->
         let path = run.join(name);
         let wrong = |source| ExportError::Read { path: path.clone(), source };
         let expected = export::quality_table(records.iter(), &embedded, faces).map_err(wrong)?;
-        let file = files::open(&path).map_err(FileError::new("read", &path))?;
-        let found = table::guarded(|| ParquetReader::new(file).finish()).map_err(wrong)?;
+        let reader = parquet::reader(|| files::open(&path)).map_err(wrong)?;
+        let found = parquet::guarded(|| reader.finish()).map_err(wrong)?;
         lines.extend((!found.equals_missing(&expected)).then(|| differs(name)));
     }
     let name = export::FAILURES.file;
@@ -127,9 +127,8 @@ fn embeddings_differ(
     let path = run.join(name);
     let wrong = |source| ExportError::Read { path: path.clone(), source };
     let Some(dimension) = records.first().map(|record| record.dimension) else { return Ok(None) };
-    let open = || files::open(&path).map_err(FileError::new("read", &path));
-    let file = open()?;
-    let rows = table::guarded(|| ParquetReader::new(file).num_rows()).map_err(wrong)?;
+    let mut reader = parquet::reader(|| files::open(&path)).map_err(wrong)?;
+    let rows = parquet::guarded(|| reader.num_rows()).map_err(wrong)?;
     if rows != embedded.len() {
         return Ok(Some(format!("{name} has {rows} rows, the chunks have {}", embedded.len())));
     }
@@ -137,7 +136,7 @@ fn embeddings_differ(
     let compare = |expected: DataFrame| {
         let slice = Some((first, expected.height()));
         let file = files::open(&path).map_err(PolarsError::from)?;
-        let found = table::guarded(|| ParquetReader::new(file).with_slice(slice).finish())?;
+        let found = parquet::guarded(|| ParquetReader::new(file).with_slice(slice).finish())?;
         if differs.is_none() && !found.equals_missing(&expected) {
             let last = first + expected.height() - 1;
             differs = Some(format!("{name} differs from the chunks in rows {first} to {last}"));

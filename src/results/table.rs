@@ -1,5 +1,6 @@
 //! Parquet tables and JSON files, written whole and read column by column.
 
+use std::io::Cursor;
 use std::path::Path;
 
 use polars::prelude::*;
@@ -7,7 +8,8 @@ use serde::Serialize;
 
 use super::ResultsError;
 use crate::files::{self, FileError, commit, commit_bytes};
-use crate::table::{self, Table};
+use crate::parquet;
+use crate::table::Table;
 
 pub(super) fn column<T, Kind: ?Sized>(name: &str, values: T) -> Column
 where
@@ -44,7 +46,8 @@ pub(super) struct ParquetTable<'a> {
 impl<'a> ParquetTable<'a> {
     pub(super) fn read(path: &'a Path) -> Result<Self, ResultsError> {
         let bytes = files::read(path)?;
-        let frame = table::guarded(|| ParquetReader::new(std::io::Cursor::new(bytes)).finish())
+        let frame = parquet::reader(|| Ok(Cursor::new(&bytes[..])))
+            .and_then(|reader| parquet::guarded(|| reader.finish()))
             .map_err(|error| ResultsError::Damaged { path: path.into(), reason: error.to_string() })?;
         Ok(Self { path, frame })
     }

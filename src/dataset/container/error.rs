@@ -2,6 +2,7 @@
 
 use crate::dataset::CsvProblem;
 use crate::digest::Digest;
+use crate::parquet::ParquetProblem;
 use crate::pickle::PickleError;
 
 /// Why a container file cannot be used. The message follows the file's name.
@@ -92,15 +93,9 @@ pub enum ContainerProblem {
     /// The texts of its tables fill memory.
     #[error("the names and other texts of its tables have more than {most} bytes; leave out columns with long texts")]
     Texts { most: u64 },
-    /// A page would fill memory.
-    #[error(
-        "its page at byte {at} takes {bytes} bytes once it is unpacked, at most {most} are read; write the file again \
-         with smaller pages, without DELTA_BYTE_ARRAY"
-    )]
-    Page { at: u64, bytes: u64, most: u64 },
-    /// A footer would fill memory.
-    #[error("its footer has {length} bytes, at most {most} are read; write the file again with fewer row groups")]
-    Footer { length: u32, most: u32 },
+    /// A page or footer would fill memory.
+    #[error(transparent)]
+    Parquet(ParquetProblem),
     /// More columns than any table has.
     #[error("it has {found} columns, at most {most} are read; leave out the columns that are not needed")]
     TooManyColumns { found: usize, most: usize },

@@ -8,7 +8,6 @@ mod error;
 mod insightface;
 mod layout;
 mod locate;
-mod pages;
 mod parquet;
 mod tarball;
 mod unpacked;

@@ -1,7 +1,6 @@
 //! The source `parquet`: shards with columns of encoded pictures, read one row group at a time.
 
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use polars::io::parquet::read::FileMetadata;
@@ -9,13 +8,14 @@ use polars::prelude::*;
 
 use super::budget::{self, LONGEST_TEXT};
 use super::layout::{self, Layout, ShardColumns};
-use super::pages;
 use super::unpacked::{self, Distinct, Index, PartialFolder, UnpackedFace, file_name};
 use super::{ContainerProblem, Located, Task, say_pairs};
 use crate::dataset::csv_lines::MOST_COLUMNS;
 use crate::dataset::scan::OpenContext;
 use crate::dataset::{DatasetError, LARGEST_PICTURE, LONGEST_NAME, Manifest};
 use crate::digest::Digest;
+use crate::files::FileError;
+use crate::parquet::{self, ParquetProblem};
 use crate::text;
 
 /// Bytes that are decoded at a time; larger row groups are split.
@@ -90,7 +90,7 @@ impl<'a> Shard<'a> {
     fn open(located: &'a Located) -> Result<Self, DatasetError> {
         let problem = |problem| located.problem(problem);
         located.expect(b"PAR1", "a parquet file")?;
-        pages::check_footer(located)?;
+        parquet::check_footer(located.open()?, located.record.bytes).map_err(|error| of_pages(located, error))?;
         let mut reader = ParquetReader::new(located.open()?);
         let (columns, metadata) =
             polars(|| Ok((ShardColumns::of(&*reader.schema()?), reader.get_metadata()?.clone()))).map_err(problem)?;
@@ -114,8 +114,10 @@ impl<'a> Shard<'a> {
             let read = columns.iter().filter_map(|name| group.columns_under_root_iter(name)).flatten();
             chunks.extend(read.map(|chunk| (chunk.byte_range().start, chunk.byte_range().end)));
         }
-        let unpacked = pages::unpacked_bytes(self.located, &chunks)?;
-        budget::grows(self.located.record.bytes, unpacked).map_err(|problem| self.located.problem(problem))
+        let bytes = self.located.record.bytes;
+        let unpacked = parquet::unpacked_bytes(self.located.open()?, bytes, &chunks)
+            .map_err(|error| of_pages(self.located, error))?;
+        budget::grows(bytes, unpacked).map_err(|problem| self.located.problem(problem))
     }
 
     /// First row and number of rows of each slice: a row group, or part of a large one.
@@ -142,11 +144,15 @@ impl<'a> Shard<'a> {
     }
 }
 
-/// Catches the panics of polars on damaged files.
 fn polars<T>(work: impl FnOnce() -> PolarsResult<T>) -> Result<T, ContainerProblem> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(|error| ContainerProblem::Polars(error.to_string())),
-        Err(_) => Err(ContainerProblem::Polars("it is damaged; download or copy it again".into())),
+    parquet::guarded(work).map_err(|error| ContainerProblem::Polars(error.to_string()))
+}
+
+fn of_pages(located: &Located, problem: ParquetProblem) -> DatasetError {
+    match problem {
+        ParquetProblem::Io(error) => FileError::new("read", &located.path)(error).into(),
+        ParquetProblem::Damaged { .. } => located.problem(ContainerProblem::Polars(problem.to_string())),
+        other => located.problem(ContainerProblem::Parquet(other)),
     }
 }
 
