@@ -62,7 +62,7 @@ test:
 train-demo *options:
     cargo run --release --locked --example train_demo -- --out assets/demo.safetensors {{options}}
 
-# Regenerate configs/schema.json and the key tables of configs/README.md from the config types
+# Regenerate what is made from the sources: schemas, key tables, docs/files.md, docs/unsafe.md, docs/faults.md
 schema:
     UPDATE_SCHEMA=1 cargo test --locked --lib schema
 

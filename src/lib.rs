@@ -33,7 +33,7 @@
 //! ablation · plan · published
 //! config
 //! detect · embed
-//! agreement · compare · dataset · fault_table · results · weights
+//! agreement · compare · dataset · results · weights
 //! closeness · generated · guides · hub · npy · numbers · parquet · sample · spelling · table · terminal · text_table
 //! ```
 //!
@@ -52,8 +52,6 @@ pub mod dataset;
 mod detect;
 mod embed;
 pub mod error;
-#[cfg(test)]
-mod fault_table;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

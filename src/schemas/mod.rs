@@ -1,6 +1,8 @@
 //! What a run's files hold and what `--json` prints, as JSON Schema: `schemas/*.schema.json`, and `docs/files.md` for people.
 //! Files of JSON are described by the types that are written to them, tables by their declarations (`table`).
 
+#[cfg(test)]
+mod fault_page;
 mod page;
 #[cfg(test)]
 mod tests;

@@ -91,8 +91,13 @@ fn disturbed(workspace: &Workspace, fault: Fault, at: usize) -> Session {
         "{fault:?} at {:?}: {ending:?}: {said}",
         inject.place
     );
-    let what = format!("{fault:?} at call {at}: {ending:?}");
-    Session { what, seconds: started.elapsed().as_secs_f64(), used: None, done: matches!(ending, Ending::Exit(0)) }
+    let done = matches!(ending, Ending::Exit(0));
+    let end = match ending {
+        Ending::Hang => "killed after 90 s".into(),
+        other => format!("{other:?}"),
+    };
+    let what = format!("{fault:?} at call {at}: {end}");
+    Session { what, seconds: started.elapsed().as_secs_f64(), used: None, done }
 }
 
 /// Fault (processes): two million faces are embedded while the process is killed and its calls fail, for an hour → every row
