@@ -53,9 +53,14 @@ pub(crate) fn reader<R: MmapBytesReader>(open: impl Fn() -> io::Result<R>) -> Po
     check_footer(&mut file, length).map_err(refused)?;
     let chunks = guarded(|| {
         let mut reader = ParquetReader::new(open()?);
-        let groups = &reader.get_metadata()?.row_groups;
-        let columns = groups.iter().flat_map(|group| group.parquet_columns());
-        Ok(columns.map(|column| (column.byte_range().start, column.byte_range().end)).collect::<Vec<_>>())
+        let mut chunks = Vec::new();
+        for group in &reader.get_metadata()?.row_groups {
+            for column in group.parquet_columns() {
+                let at = column.byte_range();
+                chunks.push((at.start, at.end));
+            }
+        }
+        Ok(chunks)
     })?;
     unpacked_bytes(&mut file, length, &chunks).map_err(refused)?;
     Ok(ParquetReader::new(open()?))

@@ -49,18 +49,18 @@ fn chunks(workspace: &Workspace) -> usize {
 fn killed(workspace: &Workspace, life: Duration) -> Session {
     let started = Instant::now();
     let mut child = workspace.command(&ARGUMENTS).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let (mut used, mut ended) = (None, None);
-    while ended.is_none() && started.elapsed() < life {
-        sleep(Duration::from_millis(50));
+    let (mut used, mut killed) = (None, false);
+    while child.try_wait().unwrap().is_none() {
         used = usage(child.id()).or(used);
-        ended = child.try_wait().unwrap();
+        if started.elapsed() >= life && !killed {
+            child.kill().unwrap(); // SIGKILL
+            killed = true;
+        }
+        sleep(Duration::from_millis(50));
     }
-    if ended.is_none() {
-        child.kill().unwrap(); // SIGKILL
-        child.wait().unwrap();
-    }
-    let done = ended.is_some_and(|status| status.success());
-    assert!(done || ended.is_none(), "without a fault it failed: {ended:?}");
+    let status = child.wait().unwrap();
+    let done = status.success();
+    assert!(done || killed, "without a fault it failed: {status}");
     let what = if done { "to the end".into() } else { format!("killed after {:.1} s", life.as_secs_f64()) };
     Session { what, seconds: started.elapsed().as_secs_f64(), used, done }
 }

@@ -45,7 +45,7 @@ impl Fault {
                 Thread => false,
                 // No file system fails here, and Rust's own library panics if one does.
                 Close => !call.open_folder(),
-                Map => call.arguments[4] as i32 >= 0,
+                Map => !(call.arguments[4] as i32).is_negative(),
                 _ => true,
             },
             Self::Full => syscall.grows() && !call.own_output() && (syscall != Open || call.creates()),

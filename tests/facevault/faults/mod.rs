@@ -171,7 +171,7 @@ impl Stage {
         let judged = match ending {
             Ending::Exit(0) => self.judge(&workspace).map(|()| Seen::Done),
             Ending::Exit(code) if fault.unnoticed() => Err(format!("exit {code}")),
-            Ending::Exit(1 | 2 | 3 | 4) if !said.contains("panicked") => match said.contains("error: ") {
+            Ending::Exit(1..=4) if !said.contains("panicked") => match said.contains("error: ") {
                 true => Ok(Seen::Refused),
                 false if place.starts_with("Write to its own output") => Ok(Seen::Refused),
                 false => Err("no error was said".into()),

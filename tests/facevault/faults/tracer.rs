@@ -24,6 +24,7 @@ use super::calls::{self, Syscall};
 const HERE: u64 = libc::AT_FDCWD as u64;
 
 /// How a program is traced.
+#[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// The clock is a call like any other: programs usually read it without the kernel.
     pub clock: bool,
@@ -33,7 +34,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: false, patience: Duration::from_secs(60) }
+        Self { clock: false, patience: Duration::from_mins(1) }
     }
 }
 
@@ -276,9 +277,8 @@ impl Call {
         let [a, b, c, d, ..] = self.arguments;
         match (self.syscall, calls::takes_folder(self.number)) {
             (Syscall::Rename | Syscall::Link, true) => self.path(c, d),
-            (Syscall::Rename | Syscall::Link, false) => self.path(HERE, b),
+            (Syscall::Rename | Syscall::Link | Syscall::Symlink, false) => self.path(HERE, b),
             (Syscall::Symlink, true) => self.path(b, c),
-            (Syscall::Symlink, false) => self.path(HERE, b),
             (_, true) => self.path(a, b),
             (_, false) => self.path(HERE, a),
         }
