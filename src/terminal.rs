@@ -26,7 +26,7 @@ pub fn say_styled(plain: &str, styled: &str) {
 /// Writes a text of the command line's parser to standard output, as `styled` if that is a terminal.
 ///
 /// # Errors
-/// Those of [`print`].
+/// Those of [`print()`].
 pub fn print_styled(plain: &str, styled: &str) -> io::Result<()> {
     if io::stdout().is_terminal() && only_colours(styled) {
         unless_closed(write_raw(&mut io::stdout().lock(), styled))
