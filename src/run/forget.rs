@@ -8,7 +8,7 @@
 //! 3. Its files replace those of the run.
 //! 4. The removal is recorded, exports and results are made again, the run is sealed, and the journal is removed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -191,6 +191,16 @@ impl RunContext<'_> {
             return Ok(Forgotten { faces: done.faces + next.faces, resumed: true, ..next });
         }
         self.forget_now(run, &lock, named, reports)
+    }
+
+    /// Clears the caches once more: reading a dataset puts into them again what it still has of faces that are forgotten.
+    pub(super) fn clear_what_came_back(&self, run: &RunDirectory, dataset: &Manifest) -> Result<(), RunError> {
+        // A manifest that cannot be read tells of nobody.
+        let path = run.file(RunDirectory::MANIFEST);
+        let Ok(kept) = Manifest::read_parquet(&path, PathBuf::new()) else { return Ok(()) };
+        let kept: HashSet<&str> = kept.faces.iter().map(|face| face.face_id.as_str()).collect();
+        let gone: Vec<_> = dataset.faces.iter().map(|face| !kept.contains(face.face_id.as_str())).collect();
+        self.clear_caches(run, &Traces::of(dataset, &gone), true).map(drop)
     }
 
     /// What [`Self::forget`] would change.

@@ -222,7 +222,10 @@ impl RunContext<'_> {
             prepared;
         let (run, manifest) = (&directory, &*manifest);
         let lock = self.lock(run)?;
-        forget::refuse_embedding(run)?;
+        if let Err(refused) = forget::refuse_embedding(run) {
+            self.clear_what_came_back(run, manifest)?;
+            return Err(refused);
+        }
         self.mend(run)?;
         Self::describe(run, &plan, &loaded, &mut provenance)?;
         let options = &loaded.config.embed;
