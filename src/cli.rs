@@ -23,7 +23,7 @@ pub struct Cli {
     /// The verb.
     #[command(subcommand)]
     pub command: Command,
-    /// Who may read new files and folders: `private`, only you; `umask`, whom your umask lets. What exists keeps its
+    /// Who may read new files and folders. `private`: only you; `umask`: as your umask allows. What exists keeps its
     /// permissions [default: `$FACEVAULT_PERMISSIONS`, or private].
     #[arg(long, global = true, value_name = "WHO", hide_possible_values = true)]
     pub permissions: Option<NewPermissions>,
@@ -37,7 +37,7 @@ pub const PERMISSIONS: &str = "FACEVAULT_PERMISSIONS";
 pub enum NewPermissions {
     /// Only the owner.
     Private,
-    /// Whom the umask lets.
+    /// As the umask allows.
     Umask,
 }
 
@@ -51,8 +51,8 @@ Examples:
 Guides, step by step: `facevault guide`
 
 Exit codes, for every command:
-    0  done; single faces without an embedding are reported on standard error, with the reasons; a run in which
-       nothing can be compared says why it has no metrics
+    0  done (faces without an embedding are listed on standard error, with the reasons; a run in which nothing can be
+       compared says why it has no metrics)
     1  failed: no face was embedded, or this machine, its network or its disk lacks what it takes
     2  wrong command line or config, or no such run or face
     3  done, but an expectation was missed or could not be judged
