@@ -259,7 +259,7 @@ pub struct LookupArgs {
 }
 
 const FORGET_HELP: &str = "\
-Rewrites the run without these faces: chunks, matrix, index, tables, lists of pairs and results, in the order of before. \
+Rewrites the run without these faces: chunks, matrix, index, tables, lists of pairs and results. The other faces keep their order. \
 Nothing is embedded again, and neither weights nor pictures are needed. The statistics are those of a run that never had \
 the faces; the run keeps its name, and its provenance records when faces were removed and how many, not whose. Removes \
 pages that name the run or the faces, renders the run's own page again, and clears the caches beside the runs. \
