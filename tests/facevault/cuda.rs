@@ -57,7 +57,7 @@ fn all_that_is_taken_is_given_back() {
     }
 }
 
-/// Fault (processes): a card runs out of memory → an error with the bytes that are needed and free
+/// Fault (processes): a card runs out of memory → an error with the bytes that are needed and that are free
 /// Fault (processes): a card refuses a kernel → an error with the log of the driver's compiler
 /// Fault (processes): a call of a card's driver fails → an error with the call's name
 #[test]

@@ -334,7 +334,7 @@ fn what_was_found_in_a_photo_leaves_the_cache() {
     assert!(fs::read_to_string(workspace.only_run().join("failures.csv")).unwrap().contains("2,Cem/1.png,detect"));
 }
 
-/// Fault (privacy): a killed `forget`, at any moment → every other command refuses the run with the command that finishes;
+/// Fault (privacy): `forget` is killed at any moment → every other command refuses the run with the command that finishes;
 /// then nothing is left of the person, unless the config or another face's columns say the name
 #[test]
 fn killed_at_any_moment_it_is_finished_by_the_next_call() {
