@@ -23,7 +23,7 @@ pub struct Cli {
     /// The verb.
     #[command(subcommand)]
     pub command: Command,
-    /// Who may read new files and folders: `private`, only you; `umask`, whom your umask lets. What exists keeps its
+    /// Who may read new files and folders. `private`: only you; `umask`: as your umask allows. What exists keeps its
     /// permissions [default: `$FACEVAULT_PERMISSIONS`, or private].
     #[arg(long, global = true, value_name = "WHO", hide_possible_values = true)]
     pub permissions: Option<NewPermissions>,
@@ -37,7 +37,7 @@ pub const PERMISSIONS: &str = "FACEVAULT_PERMISSIONS";
 pub enum NewPermissions {
     /// Only the owner.
     Private,
-    /// Whom the umask lets.
+    /// As the umask allows.
     Umask,
 }
 
@@ -51,8 +51,8 @@ Examples:
 Guides, step by step: `facevault guide`
 
 Exit codes, for every command:
-    0  done; single faces without an embedding are reported on standard error, with the reasons; a run in which
-       nothing can be compared says why it has no metrics
+    0  done (faces without an embedding are listed on standard error, with the reasons; a run in which nothing can be
+       compared says why it has no metrics)
     1  failed: no face was embedded, or this machine, its network or its disk lacks what it takes
     2  wrong command line or config, or no such run or face
     3  done, but an expectation was missed or could not be judged
@@ -259,7 +259,7 @@ pub struct LookupArgs {
 }
 
 const FORGET_HELP: &str = "\
-Rewrites the run without these faces: chunks, matrix, index, tables, lists of pairs and results, in the order of before. \
+Rewrites the run without these faces: chunks, matrix, index, tables, lists of pairs and results. The other faces keep their order. \
 Nothing is embedded again, and neither weights nor pictures are needed. The statistics are those of a run that never had \
 the faces; the run keeps its name, and its provenance records when faces were removed and how many, not whose. Removes \
 pages that name the run or the faces, renders the run's own page again, and clears the caches beside the runs. \

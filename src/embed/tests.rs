@@ -254,7 +254,7 @@ const DAMAGES: [ChunkDamage; 10] = [
 ];
 
 /// Fault (runs): a matrix or sidecar of a chunk is damaged, empty, missing, of another chunk or contradicts itself →
-/// said, and that chunk alone is computed again
+/// reported, and only that chunk is computed again
 #[test]
 fn damaged_chunks_are_said_and_computed_again() {
     let expected = EmbedFixture::new(11, 4).with_fates([(0, Fate::Fails)]).finish();

@@ -101,9 +101,13 @@ fn page(rows: &BTreeMap<&str, Vec<(String, Row)>>) -> String {
     let total: usize = rows.values().map(Vec::len).sum();
     let mut page = format!(
         "# Faults and hostile input\n\n\
-         Each row is a fault or an input, what it leads to, and the test that shows it. The rows are written above the \
-         tests: `just schema` collects them here, and a test fails when this page is not what they say. What is promised \
-         to whom is in [Threats](threats.md), the limits are in [Biases and limits](limits.md).\n\n\
+         Each row is a fault or an input, what happens, and the test that shows it.\n\n\
+         *Refused* means: an error that names the input, exit code 1 or 2, and no run or result is changed. A refused \
+         picture of a dataset is a *failure* of its face instead: a row of `failures.csv`, and the other faces are \
+         embedded.\n\n\
+         The rows are written above the tests: `just schema` collects them here, and a test fails if this page differs \
+         from them. [Threats](threats.md) says what is promised to whom, [Biases and limits](limits.md) has the \
+         limits.\n\n\
          {total} rows:\n\n| kind | rows |\n|---|---:|\n"
     );
     for (kind, title) in KINDS {

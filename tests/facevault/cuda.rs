@@ -57,8 +57,9 @@ fn all_that_is_taken_is_given_back() {
     }
 }
 
-/// Fault (processes): a card runs out of memory, refuses a kernel, or fails a call → an error with the numbers or the
-/// log
+/// Fault (processes): a card runs out of memory → an error with the bytes that are needed and that are free
+/// Fault (processes): a card refuses a kernel → an error with the log of the driver's compiler
+/// Fault (processes): a call of a card's driver fails → an error with the call's name
 #[test]
 fn what_goes_wrong_on_a_card() {
     child("a_full_memory_is_told_with_its_numbers", &[("FAKE_CUDA_MEMORY", "1000000")], None);

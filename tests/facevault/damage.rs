@@ -198,7 +198,7 @@ fn damage_that_an_older_version_sealed_differs_from_the_chunks() {
     }
 }
 
-/// Fault (runs): `SEALED` is no seal → named with its line; everything but the chunks is made again
+/// Fault (runs): `SEALED` is not a seal → named with its line; everything but the chunks is made again
 #[test]
 fn a_seal_that_is_none_is_made_again() {
     let (workspace, run) = finished();

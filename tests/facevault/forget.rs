@@ -103,7 +103,7 @@ fn name(run: &Path) -> &str {
 }
 
 /// Fault (privacy): a person is forgotten → no byte of run, reports and caches has a name, a path or an embedding of theirs,
-/// and every result is that of a run that never had them
+/// unless the config or another face's columns say the name; every result is that of a run that never had them
 #[test]
 fn a_person_is_gone_and_the_rest_is_a_run_that_never_had_them() {
     let (workspace, run) = finished("");
@@ -214,7 +214,7 @@ fn what_cannot_be_forgotten_changes_nothing() {
 }
 
 /// Fault (privacy): the dataset still has a forgotten person when the same experiment starts → it refuses the run with exit
-/// code 2 and brings nobody back
+/// code 2, and embeds none of the removed faces again
 #[test]
 fn a_later_experiment_brings_nobody_back() {
     let (workspace, run) = finished("");
@@ -333,8 +333,8 @@ fn what_was_found_in_a_photo_leaves_the_cache() {
     assert!(fs::read_to_string(workspace.only_run().join("failures.csv")).unwrap().contains("2,Cem/1.png,detect"));
 }
 
-/// Fault (privacy): a killed `forget`, at any moment → every other command refuses the run with the command that finishes;
-/// then nothing is left of the person
+/// Fault (privacy): `forget` is killed at any moment → every other command refuses the run with the command that finishes;
+/// then nothing is left of the person, unless the config or another face's columns say the name
 #[test]
 fn killed_at_any_moment_it_is_finished_by_the_next_call() {
     let (workspace, run) = finished("");

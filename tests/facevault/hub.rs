@@ -288,7 +288,7 @@ fn failure_link_in_place_of_a_download() {
     assert_eq!(fs::read_to_string(mine).unwrap(), "mine");
 }
 
-/// Fault (hub): a status that nobody sends, a redirect without an address, or one in a circle → an error
+/// Fault (hub): a status that does not exist, a redirect without an address, or one in a circle → an error
 /// Fault (hub): a path that leads out of the cache → refused
 #[test]
 fn failure_unexpected_responses() {

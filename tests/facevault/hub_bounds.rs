@@ -104,7 +104,7 @@ fn a_body_without_an_end_ends_at_a_limit() {
     }
 }
 
-/// Fault (hub): a body of no length whose end nothing would tell → refused before a byte is kept
+/// Fault (hub): a body without a length whose end cannot be recognised → refused before a byte is kept
 #[test]
 fn a_body_whose_end_nothing_tells_is_refused() {
     let (address, _) =

@@ -122,7 +122,7 @@ fn a_table_with_missing_pictures_is_reported_before_the_download() {
     assert!(!hub.log().iter().any(|line| line.contains("a.ppm")));
 }
 
-/// Fault (hub): files in a dataset that are no pictures, by name or by content → left out and counted
+/// Fault (hub): files in a dataset that are not pictures, by name or by content → left out and counted
 #[test]
 fn on_the_hub_names_decide_on_downloads_and_content_on_faces() {
     let pictures =

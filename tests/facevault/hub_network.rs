@@ -173,7 +173,7 @@ fn a_pinned_digest_takes_precedence_over_a_mirrors_tags() {
 }
 
 /// Fault (hub): a mirror without `ETag` or `X-Repo-Commit`, or the login page of a network → an error with what to set
-/// Fault (hub): a small file that has not the git id of its entity tag → refused and removed
+/// Fault (hub): a small file whose git id is not that of its entity tag → refused and removed
 #[test]
 fn headers_missing_from_a_mirror_are_reported_with_a_remedy() {
     let hub = hub();

@@ -267,7 +267,7 @@ fn a_full_disk_under_progress_changes_nothing() {
     }
 }
 
-/// Fault (processes): the reader of a pipe leaves → the command ends quietly
+/// Fault (processes): the reader of a pipe leaves → the command ends without an error
 #[test]
 fn progress_and_result_in_one_pipe_whose_reader_leaves_end_quietly() {
     // As `facevault experiment config.yaml 2>&1 | head -2`.

@@ -220,7 +220,7 @@ fn folders_that_the_user_names_may_be_links() {
     assert_eq!(fs::read_dir(workspace.path("disk-reports")).unwrap().count(), 1);
 }
 
-/// Fault (disk): a finished run that cannot be written → it is read as ever, and nothing in it is created or changed
+/// Fault (disk): a finished run that cannot be written → it is read as usual, and nothing in it is created or changed
 #[test]
 fn a_finished_run_is_read_without_writing() {
     let workspace = Workspace::synthetic(4, 3, "");

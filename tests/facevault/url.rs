@@ -213,7 +213,7 @@ fn redirects_lead_to_no_place_that_is_unsafe() {
     insta::assert_snapshot!(leading_to(&[("Location", "https:///w?signature=x")]), @"unexpected response of hub for http://hub/owner/net/releases/download/v1/w.safetensors: it leads to an invalid URL; check the URL and the proxy");
 }
 
-/// Fault (hub): a file at a URL of no announced length → refused unless its sha256 is pinned
+/// Fault (hub): a file at a URL without a length → refused unless its sha256 is pinned
 #[test]
 fn a_body_without_an_end_needs_a_pin() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -218,7 +218,7 @@ pub enum Permissions {
     /// Only the owner: 0700 for folders, 0600 for files.
     #[default]
     Private,
-    /// Whom the umask lets, as with most programs.
+    /// As the umask allows, like most programs.
     Umask,
 }
 

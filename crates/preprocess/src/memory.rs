@@ -164,7 +164,8 @@ mod tests {
 
     use super::*;
 
-    /// Fault (pictures): six threads with pictures that need most of the memory each → one after the other; none waits for ever
+    /// Fault (pictures): six threads, each with a picture that needs most of the memory → one after the other; none waits
+    /// for ever
     #[test]
     fn no_more_is_lent_than_there_is_and_everybody_gets_a_turn() {
         let (pool, cancel) = (Pool::new(100), Cancel::default());

@@ -362,7 +362,7 @@ mod tests {
     use super::*;
     use crate::progress::{Cancel, Silent};
 
-    /// Fault (disk): the disk is full while an archive is unpacked → it says which disk, and nothing is kept
+    /// Fault (disk): the disk is full while an archive is unpacked → the error names the disk, and nothing is kept
     #[test]
     fn a_full_disk_is_reported_with_a_remedy() {
         let record = ContainerFile { path: "x.bin".into(), commit: None, bytes: 0, sha256: Digest::of(b"") };

@@ -287,19 +287,19 @@ fn every_write_is_torn_once() {
     every(STRIDE, Fault::Torn);
 }
 
-/// Fault (disk): any read or write moves fewer bytes than asked for → nobody notices
+/// Fault (disk): any read or write moves fewer bytes than asked for → no effect on the result
 #[test]
 fn every_read_and_write_is_short_once() {
     every(STRIDE, Fault::Short);
 }
 
-/// Fault (processes): a signal interrupts any call → nobody notices
+/// Fault (processes): a signal interrupts any call → no effect on the result
 #[test]
 fn every_call_is_interrupted_once() {
     every(STRIDE, Fault::Interrupted);
 }
 
-/// Fault (disk): any call stalls → nobody notices
+/// Fault (disk): any call stalls → no effect on the result
 #[test]
 fn every_call_stalls_once() {
     every(STRIDE, Fault::Late);
@@ -317,7 +317,7 @@ fn threads_run_out_at_every_start() {
     every(1, Fault::NoThreads);
 }
 
-/// Fault (processes): the wall clock jumps to before 1970, or centuries ahead, at any reading → nobody notices
+/// Fault (processes): the wall clock jumps to before 1970, or centuries ahead, at any reading → no effect on the result
 #[test]
 fn the_clock_jumps_at_every_reading() {
     if let Some(stage) = Stage::experiment() {
@@ -335,7 +335,8 @@ fn the_power_goes_at_every_change() {
 }
 
 /// Fault (privacy): the program is killed, or the power goes, at any change of the disk while a person is removed from a run
-/// → the same command finishes; no byte names them, and the run is the one that never had them
+/// → the same command finishes; no byte names them, unless the config or another face's columns do, and every result is
+/// that of a run that never had them
 #[test]
 fn the_power_goes_at_every_change_while_a_person_is_forgotten() {
     if let Some(stage) = Stage::forgetting() {
