@@ -52,7 +52,8 @@ impl RunDirectory {
     /// [`RunError::NotARun`] for another folder, [`RunError::Ambiguous`] with those that fit.
     pub fn find(experiments: &Path, text: &str) -> Result<Self, RunError> {
         for path in [PathBuf::from(text), experiments.join(text)] {
-            if path.join(Self::PLAN).is_file() {
+            // Who may not read a run is told so, and not that it is not there.
+            if files::is_file(&path.join(Self::PLAN))? {
                 return Ok(Self { path });
             }
         }

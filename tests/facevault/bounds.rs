@@ -16,6 +16,22 @@ use crate::support::workspace::Workspace;
 /// More than any of these takes on a busy machine, and less than any of them would without its limit.
 const SOON: Duration = Duration::from_secs(30);
 
+/// Fault (weights): a checkpoint of a few bytes that claims to have 7 GB (a sparse file) → an error where they do not fit in
+/// memory
+#[test]
+#[cfg(target_os = "linux")]
+fn a_checkpoint_larger_than_memory_is_an_error() {
+    let workspace = Workspace::synthetic(2, 2, "");
+    File::options().append(true).open(workspace.path("weights.safetensors")).unwrap().set_len(7 << 30).unwrap();
+    let command = workspace.command(&["experiment", "config.yaml", "-q"]);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -v 4000000; exec \"$0\" \"$@\""]).arg(command.get_program()).args(command.get_args());
+    limited.current_dir(workspace.path(""));
+    let (code, said) = ended(start(limited), SOON);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("its 7516192768 bytes do not fit in memory"), "{said}");
+}
+
 fn pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }

@@ -146,7 +146,11 @@ fn all_of(file: File, limit: u64) -> io::Result<Vec<u8>> {
     if size > limit {
         return Err(too_large(size));
     }
-    let mut bytes = Vec::with_capacity(size as usize);
+    let mut bytes = Vec::new();
+    // A sparse file may claim more than there is memory.
+    bytes
+        .try_reserve_exact(size as usize)
+        .map_err(|_| io::Error::new(io::ErrorKind::OutOfMemory, format!("its {size} bytes do not fit in memory")))?;
     file.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
 }
@@ -249,6 +253,12 @@ pub fn create_dir(path: &Path) -> Result<(), FileError> {
     }
     builder.create(path).map_err(FileError::new("create", path))?;
     for created in path.ancestors().take(missing) {
+        // A umask may have taken even the owner's own permissions.
+        #[cfg(unix)]
+        if private() {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+            fs::set_permissions(created, mode).map_err(FileError::new("set the permissions of", created))?;
+        }
         match sync_dir(folder_of(created)) {
             // Who may create in a folder need not be allowed to read it, and then cannot flush it.
             Err(error) if !error.refused() => return Err(error),
@@ -284,7 +294,17 @@ pub fn list_if_there(folder: &Path) -> Result<Vec<DirEntry>, FileError> {
 pub fn is_file(path: &Path) -> Result<bool, FileError> {
     match transient::retry(|| fs::metadata(path)) {
         Ok(found) => Ok(found.is_file()),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::InvalidInput
+                    | io::ErrorKind::InvalidFilename
+            ) =>
+        {
+            Ok(false)
+        }
         Err(error) => Err(FileError::new("read", path)(error)),
     }
 }

@@ -8,7 +8,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 use super::kind::PictureKind;
 use super::limits::{Gate, allow};
 use super::orientation::Metadata;
-use super::{Limits, PreprocessError, gif, jpeg, pnm, tiff};
+use super::{Limits, PreprocessError, gif, jpeg, png, pnm, tiff};
 use facevault_base::pointer::PointerFile;
 
 /// Decodes the first frame of a JPEG, PNG, WebP, BMP, GIF, TIFF, PBM, PGM or PPM picture and turns it upright by its
@@ -49,7 +49,8 @@ pub(super) fn decode_when(
     };
     let damaged = |error| PreprocessError::damaged(format, error);
 
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let bytes = if format == ImageFormat::Png { png::without_profiles(bytes) } else { Cow::Borrowed(bytes) };
+    let mut reader = ImageReader::with_format(Cursor::new(&bytes[..]), format);
     let mut allocation = image::Limits::no_limits();
     allocation.max_alloc = Some(limits.bytes);
     reader.limits(allocation);

@@ -21,6 +21,7 @@ mod opencv;
 mod options;
 mod orientation;
 mod pillow;
+mod png;
 mod pnm;
 mod profiles;
 pub mod quality;

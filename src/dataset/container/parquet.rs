@@ -124,7 +124,15 @@ impl<'a> Shard<'a> {
     fn slices(&self) -> Vec<(usize, usize)> {
         let mut slices = Vec::new();
         let mut start = 0;
+        // Each slice reads the footer again, so small row groups are read together.
+        let mut together: Vec<(usize, u64)> = Vec::new();
         for &(rows, bytes) in &self.groups {
+            match together.last_mut() {
+                Some(last) if last.1.saturating_add(bytes) <= SLICE => *last = (last.0 + rows, last.1 + bytes),
+                _ => together.push((rows, bytes)),
+            }
+        }
+        for (rows, bytes) in together {
             let step = ((rows as u128 * u128::from(SLICE) / u128::from(bytes.max(1))) as usize).clamp(1, rows.max(1));
             slices.extend((0..rows).step_by(step).map(|from| (start + from, step.min(rows - from))));
             start += rows;
