@@ -59,6 +59,21 @@ impl Named<'_> {
     pub fn is_empty(&self) -> bool {
         self.face_ids.is_empty() && self.identities.is_empty()
     }
+
+    /// Those that the journal's rows are not known to have: of a manifest that has the rows still, faces and identities with
+    /// another row; of one that has lost them, all.
+    fn beyond(&self, manifest: &Manifest, journal: &Journal) -> (Vec<String>, Vec<String>) {
+        let covered = |has: &dyn Fn(usize) -> bool| {
+            let mut rows = (0..manifest.len()).filter(|row| has(*row)).peekable();
+            manifest.len() == journal.of && rows.peek().is_some() && rows.all(|row| journal.rows.contains(&row))
+        };
+        let face = |id: &&String| !covered(&|row| manifest.faces[row].face_id == **id);
+        let identity = |id: &&String| !covered(&|row| manifest.faces[row].identity_id.as_ref() == Some(*id));
+        (
+            self.face_ids.iter().filter(face).cloned().collect(),
+            self.identities.iter().filter(identity).cloned().collect(),
+        )
+    }
 }
 
 /// What forgetting did, or would do.
@@ -76,12 +91,14 @@ pub(crate) struct Forgotten {
     pub left: usize,
     /// Files of the run that were removed or made again, from its directory.
     pub files: Vec<String>,
-    /// Pages that were removed because they name the run or one of the faces.
+    /// Pages that were removed because they name the run or one of the faces; not the run's own that is made again.
     pub pages: Vec<PathBuf>,
+    /// Whether the run was evaluated and the folder of reports had no page of it.
+    pub no_page: bool,
     /// Cached files and folders that were removed or rewritten.
     pub cached: Vec<PathBuf>,
     /// Other runs in the folder that have one of the faces, or that cannot be read. They are left alone.
-    pub other_runs: Vec<String>,
+    pub other_runs: Vec<PathBuf>,
     /// Files of the run that still name one of the faces: in a description in the config, or in columns of other faces.
     pub still_named_in: Vec<String>,
     /// Why the run could not be evaluated again, if it was evaluated before.
@@ -106,6 +123,8 @@ struct Journal {
     evaluate: bool,
     /// Whether the run had a page.
     page: bool,
+    /// Other runs that have one of the faces.
+    other_runs: Vec<PathBuf>,
     /// What the folder of kept files holds, once it is complete.
     kept: Option<Kept>,
 }
@@ -176,19 +195,31 @@ impl RunContext<'_> {
         }
         let lock = self.lock(run)?;
         if run.is_being_cleared() {
-            let finished = self.finish(run, &lock, &run.json(JOURNAL)?, reports)?;
-            let done = Forgotten { resumed: true, ..finished };
-            // Those that are gone were named by the interrupted call.
-            let manifest = manifest(run)?;
-            let known = |face: &&String| manifest.faces.iter().any(|known| known.face_id == **face);
-            let face_ids: Vec<String> = named.face_ids.iter().filter(known).cloned().collect();
-            let known = |one: &&String| manifest.faces.iter().any(|face| face.identity_id.as_ref() == Some(one));
-            let identities: Vec<String> = named.identities.iter().filter(known).cloned().collect();
-            if face_ids.is_empty() && identities.is_empty() {
+            let journal: Journal = run.json(JOURNAL)?;
+            let rest = named.beyond(&manifest(run)?, &journal);
+            let done = Forgotten { resumed: true, ..self.finish(run, &lock, &journal, reports)? };
+            let rest = Named { face_ids: &rest.0, identities: &rest.1 };
+            if rest.is_empty() {
                 return Ok(done);
             }
-            let next = self.forget_now(run, &lock, &Named { face_ids: &face_ids, identities: &identities }, reports)?;
-            return Ok(Forgotten { faces: done.faces + next.faces, resumed: true, ..next });
+            // Unlike the others, these have no row that was to go: who asks for them is not to think that they are gone.
+            rows(run, &manifest(run)?, &rest).map_err(|error| match error {
+                RunError::NoSuchFace { run, face_id, .. } => RunError::NotAfterAll { run, what: "face", name: face_id },
+                RunError::NoSuchIdentity { run, identity, .. } => {
+                    RunError::NotAfterAll { run, what: "identity", name: identity }
+                }
+                other => other,
+            })?;
+            let next = self.forget_now(run, &lock, &rest, reports)?;
+            return Ok(Forgotten {
+                faces: done.faces + next.faces,
+                resumed: true,
+                pages: [done.pages, next.pages].concat(),
+                cached: [done.cached, next.cached].concat(),
+                no_page: next.no_page && !done.page_due,
+                page_due: next.page_due || done.page_due && next.not_evaluated.is_none(),
+                ..next
+            });
         }
         self.forget_now(run, &lock, named, reports)
     }
@@ -198,6 +229,7 @@ impl RunContext<'_> {
         let manifest = manifest(run)?;
         let rows = rows(run, &manifest, named)?;
         let traces = Traces::of(&manifest, &gone(&rows, manifest.len()));
+        let evaluated = files::is_file(&run.file(RunDirectory::SEALED))?;
         Ok(Forgotten {
             run: run.name(),
             dry_run: true,
@@ -205,6 +237,7 @@ impl RunContext<'_> {
             left: manifest.len() - rows.len(),
             files: changed(run)?,
             pages: traces::clear_pages(run, &traces, reports, false)?,
+            no_page: evaluated && !traces::has_page(run, reports)?,
             cached: self.clear_caches(run, &traces, false)?,
             other_runs: self.others(run, &traces)?,
             still_named_in: traces::naming(run, &traces, &UNCHANGED)?,
@@ -230,20 +263,20 @@ impl RunContext<'_> {
             return Err(mend::damaged(run, &differences));
         }
         let traces = Traces::of(&manifest, &gone(&rows, manifest.len()));
-        let other_runs = self.others(run, &traces)?;
         let journal = Journal {
             rows,
             of: manifest.len(),
             at: provenance::now(),
             evaluate: files::is_file(&run.file(RunDirectory::SEALED))?,
             page: traces::has_page(run, reports)?,
+            other_runs: self.others(run, &traces)?,
             kept: None,
         };
         run.write_json(JOURNAL, &journal)?;
         let done = self.finish(run, lock, &journal, reports)?;
         // The columns of other faces may speak of them.
         let kept = [&UNCHANGED[..], &[RunDirectory::PROVENANCE, RunDirectory::METADATA]].concat();
-        Ok(Forgotten { other_runs, still_named_in: traces::naming(run, &traces, &kept)?, ..done })
+        Ok(Forgotten { still_named_in: traces::naming(run, &traces, &kept)?, ..done })
     }
 
     /// Does what the journal says.
@@ -262,6 +295,8 @@ impl RunContext<'_> {
             run: run.name(),
             faces: journal.rows.len(),
             left: journal.of - journal.rows.len(),
+            no_page: journal.evaluate && !journal.page,
+            other_runs: journal.other_runs.clone(),
             ..Forgotten::default()
         };
         let kept = if let Some(kept) = &journal.kept {

@@ -71,7 +71,7 @@ impl RunContext<'_> {
     }
 
     /// Other runs of the folder that have one of the faces, or cannot be read.
-    pub(super) fn others(&self, run: &RunDirectory, traces: &Traces) -> Result<Vec<String>, RunError> {
+    pub(super) fn others(&self, run: &RunDirectory, traces: &Traces) -> Result<Vec<PathBuf>, RunError> {
         let has = |other: &RunDirectory| {
             let path = other.file(RunDirectory::MANIFEST);
             other.name() != run.name()
@@ -79,7 +79,8 @@ impl RunContext<'_> {
         };
         let mut found = Vec::new();
         for folder in self.folders(run) {
-            found.extend(RunDirectory::list(&folder)?.iter().filter(|other| has(other)).map(RunDirectory::name));
+            let runs = RunDirectory::list(&folder)?;
+            found.extend(runs.iter().filter(|other| has(other)).map(|other| other.path().to_owned()));
         }
         Ok(found)
     }
