@@ -57,9 +57,7 @@ pub(super) fn run(arguments: &ForgetArgs) -> Result<CommandOutcome, Error> {
             other => other?,
         };
         if done.page_due {
-            let page = pages::experiment(&common.reports, &run)?;
-            done.pages.retain(|removed| *removed != page);
-            done.report = Some(page);
+            done.made_again(pages::experiment(&common.reports, &run)?)?;
         }
         print(common, &done, || text(&done, &common.reports))?;
         Ok(CommandOutcome::Done)
@@ -90,6 +88,9 @@ fn text(done: &Forgotten, reports: &Path) -> String {
         if names.len() > MAX_LISTED {
             lines.push(format!("  … and {} more", names.len() - MAX_LISTED));
         }
+    }
+    if !done.still_named_in.is_empty() {
+        lines.push("  edit the config or the source's columns and make the run again".into());
     }
     lines.extend(done.not_evaluated.iter().map(|reason| format!("not evaluated again: {reason}")));
     if done.resumed {

@@ -44,7 +44,7 @@ const SOURCES: [&str; 7] = [
 ];
 
 /// The files of a run that stay as they are.
-const UNCHANGED: [&str; 4] =
+pub(super) const UNCHANGED: [&str; 4] =
     [RunDirectory::CONFIG, RunDirectory::PLAN, RunDirectory::CALIBRATION, RunDirectory::AGREEMENT];
 
 /// The faces to forget.
@@ -99,7 +99,8 @@ pub(crate) struct Forgotten {
     pub cached: Vec<PathBuf>,
     /// Other runs in the folder that have one of the faces, or that cannot be read. They are left alone.
     pub other_runs: Vec<PathBuf>,
-    /// Files of the run that still name one of the faces: in a description in the config, or in columns of other faces.
+    /// Files of the run, and its page, that still name one of the faces: in a description in the config, or in columns of
+    /// other faces. Names of fewer than five characters are not looked for.
     pub still_named_in: Vec<String>,
     /// Why the run could not be evaluated again, if it was evaluated before.
     pub not_evaluated: Option<String>,
@@ -108,6 +109,21 @@ pub(crate) struct Forgotten {
     /// Whether that page has to be made yet.
     #[serde(skip)]
     pub page_due: bool,
+    /// What that page is not to name; unknown if the interrupted call had begun to rewrite the run.
+    #[serde(skip)]
+    traces: Traces,
+}
+
+impl Forgotten {
+    /// Adds the page that was made again, and whether it names one of the faces.
+    pub fn made_again(&mut self, page: PathBuf) -> Result<(), RunError> {
+        if traces::names_one(&page, &self.traces)? {
+            self.still_named_in.push(page.display().to_string());
+        }
+        self.pages.retain(|removed| *removed != page);
+        self.report = Some(page);
+        Ok(())
+    }
 }
 
 /// What is to be done, and how far it is. It names nobody.
@@ -237,10 +253,15 @@ impl RunContext<'_> {
             left: manifest.len() - rows.len(),
             files: changed(run)?,
             pages: traces::clear_pages(run, &traces, reports, false)?,
-            no_page: evaluated && !traces::has_page(run, reports)?,
+            no_page: evaluated && traces::own_page(run, reports)?.is_none(),
             cached: self.clear_caches(run, &traces, false)?,
             other_runs: self.others(run, &traces)?,
-            still_named_in: traces::naming(run, &traces, &UNCHANGED)?,
+            still_named_in: traces::naming_after(
+                run,
+                &traces,
+                &manifest.without(&gone(&rows, manifest.len()), &traces),
+                traces::own_page(run, reports)?,
+            )?,
             ..Forgotten::default()
         })
     }
@@ -268,15 +289,12 @@ impl RunContext<'_> {
             of: manifest.len(),
             at: provenance::now(),
             evaluate: files::is_file(&run.file(RunDirectory::SEALED))?,
-            page: traces::has_page(run, reports)?,
+            page: traces::own_page(run, reports)?.is_some(),
             other_runs: self.others(run, &traces)?,
             kept: None,
         };
         run.write_json(JOURNAL, &journal)?;
-        let done = self.finish(run, lock, &journal, reports)?;
-        // The columns of other faces may speak of them.
-        let kept = [&UNCHANGED[..], &[RunDirectory::PROVENANCE, RunDirectory::METADATA]].concat();
-        Ok(Forgotten { still_named_in: traces::naming(run, &traces, &kept)?, ..done })
+        self.finish(run, lock, &journal, reports)
     }
 
     /// Does what the journal says.
@@ -317,6 +335,7 @@ impl RunContext<'_> {
             clear(run)?;
             let kept = keep(run, &manifest.without(&gone, &traces), &gone)?;
             run.write_json(JOURNAL, &Journal { kept: Some(kept.clone()), ..journal.clone() })?;
+            done.traces = traces;
             kept
         };
         replace(run, &kept)?;
@@ -337,6 +356,8 @@ impl RunContext<'_> {
         if done.files.is_empty() {
             done.files = changed(run)?;
         }
+        // The columns of other faces may speak of them.
+        done.still_named_in = traces::naming(run, &done.traces)?;
         seal::remove(run, JOURNAL)?;
         if journal.page && done.not_evaluated.is_none() && files::is_file(&run.file(RunDirectory::METRICS))? {
             done.page_due = true;

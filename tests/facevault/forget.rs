@@ -303,10 +303,11 @@ fn pictures_of_an_archive_leave_the_cache() {
     };
     assert_eq!(holding(&picture).len(), 1);
     let done = workspace.json(0, &["forget", "small", "--identity", GONE]);
-    assert_eq!(done["still_named_in"], serde_json::json!(["config.yaml"]), "which is the user's own text");
     assert_eq!(holding(&picture).len(), 0);
     let run = workspace.only_run();
     let page = workspace.path("reports").join(name(&run)).with_extension("html");
+    let still = serde_json::json!(["config.yaml", format!("reports/{}.html", name(&run))]);
+    assert_eq!(done["still_named_in"], still, "which is the user's own text");
     assert_eq!(holding(GONE.as_bytes()), [run.join("config.yaml"), page], "the page shows the description");
     workspace.run(0, &["verify", "small"]);
 }
@@ -422,6 +423,51 @@ fn who_names_somebody_else_than_the_interrupted_call_is_told() {
     assert_eq!(done["pages"], serde_json::json!([]), "its own is made again");
     assert!(done["report"].is_string() && done["no_page"] == false, "{done}");
     nothing_is_left(&workspace, &["Ben", "Cem_0"], &[]);
+}
+
+/// Fault (privacy): columns of other faces, one of which has no embedding, and the config's description name a forgotten
+/// person → every file of the run that still does is listed, and its page; `--dry-run` lists the same
+#[test]
+fn what_still_names_them_is_listed() {
+    let table = |friends: &[(&str, &str)]| {
+        let mut table = String::from("file_name,identity,friend\n");
+        for person in PEOPLE {
+            for sample in 0..=2 {
+                let face = format!("{person}/{person}_{sample}.png");
+                let friend = friends.iter().find(|(of, _)| face.contains(of)).map_or("nobody", |(_, friend)| friend);
+                writeln!(table, "{face},{person},{friend}").unwrap();
+            }
+        }
+        table
+    };
+    let told = format!("beside {GONE}, who waves");
+    for (description, friends, wanted) in [
+        ("", vec![("Ann", GONE), ("Ben_0", GONE)], vec!["breakdown.json", "face_metadata.csv", "manifest.parquet", "PAGE"]),
+        ("", vec![("Ann_2", told.as_str())], vec!["manifest.parquet"]),
+        ("description: Without Quirinella_Zettlebrand it is empty.\n", vec![], vec!["config.yaml", "PAGE"]),
+        ("# Without Quirinella_Zettlebrand it is empty.\n", vec![], vec!["config.yaml"]),
+        ("", vec![], vec![]),
+    ] {
+        let workspace = Workspace::new();
+        draw(&workspace, "faces", 2, &[]);
+        fs::write(workspace.path("faces/metadata.csv"), table(&friends)).unwrap();
+        workspace.config(&format!("{description}dataset: {{source: folders, root: faces}}"));
+        workspace.run(0, &["experiment", "config.yaml"]);
+        let run = workspace.only_run();
+        let page = format!("reports/{}.html", name(&run));
+        let wanted: Vec<_> = wanted.into_iter().map(|name| if name == "PAGE" { page.as_str() } else { name }).collect();
+        let listed = workspace.json(0, &["forget", "small", "--identity", GONE, "--dry-run"]);
+        assert_eq!(listed["still_named_in"], serde_json::json!(wanted), "{friends:?} {description}");
+        let (said, _) = workspace.run(0, &["forget", "small", "--identity", GONE]);
+        assert_eq!(said.contains("edit the config or the source's columns"), !wanted.is_empty(), "{said}");
+        let lines: Vec<_> = said.lines().skip_while(|line| !line.starts_with("still naming")).skip(1).collect();
+        let lines: Vec<_> = lines.iter().take_while(|line| line.starts_with("  ")).map(|line| line.trim()).collect();
+        assert_eq!(&lines[..lines.len().saturating_sub(1)], wanted, "{said}");
+        let holding = |path: &PathBuf| contains(&fs::read(path).unwrap(), GONE.as_bytes());
+        for path in files(&[run.clone(), workspace.path("reports")]).iter().filter(|path| holding(path)) {
+            assert!(wanted.iter().any(|name| path.ends_with(name)), "{}", path.display());
+        }
+    }
 }
 
 /// Fault (privacy): `forget` with a folder of reports that is not there, or that has no page of the run → refused with exit
