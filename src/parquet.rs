@@ -75,7 +75,9 @@ pub(crate) fn texts(path: &Path) -> Result<String, FileError> {
     let open = || Ok(Cursor::new(&bytes[..]));
     let read = || {
         let schema = guarded(|| reader(open)?.schema())?;
-        let is_text = |field: &&ArrowField| matches!(field.dtype, ArrowDataType::Utf8View | ArrowDataType::LargeUtf8 | ArrowDataType::Utf8);
+        let is_text = |field: &&ArrowField| {
+            matches!(field.dtype, ArrowDataType::Utf8View | ArrowDataType::LargeUtf8 | ArrowDataType::Utf8)
+        };
         let names: Vec<String> = schema.iter_values().map(|field| field.name.to_string()).collect();
         let wanted = schema.iter_values().filter(is_text).map(|field| field.name.to_string()).collect();
         let frame = reader(open)?.with_columns(Some(wanted));

@@ -204,6 +204,7 @@ impl RunError {
                 | Self::NoSuchFace { .. }
                 | Self::NoSuchIdentity { .. }
                 | Self::NotAfterAll { .. }
+                | Self::Forgetting { .. }
                 | Self::NothingLeft { .. }
                 | Self::Forgotten { .. }
                 | Self::NotFresh { .. }

@@ -154,6 +154,7 @@ struct Kept {
 
 /// Refuses a run in which forgetting was interrupted.
 pub(super) fn refuse_unfinished(run: &RunDirectory) -> Result<(), RunError> {
+    files::refuse_link("work on", &run.file(JOURNAL))?;
     if run.is_being_cleared() {
         return Err(RunError::Forgetting { run: run.name(), argument: run.argument() });
     }

@@ -113,7 +113,8 @@ pub(super) fn naming_after(
         .into_iter()
         .flat_map(|record| record.failures.into_iter().map(|failure| failure.face_id))
         .collect();
-    let speak = |row: usize| after.table.columns.iter().any(|column| column.get(row).is_some_and(|it| traces.name_in_page(it)));
+    let speak =
+        |row: usize| after.table.columns.iter().any(|column| column.get(row).is_some_and(|it| traces.name_in_page(it)));
     let speaking: Vec<usize> = (0..after.len()).filter(|row| speak(*row)).collect();
     let in_header = traces.name_in_page(&after.table.headers.join("\n"));
     let in_embedded = in_header || speaking.iter().any(|row| !failed.contains(&after.faces[*row].face_id));

@@ -129,7 +129,12 @@ fn a_person_is_gone_and_the_rest_is_a_run_that_never_had_them() {
     workspace.run(0, &["verify", name(&run)]);
     let provenance: Value = serde_json::from_slice(&fs::read(run.join("provenance.json")).unwrap()).unwrap();
     assert_eq!(provenance["removals"][0]["faces"], 4);
-    assert!(workspace.path("reports").join(name(&run)).with_extension("html").is_file(), "its page is made again");
+    let page = fs::read_to_string(workspace.path("reports").join(name(&run)).with_extension("html")).unwrap();
+    assert!(page.contains("4 faces were removed from this run on 20"), "its page is made again");
+    assert!(
+        !page.contains("a second, with reading") && !page.contains("facevault experiment"),
+        "neither is true any more"
+    );
 
     let without = Workspace::new();
     draw(&without, "faces", 3, &[GONE]);
@@ -372,10 +377,10 @@ fn killed_at_any_moment_it_is_finished_by_the_next_call() {
             // All of them once, then one by one.
             let asked = if begun == 1 { &refused[..] } else { &refused[begun % refused.len()..][..1] };
             for command in asked {
-                let (_, error) = workspace.run(1, command);
+                let (_, error) = workspace.run(2, command);
                 assert!(error.contains(&format!("finish it with `facevault forget {}`", name(&run))), "{error}");
             }
-            assert_eq!(workspace.json(0, &["runs"])[0]["state"], "damaged");
+            assert_eq!(workspace.json(0, &["runs"])[0]["state"], "unfinished-removal");
             let again: &[&str] =
                 if begun % 2 == 0 { &["forget", "small"] } else { &["forget", "small", "--identity", GONE] };
             let done = workspace.command(again).output().unwrap();
@@ -412,6 +417,9 @@ fn who_names_somebody_else_than_the_interrupted_call_is_told() {
     let (workspace, run) = finished("");
     let rows = rows_of(&run, GONE);
     begin_to_forget(&run, &[12, 13, 14, 15], 16);
+    let (table, _) = workspace.run(0, &["runs"]);
+    let told = format!("\nremoving faces from {0} was interrupted: finish it with `facevault forget {0}`", name(&run));
+    assert!(table.contains("unfinished removal") && table.contains(&told), "{table}");
     let (_, error) = workspace.run(2, &["forget", "small", "--identity", "Quirinella_Z"]);
     let said = format!("the interrupted removal is finished; {} has no identity `Quirinella_Z` now", name(&run));
     assert!(error.contains(&said), "{error}");
@@ -442,7 +450,11 @@ fn what_still_names_them_is_listed() {
     };
     let told = format!("beside {GONE}, who waves");
     for (description, friends, wanted) in [
-        ("", vec![("Ann", GONE), ("Ben_0", GONE)], vec!["breakdown.json", "face_metadata.csv", "manifest.parquet", "PAGE"]),
+        (
+            "",
+            vec![("Ann", GONE), ("Ben_0", GONE)],
+            vec!["breakdown.json", "face_metadata.csv", "manifest.parquet", "PAGE"],
+        ),
         ("", vec![("Ann_2", told.as_str())], vec!["manifest.parquet"]),
         ("description: Without Quirinella_Zettlebrand it is empty.\n", vec![], vec!["config.yaml", "PAGE"]),
         ("# Without Quirinella_Zettlebrand it is empty.\n", vec![], vec!["config.yaml"]),

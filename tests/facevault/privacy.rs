@@ -98,7 +98,11 @@ fn with_umask_the_umask_decides_and_what_exists_keeps_its_permissions() {
     fs::set_permissions(run.join("people.json"), fs::Permissions::from_mode(0o640)).unwrap();
     succeeds(under(&shared, "002", &["evaluate", "small"]));
     assert_eq!((mode(&run), mode(&run.join("people.json")), mode(&run.join("pairs.parquet"))), (0o775, 0o640, 0o664));
-    assert_eq!(mode(&run.join("metrics.json")), 0o644, "removed first, and so a new file: the folder's readers may read it");
+    assert_eq!(
+        mode(&run.join("metrics.json")),
+        0o644,
+        "removed first, and so a new file: the folder's readers may read it"
+    );
     // The variable is for every command, and the option goes before it.
     let mut command =
         under(&shared, "002", &["experiment", "config.yaml", "--set", "name=third", "--experiments", "more"]);
