@@ -76,12 +76,12 @@ fn text(done: &Forgotten, reports: &Path) -> String {
     }];
     let shown = |paths: &[std::path::PathBuf]| paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
     let all = [
-        ("files of the run, removed or made again", done.files.clone()),
         ("pages, removed", shown(&done.pages)),
         ("cached files, removed or rewritten", shown(&done.cached)),
         ("other runs that have one of the faces, left alone", shown(&done.other_runs)),
         ("still naming one of the faces, in the config or in columns of other faces", done.still_named_in.clone()),
     ];
+    lines.push(format!("{} files of the run, removed or made again (--json lists them)", done.files.len()));
     for (what, names) in all.into_iter().filter(|(_, names)| !names.is_empty()) {
         lines.push(format!("{what}:"));
         lines.extend(names.iter().take(MAX_LISTED).map(|name| format!("  {name}")));

@@ -135,6 +135,9 @@ pub enum RunError {
         None => String::new(),
     })]
     NoSuchIdentity { run: String, identity: String, near: Option<String> },
+    /// An identity where a face is expected, or the reverse.
+    #[error("{run} has no {what} `{name}`; {remedy}")]
+    OfAnotherKind { run: String, what: &'static str, name: String, remedy: String },
     /// A name that is unknown after a removal that was finished first; it knew rows, no names.
     #[error(
         "the interrupted removal is finished; {run} has no {what} `{name}` now: it was part of that removal, or never there"
@@ -203,6 +206,7 @@ impl RunError {
                 | Self::Ambiguous { .. }
                 | Self::NoSuchFace { .. }
                 | Self::NoSuchIdentity { .. }
+                | Self::OfAnotherKind { .. }
                 | Self::NotAfterAll { .. }
                 | Self::Forgetting { .. }
                 | Self::NothingLeft { .. }

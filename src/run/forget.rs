@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::seal::{self, Depth};
-use super::{Evaluated, RunContext, RunDirectory, RunError, mend, not_yet, partial, traces};
+use super::{Evaluated, RunContext, RunDirectory, RunError, mend, not_yet, partial, quoted, traces};
 use crate::dataset::Manifest;
 use crate::dataset::forget::{self, Traces};
 use crate::digest::Digest;
@@ -380,6 +380,10 @@ fn rows(run: &RunDirectory, manifest: &Manifest, named: &Named<'_>) -> Result<BT
     let mut rows = BTreeSet::new();
     for face_id in named.face_ids {
         let Some(row) = manifest.faces.iter().position(|face| face.face_id == *face_id) else {
+            if manifest.identities().contains(&face_id.as_str()) {
+                let remedy = format!("it is an identity: `--identity {}`", quoted(face_id));
+                return Err(RunError::OfAnotherKind { run: run.name(), what: "face", name: face_id.clone(), remedy });
+            }
             let near = spelling::nearest(face_id, manifest.faces.iter().map(|face| face.face_id.as_str()));
             let near = near.map(str::to_owned);
             return Err(RunError::NoSuchFace { run: run.name(), face_id: face_id.clone(), near });
@@ -392,6 +396,10 @@ fn rows(run: &RunDirectory, manifest: &Manifest, named: &Named<'_>) -> Result<BT
         let theirs: Vec<usize> = (0..manifest.len()).filter(theirs).collect();
         rows.extend(&theirs);
         if theirs.is_empty() && rows.len() == before {
+            if manifest.faces.iter().any(|face| face.face_id == *identity) {
+                let (what, remedy) = ("identity", "it is a face: name it without `--identity`".into());
+                return Err(RunError::OfAnotherKind { run: run.name(), what, name: identity.clone(), remedy });
+            }
             let near = spelling::nearest(identity, manifest.identities()).map(str::to_owned);
             return Err(RunError::NoSuchIdentity { run: run.name(), identity: identity.clone(), near });
         }

@@ -201,6 +201,12 @@ fn what_cannot_be_forgotten_changes_nothing() {
             &["--identity", "Quirinella_Zettelbrand"],
             "has no identity `Quirinella_Zettelbrand`; did you mean `Quirinella_Z",
         ),
+        (&[GONE], "has no face `Quirinella_Zettlebrand`; it is an identity: `--identity Quirinella_Zettlebrand`"),
+        (
+            &["--identity", "Ann/Ann_0.png"],
+            "has no identity `Ann/Ann_0.png`; it is a face: name it without `--identity`",
+        ),
+        (&["--identity", "QUIRINELLA_ZETTLEBRAND"], "did you mean `Quirinella_Zettlebrand`?"),
         (&[], "name the faces to forget"),
         (
             &["--identity", "Ann", "--identity", "Ben", "--identity", "Cem", "--identity", GONE],
