@@ -56,8 +56,13 @@ pub(super) fn run(arguments: &ForgetArgs) -> Result<CommandOutcome, Error> {
             Err(error) if error.interrupted() => return Ok(interrupted(&to_finish())),
             other => other?,
         };
-        if done.page_due {
+        if done.page_due && !run.is_being_cleared() {
             done.made_again(pages::experiment(&common.reports, &run)?)?;
+        }
+        match done.then.take() {
+            Some(error) if error.interrupted() => return Ok(interrupted(&to_finish())),
+            Some(error) => return Err(error.into()),
+            None => {}
         }
         print(common, &done, || text(&done, &common.reports))?;
         Ok(CommandOutcome::Done)

@@ -109,6 +109,9 @@ pub(crate) struct Forgotten {
     /// Whether that page has to be made yet.
     #[serde(skip)]
     pub page_due: bool,
+    /// What failed once an interrupted removal was finished.
+    #[serde(skip)]
+    pub then: Option<RunError>,
     /// What that page is not to name; unknown if the interrupted call had begun to rewrite the run.
     #[serde(skip)]
     traces: Traces,
@@ -220,14 +223,17 @@ impl RunContext<'_> {
                 return Ok(done);
             }
             // Unlike the others, these have no row that was to go: who asks for them is not to think that they are gone.
-            rows(run, &manifest(run)?, &rest).map_err(|error| match error {
+            let known = manifest(run).and_then(|manifest| rows(run, &manifest, &rest)).map_err(|error| match error {
                 RunError::NoSuchFace { run, face_id, .. } => RunError::NotAfterAll { run, what: "face", name: face_id },
                 RunError::NoSuchIdentity { run, identity, .. } => {
                     RunError::NotAfterAll { run, what: "identity", name: identity }
                 }
                 other => other,
-            })?;
-            let next = self.forget_now(run, &lock, &rest, reports)?;
+            });
+            let next = match known.and_then(|_| self.forget_now(run, &lock, &rest, reports)) {
+                Ok(next) => next,
+                Err(error) => return Ok(Forgotten { then: Some(error), ..done }),
+            };
             return Ok(Forgotten {
                 faces: done.faces + next.faces,
                 resumed: true,

@@ -39,6 +39,8 @@ pub(super) fn clear_pages(
     }
     if act && reports.is_dir() {
         files::sweep(reports);
+        // Before the run forgets whom it has to look for.
+        files::sync_dir(reports)?;
     }
     Ok(found)
 }
@@ -59,6 +61,7 @@ impl RunContext<'_> {
             found.extend(detect::forget_detected(&cache, &traces.photos, act)?);
             if act && cache.is_dir() {
                 files::sweep(&cache);
+                files::sync_dir(&cache)?;
             }
         }
         Ok(found)

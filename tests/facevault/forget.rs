@@ -429,6 +429,8 @@ fn who_names_somebody_else_than_the_interrupted_call_is_told() {
     let (_, error) = workspace.run(2, &["forget", "small", "--identity", "Quirinella_Z"]);
     let said = format!("the interrupted removal is finished; {} has no identity `Quirinella_Z` now", name(&run));
     assert!(error.contains(&said), "{error}");
+    let page = fs::read_to_string(workspace.path("reports").join(name(&run)).with_extension("html")).unwrap();
+    assert!(page.contains("4 faces were removed from this run"), "its page is made again all the same");
     nothing_is_left(&workspace, &[GONE], &rows);
     workspace.run(0, &["verify", "small"]);
     begin_to_forget(&run, &[4, 5, 6, 7], 12);
