@@ -78,6 +78,7 @@ impl Named<'_> {
 
 /// What forgetting did, or would do.
 #[derive(Debug, Default, Serialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "the fields of the JSON")]
 pub(crate) struct Forgotten {
     /// The run's name.
     pub run: String,
