@@ -312,7 +312,7 @@ pub struct RunsArgs {
     /// Only runs whose name begins with this.
     #[arg(value_name = "PREFIX", default_value = "", hide_default_value = true)]
     pub prefix: String,
-    /// Only runs in this state: `embedding`, `embedded`, `complete` or `damaged`.
+    /// Only runs in this state: `embedding`, `embedded`, `complete`, `unfinished-removal` or `damaged`.
     #[arg(long, value_name = "STATE", value_parser = named::<RunState>)]
     pub state: Option<RunState>,
     /// Only runs worked on since the start of this day (UTC).

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::evaluate::Evaluation;
 use crate::people::Suspect;
 use crate::plan;
-use crate::provenance::{self, Provenance};
+use crate::provenance::{self, Provenance, Removal};
 use crate::report::{self, ChunkTiming, FailureRow, Report};
 use crate::run::{self, EmbeddedFaces, RunDirectory, RunError};
 use crate::throughput::Throughput;
@@ -62,12 +62,13 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
         facts: facts(&run_id, &plan, &provenance, &evaluation),
         run_id,
         description: described(&config.description, &provenance.config.overrides),
-        command: run::command(&provenance.config),
+        command: provenance.removals.is_empty().then(|| run::command(&provenance.config)),
+        removals: provenance.removals.iter().map(removal).collect(),
         plan,
         provenance: readable,
         published: published::compare(&evaluation.metrics, &config.published, &provenance.config.overrides),
         evaluation,
-        timeline,
+        timeline: if provenance.removals.is_empty() { timeline } else { Vec::new() },
         failures,
         left_out: provenance.dataset.left_out.to_string(),
         agreement: run::agreement(run)?,
@@ -78,6 +79,15 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
     })?;
     let folder = run.path().canonicalize().unwrap_or_else(|_| run.path().to_owned());
     write(reports, &named(reports, run.name(), &[folder]), &html)
+}
+
+/// A removal as a sentence.
+fn removal(removal: &Removal) -> String {
+    let faces = match removal.faces {
+        1 => "1 face was".into(),
+        n => format!("{n} faces were"),
+    };
+    format!("{faces} removed from this run on {}.", provenance::utc(removal.at))
 }
 
 /// The config's description, and which of the parts it may speak of are no longer the config's.
@@ -123,6 +133,9 @@ fn facts(
     ];
     facts.extend(device.map(|device| ("Device", device)));
     facts.extend(date.map(|date| ("Embedded", date)));
+    let removed: u64 = provenance.removals.iter().map(|removal| removal.faces).sum();
+    let faces = if removed == 1 { "1 face".into() } else { format!("{removed} faces") };
+    facts.extend(provenance.removals.last().map(|last| ("Removed", format!("{faces}, {}", provenance::utc(last.at)))));
     facts
 }
 

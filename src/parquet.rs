@@ -1,12 +1,15 @@
 //! Reads Parquet that may be damaged or hostile: polars allocates what a page's header claims, and panics on some files.
 
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use polars::io::mmap::MmapBytesReader;
-use polars::prelude::{ParquetReader, PolarsError, PolarsResult, SerReader};
+use polars::prelude::{ArrowDataType, ArrowField, ParquetReader, PolarsError, PolarsResult, SerReader};
 use polars_parquet_format::thrift::protocol::TCompactInputProtocol;
 use polars_parquet_format::{Encoding, PageHeader};
+
+use crate::files::{self, FileError};
 
 /// Most bytes of a page once it is decompressed; writers aim at 1 MiB and exceed it by the pictures of one batch.
 const LARGEST_PAGE: u64 = 1 << 30;
@@ -64,6 +67,31 @@ pub(crate) fn reader<R: MmapBytesReader>(open: impl Fn() -> io::Result<R>) -> Po
     })?;
     unpacked_bytes(&mut file, length, &chunks).map_err(refused)?;
     Ok(ParquetReader::new(open()?))
+}
+
+/// All names of columns and all values of text columns, a line each.
+pub(crate) fn texts(path: &Path) -> Result<String, FileError> {
+    let bytes = files::read(path)?;
+    let open = || Ok(Cursor::new(&bytes[..]));
+    let read = || {
+        let schema = guarded(|| reader(open)?.schema())?;
+        let is_text = |field: &&ArrowField| {
+            matches!(field.dtype, ArrowDataType::Utf8View | ArrowDataType::LargeUtf8 | ArrowDataType::Utf8)
+        };
+        let names: Vec<String> = schema.iter_values().map(|field| field.name.to_string()).collect();
+        let wanted = schema.iter_values().filter(is_text).map(|field| field.name.to_string()).collect();
+        let frame = reader(open)?.with_columns(Some(wanted));
+        let frame = guarded(|| frame.finish())?;
+        let mut text = names.join("\n");
+        for column in frame.columns() {
+            for value in column.str()?.iter().flatten() {
+                text.push('\n');
+                text.push_str(value);
+            }
+        }
+        Ok(text)
+    };
+    read().map_err(|error: PolarsError| FileError::new("read", path)(io::Error::other(error.to_string())))
 }
 
 /// Refuses a footer that is too long to be read into memory.

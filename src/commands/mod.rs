@@ -86,8 +86,18 @@ fn with_context<T>(
     again: &str,
     act: impl FnOnce(&RunContext<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
+    let again = again.to_owned();
+    with_context_and(common, move || again.clone(), act)
+}
+
+/// [`with_context`] where how to resume depends on how far it has come.
+fn with_context_and<T>(
+    common: &CommonArgs,
+    again: impl Fn() -> String + Clone + Send + 'static,
+    act: impl FnOnce(&RunContext<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
     let cancel = Cancel::default();
-    let (on_signal, again) = (cancel.clone(), again.to_owned());
+    let on_signal = cancel.clone();
     ctrlc::set_handler(move || {
         if on_signal.requested() {
             // The second Ctrl-C: whatever is not committed is recomputed on resume.
@@ -96,7 +106,7 @@ fn with_context<T>(
         on_signal.request();
         say("\nstopping; press Ctrl-C again to abort");
         let (cancel, again) = (on_signal.clone(), again.clone());
-        std::thread::spawn(move || end_soon(&cancel, &again));
+        std::thread::spawn(move || end_soon(&cancel, again));
     })?;
     let terminal = bars::Terminal::default();
     let progress: &dyn Progress = if common.quiet { &bars::Quiet } else { &terminal };
@@ -115,7 +125,7 @@ const GRACE: Duration = Duration::from_millis(80);
 /// Ends the process a moment after the request, once nothing is being kept: every file is whole or absent, and the next
 /// start removes what is partial. A long step that asks now and then whether to stop, ends by itself before, and says how
 /// to resume.
-fn end_soon(cancel: &Cancel, again: &str) {
+fn end_soon(cancel: &Cancel, again: impl Fn() -> String) {
     loop {
         while cancel.is_keeping() {
             std::thread::sleep(Duration::from_millis(5));
@@ -126,7 +136,7 @@ fn end_soon(cancel: &Cancel, again: &str) {
             break;
         }
     }
-    std::process::exit(i32::from(interrupted(again).code()));
+    std::process::exit(i32::from(interrupted(&again()).code()));
 }
 
 /// Prints a result as JSON if requested, otherwise as text.

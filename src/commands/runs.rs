@@ -4,7 +4,7 @@ use super::print;
 use crate::cli::RunsArgs;
 use crate::error::{CommandOutcome, Error};
 use crate::numbers::Quantity;
-use crate::run::{self, RunRow};
+use crate::run::{self, RunRow, RunState};
 use crate::text_table::TextTable;
 
 /// Differing keys shown for each run; `--json` has all of them.
@@ -65,7 +65,13 @@ fn text(rows: &[RunRow]) -> String {
     let cell = |row: &[Option<String>], column: usize| row[column].clone().unwrap_or_else(|| "–".into());
     let table = TextTable::new(shown.iter().map(|&column| COLUMNS[column]))
         .rows(cells.iter().map(|row| shown.iter().map(|&column| cell(row, column))));
-    let damage = rows.iter().filter_map(|row| Some(format!("{} is damaged: {}", row.run, row.damage.as_ref()?)));
+    let damage = rows.iter().filter_map(|row| {
+        let reason = row.damage.as_ref()?;
+        Some(match row.state {
+            RunState::UnfinishedRemoval => reason.clone(),
+            _ => format!("{} is damaged: {reason}", row.run),
+        })
+    });
     std::iter::once(table.to_string()).chain(damage).collect::<Vec<_>>().join("\n")
 }
 

@@ -108,6 +108,7 @@ pub(crate) fn forget_detected(cache: &Path, contents: &BTreeSet<Digest>, act: bo
                     write(&folder, &kept)?;
                 }
                 files::remove_all(&path)?;
+                files::sync_dir(&folder)?;
             }
             found.push(path);
         }

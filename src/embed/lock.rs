@@ -25,6 +25,7 @@ impl RunLock {
         refuse_links(run)?;
         let lock = Self::lock(run).map_err(FileError::or_set("--experiments"))?;
         let lock = lock.map_err(|busy| LockError::Held { run: run.to_owned(), busy })?;
+        files::keep_shared_as_is(run);
         // No other process writes here now, so partial files are abandoned.
         for folder in [run.to_owned(), run.join(CHUNKS)] {
             remove_partial_files(&folder)?;

@@ -48,7 +48,10 @@ pub(crate) struct Report {
     pub description: String,
     /// What was run on what, for the head of the page: dataset, network, weights, crop, precision, device, date.
     pub facts: Vec<(&'static str, String)>,
-    pub command: String,
+    /// The command that repeats the run; `None` if faces were removed from it.
+    pub command: Option<String>,
+    /// What was removed from the run and when, a sentence each.
+    pub removals: Vec<String>,
     /// The resolved plan, flattened: dotted key → value.
     pub plan: Vec<(String, String)>,
     pub provenance: Vec<(String, String)>,
@@ -57,7 +60,7 @@ pub(crate) struct Report {
     pub cautions: Vec<String>,
     pub evaluation: Evaluation,
     pub published: Vec<PublishedResult>,
-    /// Embedding speed, chunk by chunk in row order.
+    /// Embedding speed, chunk by chunk in row order; empty if faces were removed, whose time is part of the chunks'.
     pub timeline: Vec<ChunkTiming>,
     /// Agreement of the embeddings with f32; `None` for a run in f32.
     pub agreement: Option<PrecisionAgreement>,

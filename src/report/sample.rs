@@ -448,7 +448,8 @@ pub(crate) fn report() -> Report {
         run_id: "vggface2-3fa9c1d2e07b".into(),
         facts: vec![("Run", "vggface2-3fa9c1d2e07b".into()), ("Dataset", "folders faces".into())],
         description: "VGGFace2 checkpoint on 187,697 face crops: does it still separate people as published?".into(),
-        command: "facevault experiment configs/vggface2.yaml --set embed.batch_size=64".into(),
+        command: Some("facevault experiment configs/vggface2.yaml --set embed.batch_size=64".into()),
+        removals: Vec::new(),
         plan: pairs(&[
             ("code", "1"),
             ("dataset.faces", "187697"),

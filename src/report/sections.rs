@@ -417,9 +417,14 @@ fn computed(report: &Report) -> Result<Section, ReportError> {
         .text(pairs_in_words(&report.evaluation.metrics))
         .texts(speed_in_words(report))
         .texts(report.unpinned.iter().map(|text| sentence(text)))
-        .text("This command repeats the run, resumes it, or reports that it is already complete; then it renders this page:")
-        .command(&report.command)
+        .texts(report.removals.iter().cloned())
         .with_all(pairs(&report.evaluation.metrics).map(DataTable::folded));
+    let section = match &report.command {
+        Some(command) => section
+            .text("This command repeats the run, resumes it, or reports that it is already complete; then it renders this page:")
+            .command(command),
+        None => section.text("No command repeats this run: its config may still have the faces that were removed."),
+    };
     let section = match report.timeline.len() {
         // A single chunk has no course over time.
         0 | 1 => section,

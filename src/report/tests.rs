@@ -130,7 +130,7 @@ fn ids_cannot_become_markup() {
     let hostile = "</td><script>alert(1)</script><img src=x onerror=\"x\">'&{{ 7*7 }}";
     report.run_id = hostile.into();
     report.description = hostile.into();
-    report.command = hostile.into();
+    report.command = Some(hostile.into());
     report.plan = vec![(hostile.into(), hostile.into())];
     report.evaluation.metrics.pairs.mode = hostile.into();
     report.evaluation.identities[1].identity_id = hostile.into();

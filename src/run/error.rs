@@ -135,6 +135,14 @@ pub enum RunError {
         None => String::new(),
     })]
     NoSuchIdentity { run: String, identity: String, near: Option<String> },
+    /// An identity where a face is expected, or the reverse.
+    #[error("{run} has no {what} `{name}`; {remedy}")]
+    OfAnotherKind { run: String, what: &'static str, name: String, remedy: String },
+    /// A name that is unknown after a removal that was finished first; it knew rows, no names.
+    #[error(
+        "the interrupted removal is finished; {run} has no {what} `{name}` now: it was part of that removal, or never there"
+    )]
+    NotAfterAll { run: String, what: &'static str, name: String },
     /// All faces of a run are to be forgotten.
     #[error(
         "these are all faces of {run}: delete {} instead, its pages in the reports folder, and the `.cache` beside it",
@@ -198,6 +206,9 @@ impl RunError {
                 | Self::Ambiguous { .. }
                 | Self::NoSuchFace { .. }
                 | Self::NoSuchIdentity { .. }
+                | Self::OfAnotherKind { .. }
+                | Self::NotAfterAll { .. }
+                | Self::Forgetting { .. }
                 | Self::NothingLeft { .. }
                 | Self::Forgotten { .. }
                 | Self::NotFresh { .. }

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::seal::{self, Depth};
-use super::{Evaluated, RunContext, RunDirectory, RunError, mend, not_yet, partial, traces};
+use super::{Evaluated, RunContext, RunDirectory, RunError, mend, not_yet, partial, quoted, traces};
 use crate::dataset::Manifest;
 use crate::dataset::forget::{self, Traces};
 use crate::digest::Digest;
@@ -44,7 +44,7 @@ const SOURCES: [&str; 7] = [
 ];
 
 /// The files of a run that stay as they are.
-const UNCHANGED: [&str; 4] =
+pub(super) const UNCHANGED: [&str; 4] =
     [RunDirectory::CONFIG, RunDirectory::PLAN, RunDirectory::CALIBRATION, RunDirectory::AGREEMENT];
 
 /// The faces to forget.
@@ -59,10 +59,26 @@ impl Named<'_> {
     pub fn is_empty(&self) -> bool {
         self.face_ids.is_empty() && self.identities.is_empty()
     }
+
+    /// Those that the journal's rows are not known to have: of a manifest that has the rows still, faces and identities with
+    /// another row; of one that has lost them, all.
+    fn beyond(&self, manifest: &Manifest, journal: &Journal) -> (Vec<String>, Vec<String>) {
+        let covered = |has: &dyn Fn(usize) -> bool| {
+            let mut rows = (0..manifest.len()).filter(|row| has(*row)).peekable();
+            manifest.len() == journal.of && rows.peek().is_some() && rows.all(|row| journal.rows.contains(&row))
+        };
+        let face = |id: &&String| !covered(&|row| manifest.faces[row].face_id == **id);
+        let identity = |id: &&String| !covered(&|row| manifest.faces[row].identity_id.as_ref() == Some(*id));
+        (
+            self.face_ids.iter().filter(face).cloned().collect(),
+            self.identities.iter().filter(identity).cloned().collect(),
+        )
+    }
 }
 
 /// What forgetting did, or would do.
 #[derive(Debug, Default, Serialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "the fields of the JSON")]
 pub(crate) struct Forgotten {
     /// The run's name.
     pub run: String,
@@ -76,13 +92,16 @@ pub(crate) struct Forgotten {
     pub left: usize,
     /// Files of the run that were removed or made again, from its directory.
     pub files: Vec<String>,
-    /// Pages that were removed because they name the run or one of the faces.
+    /// Pages that were removed because they name the run or one of the faces; not the run's own that is made again.
     pub pages: Vec<PathBuf>,
+    /// Whether the run was evaluated and the folder of reports had no page of it.
+    pub no_page: bool,
     /// Cached files and folders that were removed or rewritten.
     pub cached: Vec<PathBuf>,
     /// Other runs in the folder that have one of the faces, or that cannot be read. They are left alone.
-    pub other_runs: Vec<String>,
-    /// Files of the run that still name one of the faces: in a description in the config, or in columns of other faces.
+    pub other_runs: Vec<PathBuf>,
+    /// Files of the run, and its page, that still name one of the faces: in a description in the config, or in columns of
+    /// other faces. Names of fewer than five characters are not looked for.
     pub still_named_in: Vec<String>,
     /// Why the run could not be evaluated again, if it was evaluated before.
     pub not_evaluated: Option<String>,
@@ -91,6 +110,24 @@ pub(crate) struct Forgotten {
     /// Whether that page has to be made yet.
     #[serde(skip)]
     pub page_due: bool,
+    /// What failed once an interrupted removal was finished.
+    #[serde(skip)]
+    pub then: Option<RunError>,
+    /// What that page is not to name; unknown if the interrupted call had begun to rewrite the run.
+    #[serde(skip)]
+    traces: Traces,
+}
+
+impl Forgotten {
+    /// Adds the page that was made again, and whether it names one of the faces.
+    pub fn made_again(&mut self, page: PathBuf) -> Result<(), RunError> {
+        if traces::names_one(&page, &self.traces)? {
+            self.still_named_in.push(page.display().to_string());
+        }
+        self.pages.retain(|removed| *removed != page);
+        self.report = Some(page);
+        Ok(())
+    }
 }
 
 /// What is to be done, and how far it is. It names nobody.
@@ -106,6 +143,8 @@ struct Journal {
     evaluate: bool,
     /// Whether the run had a page.
     page: bool,
+    /// Other runs that have one of the faces.
+    other_runs: Vec<PathBuf>,
     /// What the folder of kept files holds, once it is complete.
     kept: Option<Kept>,
 }
@@ -119,6 +158,7 @@ struct Kept {
 
 /// Refuses a run in which forgetting was interrupted.
 pub(super) fn refuse_unfinished(run: &RunDirectory) -> Result<(), RunError> {
+    files::refuse_link("work on", &run.file(JOURNAL))?;
     if run.is_being_cleared() {
         return Err(RunError::Forgetting { run: run.name(), argument: run.argument() });
     }
@@ -176,19 +216,34 @@ impl RunContext<'_> {
         }
         let lock = self.lock(run)?;
         if run.is_being_cleared() {
-            let finished = self.finish(run, &lock, &run.json(JOURNAL)?, reports)?;
-            let done = Forgotten { resumed: true, ..finished };
-            // Those that are gone were named by the interrupted call.
-            let manifest = manifest(run)?;
-            let known = |face: &&String| manifest.faces.iter().any(|known| known.face_id == **face);
-            let face_ids: Vec<String> = named.face_ids.iter().filter(known).cloned().collect();
-            let known = |one: &&String| manifest.faces.iter().any(|face| face.identity_id.as_ref() == Some(one));
-            let identities: Vec<String> = named.identities.iter().filter(known).cloned().collect();
-            if face_ids.is_empty() && identities.is_empty() {
+            let journal: Journal = run.json(JOURNAL)?;
+            let rest = named.beyond(&manifest(run)?, &journal);
+            let done = Forgotten { resumed: true, ..self.finish(run, &lock, &journal, reports)? };
+            let rest = Named { face_ids: &rest.0, identities: &rest.1 };
+            if rest.is_empty() {
                 return Ok(done);
             }
-            let next = self.forget_now(run, &lock, &Named { face_ids: &face_ids, identities: &identities }, reports)?;
-            return Ok(Forgotten { faces: done.faces + next.faces, resumed: true, ..next });
+            // Unlike the others, these have no row that was to go: who asks for them is not to think that they are gone.
+            let known = manifest(run).and_then(|manifest| rows(run, &manifest, &rest)).map_err(|error| match error {
+                RunError::NoSuchFace { run, face_id, .. } => RunError::NotAfterAll { run, what: "face", name: face_id },
+                RunError::NoSuchIdentity { run, identity, .. } => {
+                    RunError::NotAfterAll { run, what: "identity", name: identity }
+                }
+                other => other,
+            });
+            let next = match known.and_then(|_| self.forget_now(run, &lock, &rest, reports)) {
+                Ok(next) => next,
+                Err(error) => return Ok(Forgotten { then: Some(error), ..done }),
+            };
+            return Ok(Forgotten {
+                faces: done.faces + next.faces,
+                resumed: true,
+                pages: [done.pages, next.pages].concat(),
+                cached: [done.cached, next.cached].concat(),
+                no_page: next.no_page && !done.page_due,
+                page_due: next.page_due || done.page_due && next.not_evaluated.is_none(),
+                ..next
+            });
         }
         self.forget_now(run, &lock, named, reports)
     }
@@ -208,6 +263,7 @@ impl RunContext<'_> {
         let manifest = manifest(run)?;
         let rows = rows(run, &manifest, named)?;
         let traces = Traces::of(&manifest, &gone(&rows, manifest.len()));
+        let evaluated = files::is_file(&run.file(RunDirectory::SEALED))?;
         Ok(Forgotten {
             run: run.name(),
             dry_run: true,
@@ -215,9 +271,15 @@ impl RunContext<'_> {
             left: manifest.len() - rows.len(),
             files: changed(run)?,
             pages: traces::clear_pages(run, &traces, reports, false)?,
+            no_page: evaluated && traces::own_page(run, reports)?.is_none(),
             cached: self.clear_caches(run, &traces, false)?,
             other_runs: self.others(run, &traces)?,
-            still_named_in: traces::naming(run, &traces, &UNCHANGED)?,
+            still_named_in: traces::naming_after(
+                run,
+                &traces,
+                &manifest.without(&gone(&rows, manifest.len()), &traces),
+                traces::own_page(run, reports)?,
+            )?,
             ..Forgotten::default()
         })
     }
@@ -240,20 +302,17 @@ impl RunContext<'_> {
             return Err(mend::damaged(run, &differences));
         }
         let traces = Traces::of(&manifest, &gone(&rows, manifest.len()));
-        let other_runs = self.others(run, &traces)?;
         let journal = Journal {
             rows,
             of: manifest.len(),
             at: provenance::now(),
             evaluate: files::is_file(&run.file(RunDirectory::SEALED))?,
-            page: traces::has_page(run, reports)?,
+            page: traces::own_page(run, reports)?.is_some(),
+            other_runs: self.others(run, &traces)?,
             kept: None,
         };
         run.write_json(JOURNAL, &journal)?;
-        let done = self.finish(run, lock, &journal, reports)?;
-        // The columns of other faces may speak of them.
-        let kept = [&UNCHANGED[..], &[RunDirectory::PROVENANCE, RunDirectory::METADATA]].concat();
-        Ok(Forgotten { other_runs, still_named_in: traces::naming(run, &traces, &kept)?, ..done })
+        self.finish(run, lock, &journal, reports)
     }
 
     /// Does what the journal says.
@@ -272,6 +331,8 @@ impl RunContext<'_> {
             run: run.name(),
             faces: journal.rows.len(),
             left: journal.of - journal.rows.len(),
+            no_page: journal.evaluate && !journal.page,
+            other_runs: journal.other_runs.clone(),
             ..Forgotten::default()
         };
         let kept = if let Some(kept) = &journal.kept {
@@ -292,6 +353,7 @@ impl RunContext<'_> {
             clear(run)?;
             let kept = keep(run, &manifest.without(&gone, &traces), &gone)?;
             run.write_json(JOURNAL, &Journal { kept: Some(kept.clone()), ..journal.clone() })?;
+            done.traces = traces;
             kept
         };
         replace(run, &kept)?;
@@ -312,6 +374,8 @@ impl RunContext<'_> {
         if done.files.is_empty() {
             done.files = changed(run)?;
         }
+        // The columns of other faces may speak of them.
+        done.still_named_in = traces::naming(run, &done.traces)?;
         seal::remove(run, JOURNAL)?;
         if journal.page && done.not_evaluated.is_none() && files::is_file(&run.file(RunDirectory::METRICS))? {
             done.page_due = true;
@@ -333,6 +397,10 @@ fn rows(run: &RunDirectory, manifest: &Manifest, named: &Named<'_>) -> Result<BT
     let mut rows = BTreeSet::new();
     for face_id in named.face_ids {
         let Some(row) = manifest.faces.iter().position(|face| face.face_id == *face_id) else {
+            if manifest.identities().contains(&face_id.as_str()) {
+                let remedy = format!("it is an identity: `--identity {}`", quoted(face_id));
+                return Err(RunError::OfAnotherKind { run: run.name(), what: "face", name: face_id.clone(), remedy });
+            }
             let near = spelling::nearest(face_id, manifest.faces.iter().map(|face| face.face_id.as_str()));
             let near = near.map(str::to_owned);
             return Err(RunError::NoSuchFace { run: run.name(), face_id: face_id.clone(), near });
@@ -345,6 +413,10 @@ fn rows(run: &RunDirectory, manifest: &Manifest, named: &Named<'_>) -> Result<BT
         let theirs: Vec<usize> = (0..manifest.len()).filter(theirs).collect();
         rows.extend(&theirs);
         if theirs.is_empty() && rows.len() == before {
+            if manifest.faces.iter().any(|face| face.face_id == *identity) {
+                let (what, remedy) = ("identity", "it is a face: name it without `--identity`".into());
+                return Err(RunError::OfAnotherKind { run: run.name(), what, name: identity.clone(), remedy });
+            }
             let near = spelling::nearest(identity, manifest.identities()).map(str::to_owned);
             return Err(RunError::NoSuchIdentity { run: run.name(), identity: identity.clone(), near });
         }

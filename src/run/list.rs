@@ -23,19 +23,21 @@ pub enum RunState {
     Embedding,
     Embedded,
     Complete,
+    /// Removing faces from it was interrupted; `forget` finishes it.
+    UnfinishedRemoval,
     /// One of its files cannot be read; `verify` has the details.
     #[default]
     Damaged,
 }
 
-/// One run in the table of all runs. A damaged one has its name, and the reason.
+/// One run in the table of all runs. One that cannot be read has its name, and the reason.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 pub struct RunRow {
     /// The run's name.
     pub run: String,
     /// How far it is.
     pub state: RunState,
-    /// Why a damaged run cannot be read.
+    /// Why a run cannot be read that is damaged, or whose removal is unfinished.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
     /// Time of its last session, seconds since the epoch.
@@ -72,6 +74,7 @@ impl RunRow {
             RunState::Embedding => format!("embedding {}/{}", self.embedded, self.faces),
             RunState::Embedded => "embedded".into(),
             RunState::Complete => "complete".into(),
+            RunState::UnfinishedRemoval => "unfinished removal".into(),
             RunState::Damaged => "damaged".into(),
         }
     }
@@ -79,6 +82,10 @@ impl RunRow {
     fn of(run: &RunDirectory) -> Self {
         Self::read(run).unwrap_or_else(|error| Self {
             run: run.name(),
+            state: match error {
+                RunError::Forgetting { .. } => RunState::UnfinishedRemoval,
+                _ => RunState::Damaged,
+            },
             damage: Some(text::reason(&error)),
             ..Self::default()
         })

@@ -33,8 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) use builds::{embedded_by, other_build};
-use directory::quoted;
-pub(crate) use directory::{DEFAULT_FOLDER, RunDirectory, experiments_option};
+pub(crate) use directory::{DEFAULT_FOLDER, RunDirectory, experiments_option, quoted};
 pub(crate) use error::RunError;
 pub(crate) use exemplars::exemplars;
 use failures::failures_in;

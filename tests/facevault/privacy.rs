@@ -98,7 +98,11 @@ fn with_umask_the_umask_decides_and_what_exists_keeps_its_permissions() {
     fs::set_permissions(run.join("people.json"), fs::Permissions::from_mode(0o640)).unwrap();
     succeeds(under(&shared, "002", &["evaluate", "small"]));
     assert_eq!((mode(&run), mode(&run.join("people.json")), mode(&run.join("pairs.parquet"))), (0o775, 0o640, 0o664));
-    assert_eq!(mode(&run.join("metrics.json")), 0o600, "removed first, and so a new file");
+    assert_eq!(
+        mode(&run.join("metrics.json")),
+        0o644,
+        "removed first, and so a new file: the folder's readers may read it"
+    );
     // The variable is for every command, and the option goes before it.
     let mut command =
         under(&shared, "002", &["experiment", "config.yaml", "--set", "name=third", "--experiments", "more"]);
@@ -112,6 +116,33 @@ fn with_umask_the_umask_decides_and_what_exists_keeps_its_permissions() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("FACEVAULT_PERMISSIONS: expected `private` or `umask`, this is `everybody`"), "{said}");
+}
+
+/// Fault (privacy): a run is opened to a group, or closed, and then files of it are removed and made again → the group can read
+/// them still, or nobody else whatever the umask
+#[test]
+fn what_is_made_again_in_a_run_is_for_those_that_its_folder_is_for() {
+    for (opened, umask, expected) in [(0o750, "private", 0o640), (0o755, "private", 0o644), (0o700, "umask", 0o600)] {
+        let workspace = photos();
+        succeeds(under(&workspace, "022", &["experiment", "config.yaml"]));
+        let run = workspace.only_run();
+        let mut before = Vec::new();
+        walk(&run, &mut before);
+        for path in &before {
+            let bits = if path.is_dir() { opened } else { opened & 0o666 };
+            fs::set_permissions(path, fs::Permissions::from_mode(bits)).unwrap();
+        }
+        fs::set_permissions(&run, fs::Permissions::from_mode(opened)).unwrap();
+        for command in [&["forget", "small", "p0/0.png"][..], &["evaluate", "small"]] {
+            succeeds(under(&workspace, "022", &[command, &["--permissions", umask]].concat()));
+            let mut found = Vec::new();
+            walk(&run, &mut found);
+            assert!(found.iter().any(|path| path.ends_with("SEALED")), "{found:?}");
+            for path in found.iter().filter(|path| path.is_file() && !path.ends_with(".lock")) {
+                assert_eq!(mode(path), expected, "{command:?}: {}", path.display());
+            }
+        }
+    }
 }
 
 /// Fault (privacy): `.lock` or another file of a run is a link to a file elsewhere → refused with the link's name; the file

@@ -3,7 +3,7 @@
 
 mod partial;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{self, DirBuilder, DirEntry, File, Metadata, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
@@ -239,6 +239,34 @@ fn private() -> bool {
     PERMISSIONS.load(Ordering::Relaxed) == Permissions::Private as u8
 }
 
+/// Folders whose own permissions decide over what is created in them.
+static SHARED_AS: Mutex<BTreeMap<PathBuf, u32>> = Mutex::new(BTreeMap::new());
+
+/// From now on, what is created in this folder may be read by those that may read the folder, and by nobody else: whoever
+/// opens a finished run to a group, or closes it, need not do so again after each command.
+pub fn keep_shared_as_is(folder: &Path) {
+    #[cfg(unix)]
+    if let Ok(found) = fs::metadata(folder) {
+        use std::os::unix::fs::PermissionsExt;
+        let mut known = SHARED_AS.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(folder.to_owned(), found.permissions().mode() & 0o777);
+    }
+}
+
+/// The permissions of something new, of those that a umask may take from.
+#[cfg(unix)]
+fn mode_of_new(path: &Path, all: u32, of_umask: impl FnOnce() -> u32) -> u32 {
+    let known = SHARED_AS.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = path.ancestors().find_map(|folder| known.get(folder).copied());
+    match (private(), folder) {
+        (true, None) => all & 0o700,
+        // Nobody but the owner writes, unless the umask says so.
+        (true, Some(folder)) => all & (0o700 | folder & 0o055),
+        (false, None) => of_umask(),
+        (false, Some(folder)) => of_umask() & (0o700 | folder),
+    }
+}
+
 /// Creates a folder and its parents, and flushes their names to the disk.
 ///
 /// # Errors
@@ -248,9 +276,7 @@ pub fn create_dir(path: &Path) -> Result<(), FileError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
-    if private() {
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    }
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode_of_new(path, 0o777, || 0o777));
     builder.create(path).map_err(FileError::new("create", path))?;
     for created in path.ancestors().take(missing) {
         // A umask may have taken even the owner's own permissions.
@@ -342,7 +368,7 @@ pub fn refuse_link(action: &'static str, path: &Path) -> Result<(), FileError> {
 /// # Errors
 /// [`FileError`] with the path.
 pub fn open_to_write(path: &Path) -> Result<File, FileError> {
-    options().read(true).create(true).truncate(false).open(path).or_else(|error| {
+    options(path).read(true).create(true).truncate(false).open(path).or_else(|error| {
         refuse_link("write", path)?;
         Err(FileError::new("open", path)(error))
     })
@@ -353,17 +379,18 @@ pub fn open_to_write(path: &Path) -> Result<File, FileError> {
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`] and others.
 pub fn create_new(path: &Path) -> io::Result<File> {
-    options().create_new(true).open(path)
+    options(path).create_new(true).open(path)
 }
 
 /// For writing: with the permissions of new files, and without following a link.
-fn options() -> OpenOptions {
+#[cfg_attr(not(unix), expect(unused_variables))]
+fn options(path: &Path) -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32).mode(if private() { 0o600 } else { 0o666 });
+        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32).mode(mode_of_new(path, 0o666, || 0o666));
     }
     options
 }
@@ -458,8 +485,7 @@ fn give_permissions(new: &Path, replaced: &Path) -> io::Result<()> {
     let known = fs::symlink_metadata(replaced).ok().filter(fs::Metadata::is_file);
     let mode = match known {
         Some(known) => known.permissions().mode() & 0o777,
-        None if private() => 0o600,
-        None => of_umask(),
+        None => mode_of_new(replaced, 0o666, of_umask),
     };
     fs::set_permissions(new, fs::Permissions::from_mode(mode))
 }

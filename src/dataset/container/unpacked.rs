@@ -253,6 +253,7 @@ pub(in crate::dataset) fn forget_unpacked(cache: &Path, traces: &Traces, act: bo
         if read_index(&folder).is_none_or(asked) {
             if act {
                 files::remove_all(&folder)?;
+                files::sync_dir(&unpacked)?;
             }
             found.push(folder);
         }
