@@ -150,8 +150,6 @@ pub(super) fn names_one(path: &Path, traces: &Traces) -> Result<bool, RunError> 
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("npy") => Ok(false),
         Some("parquet") => Ok(traces.name_in_page(&parquet::texts(path)?)),
-        // Pages allow long words to be broken.
-        Some("html") => Ok(traces.name_in_page(&String::from_utf8_lossy(&files::read(path)?).replace("<wbr>", ""))),
         _ => Ok(traces.name_in_page(&String::from_utf8_lossy(&files::read(path)?))),
     }
 }

@@ -26,15 +26,16 @@ pub(crate) fn without_profiles(file: &[u8]) -> Cow<'_, [u8]> {
 mod tests {
     use super::*;
 
-    fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
-        [&(data.len() as u32).to_be_bytes()[..], kind, data, b"crc."].concat()
+    fn chunk(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
+        [&(data.len() as u32).to_be_bytes()[..], &kind, data, b"crc."].concat()
     }
 
     /// Fault (pictures): a PNG of 500 KB whose colour profile unpacks to 500 MB → the picture is decoded without its profile
     #[test]
     fn profiles_go_and_everything_else_stays() {
-        let (start, head) = (b"\x89PNG\r\n\x1a\n".to_vec(), chunk(b"IHDR", &[1; 13]));
-        let (profile, rest) = (chunk(b"iCCP", b"name\0\0packed"), [chunk(b"IDAT", b"x"), chunk(b"IEND", b"")].concat());
+        let (start, head) = (b"\x89PNG\r\n\x1a\n".to_vec(), chunk(*b"IHDR", &[1; 13]));
+        let (profile, rest) =
+            (chunk(*b"iCCP", b"name\0\0packed"), [chunk(*b"IDAT", b"x"), chunk(*b"IEND", b"")].concat());
         let plain = [&start[..], &head, &rest].concat();
         assert!(matches!(without_profiles(&plain), Cow::Borrowed(same) if same == plain));
         assert_eq!(*without_profiles(&[&start[..], &head, &profile, &profile, &rest].concat()), plain);
