@@ -1,6 +1,5 @@
 //! One process per run directory.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::record::CHUNKS;
@@ -51,7 +50,7 @@ impl RunLock {
 /// Refuses a run with a link in it: it would lead what is written to where it points. The run's directory itself may be one.
 fn refuse_links(run: &Path) -> Result<(), FileError> {
     for folder in [run.to_owned(), run.join(CHUNKS)] {
-        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+        for entry in files::list_if_there(&folder)? {
             if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
                 files::refuse_link("work on", &entry.path())?;
             }
@@ -83,6 +82,8 @@ pub enum LockError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// Fault (processes): two processes start on one run → the second is refused with the number of the first

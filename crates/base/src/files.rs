@@ -282,7 +282,7 @@ pub fn create_dir(path: &Path) -> Result<(), FileError> {
         // A umask may have taken even the owner's own permissions.
         #[cfg(unix)]
         if private() {
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode_of_new(created, 0o777, || 0o777));
             fs::set_permissions(created, mode).map_err(FileError::new("set the permissions of", created))?;
         }
         match sync_dir(folder_of(created)) {
@@ -634,6 +634,20 @@ mod tests {
         let Space { free, size } = space(&std::env::temp_dir()).unwrap();
         assert!(free <= size && size > 0);
         assert_eq!(space(Path::new("/nowhere/at/all")), None);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_new_folder_in_a_shared_one_is_shared_and_any_other_is_its_owners() {
+        use std::os::unix::fs::PermissionsExt;
+        let place = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let [shared, own] = ["shared/a", "own/a"].map(|name| place.path().join(name));
+        create_dir(shared.parent().unwrap()).unwrap();
+        fs::set_permissions(shared.parent().unwrap(), fs::Permissions::from_mode(0o750)).unwrap();
+        keep_shared_as_is(shared.parent().unwrap());
+        [&shared, &own].map(|folder| create_dir(folder).unwrap());
+        assert_eq!([mode(&shared), mode(&own)], [0o750, 0o700]);
     }
 
     #[test]
