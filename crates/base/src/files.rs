@@ -646,7 +646,9 @@ mod tests {
         create_dir(shared.parent().unwrap()).unwrap();
         fs::set_permissions(shared.parent().unwrap(), fs::Permissions::from_mode(0o750)).unwrap();
         keep_shared_as_is(shared.parent().unwrap());
-        [&shared, &own].map(|folder| create_dir(folder).unwrap());
+        for folder in [&shared, &own] {
+            create_dir(folder).unwrap();
+        }
         assert_eq!([mode(&shared), mode(&own)], [0o750, 0o700]);
     }
 
