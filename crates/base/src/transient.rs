@@ -38,8 +38,8 @@ fn is_momentary(error: &io::Error) -> bool {
 /// Without a kind of their own, the same on every Unix: `EIO`, `ENFILE`, `EMFILE`.
 const UNIX: [i32; 3] = [5, 23, 24];
 
-/// How many operations in a row may fail in spite of all their tries. Then it is no moment any more, and the next ones are
-/// tried once, until one succeeds: a share that is gone does not cost a pause for each of a million files.
+/// How many operations in a row may fail after all their tries. From then on, each is tried once until one succeeds:
+/// a share that is gone must not cost a pause for each of a million files.
 const IN_A_ROW: u32 = 8;
 
 static PATIENCE: Patience = Patience::new();

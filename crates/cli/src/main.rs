@@ -38,8 +38,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Libraries panic where no thread can be started. That is a limit of the system and no defect, so it is said as an error.
-/// Nothing committed is lost: any end is one that a run resumes from.
+/// Libraries panic when a thread cannot be started. That is a limit of the system, not a bug, so the user gets an error
+/// instead. Nothing committed is lost: a run resumes from any exit.
 fn explain_missing_threads() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
