@@ -184,7 +184,7 @@ pub struct WinogradIn {
     pub stride: usize,
 }
 
-/// One tile on its way out: 36 numbers → 4×4 pixels with bias and ReLU.
+/// One tile on its way out: 36 numbers → 4×4 pixels with bias and, where wanted, ReLU.
 pub struct WinogradOut {
     /// Of the first of the 36.
     pub sums: *const f32,
@@ -194,6 +194,8 @@ pub struct WinogradOut {
     pub channels: usize,
     /// Of each channel.
     pub bias: *const f32,
+    /// What smaller results become: 0 for ReLU, −∞ for none.
+    pub floor: f32,
     /// Pixels that lie inside the picture.
     pub rows: usize,
     /// Of the up to four.
@@ -271,7 +273,7 @@ pub(crate) unsafe fn winograd_in<S: Simd, T: ActivationStorage<S>>(job: &Winogra
 pub(crate) unsafe fn winograd_out<S: Simd, T: ActivationStorage<S>>(job: &WinogradOut) {
     // SAFETY: handed on from the caller.
     unsafe {
-        let zero = S::splat(0.0);
+        let (zero, floor) = (S::splat(0.0), S::splat(job.floor));
         for channel in (0..job.channels).step_by(S::LANES) {
             let bias = S::load(job.bias.add(channel));
             let mut half = [[zero; 6]; 4];
@@ -287,7 +289,7 @@ pub(crate) unsafe fn winograd_out<S: Simd, T: ActivationStorage<S>>(job: &Winogr
                 let out = job.out.add(y * job.row_stride + channel * T::BYTES);
                 for (x, value) in row.into_iter().enumerate() {
                     if x < job.columns {
-                        T::store(out.add(x * job.out_stride), S::max(zero, S::add(value, bias)));
+                        T::store(out.add(x * job.out_stride), S::max(floor, S::add(value, bias)));
                     }
                 }
             }

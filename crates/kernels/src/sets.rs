@@ -44,6 +44,10 @@ pub struct Set {
     pub winograd_in: unsafe fn(&WinogradIn),
     /// Winograd → activations.
     pub winograd_out: unsafe fn(&WinogradOut),
+    /// f32 maps → Winograd.
+    pub winograd_in_f32: unsafe fn(&WinogradIn),
+    /// Winograd → f32 maps.
+    pub winograd_out_f32: unsafe fn(&WinogradOut),
     /// Multiply-adds of `tile`'s kind at full speed.
     peak: unsafe fn(usize, &[u32]) -> u32,
 }
@@ -148,6 +152,8 @@ macro_rules! set {
             entry!($features, max_pool, MaxPool, kernels::max_pool::<$set, $storage>);
             entry!($features, winograd_in, WinogradIn, kernels::winograd_in::<$set, $storage>);
             entry!($features, winograd_out, WinogradOut, kernels::winograd_out::<$set, $storage>);
+            entry!($features, winograd_in_f32, WinogradIn, kernels::winograd_in::<$set, InF32>);
+            entry!($features, winograd_out_f32, WinogradOut, kernels::winograd_out::<$set, InF32>);
             #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
             unsafe fn peak(rounds: usize, seed: &[u32]) -> u32 {
                 // SAFETY: as above.
@@ -170,6 +176,8 @@ macro_rules! set {
                 max_pool,
                 winograd_in,
                 winograd_out,
+                winograd_in_f32,
+                winograd_out_f32,
                 peak,
             };
         }

@@ -60,6 +60,12 @@ impl<'a> TeamMember<'a> {
         self.barrier.size
     }
 
+    /// Which one it is, from 0.
+    #[must_use]
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
     /// Whether this one does the work that cannot be shared.
     #[must_use]
     pub fn first(&self) -> bool {

@@ -315,6 +315,7 @@ impl Pass<'_> {
                         stride: w.strides.1,
                         channels: w.outputs,
                         bias: w.packed.bias.as_ptr(),
+                        floor: 0.0,
                         rows: (out.height - y).min(4),
                         columns: (out.width - x).min(4),
                         out: to.add(pixel * out.pixel() + part.at * out.bytes),

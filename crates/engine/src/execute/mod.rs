@@ -1,0 +1,179 @@
+//! Runs a plan over a group of faces: alone on a thread, or step by step with a team.
+
+// Tested by: `every_operator_equals_its_definition` in crates/engine/src/tests.rs
+
+mod elementwise;
+mod matmul;
+mod movement;
+mod pool;
+mod product;
+mod rows;
+
+use std::ops::Range;
+
+use facevault_kernels::team::TeamMember;
+
+use crate::kernels::chain::{Operand, Target};
+use crate::kernels::storage::Storage;
+use crate::plan::{GROUP, Plan, TileTables};
+use crate::step::{Finish, Pixels, Work};
+use crate::view::{Home, View};
+
+/// Memory for one group's activations.
+pub struct Arena {
+    bytes: Vec<[u64; 8]>,
+}
+
+impl Arena {
+    pub fn new(plan: &Plan) -> Self {
+        let mut bytes = vec![[0u64; 8]; plan.arena.div_ceil(64) + 1];
+        // SAFETY: the head is the arena's first part; f32s have no invalid bits.
+        unsafe { bytes.as_mut_ptr().cast::<f32>().copy_from_nonoverlapping(plan.head.as_ptr(), plan.head.len()) };
+        Self { bytes }
+    }
+
+    /// For the threads of one team.
+    pub fn shared(&mut self) -> ArenaPointer {
+        ArenaPointer(self.bytes.as_mut_ptr().cast())
+    }
+}
+
+/// An arena that a team shares.
+#[derive(Clone, Copy)]
+pub struct ArenaPointer(*mut u8);
+
+// SAFETY: the members of a team write disjoint parts of it and meet before they read what others wrote.
+unsafe impl Send for ArenaPointer {}
+// SAFETY: as above.
+unsafe impl Sync for ArenaPointer {}
+
+/// One group of faces going through the plan.
+pub struct Pass<'a> {
+    pub plan: &'a Plan,
+    pub tables: &'a TileTables,
+    pub arena: ArenaPointer,
+    pub member: &'a TeamMember<'a>,
+    /// At most [`GROUP`] faces, interleaved bytes.
+    pub pixels: &'a [u8],
+    pub images: usize,
+    /// Network input of each byte.
+    pub values: &'a [f32; 256],
+}
+
+impl Pass<'_> {
+    /// Runs every step; `watch` is called after each with its index and the faces it was for.
+    pub fn run(&self, mut watch: impl FnMut(usize, Range<usize>)) {
+        debug_assert!(self.images <= GROUP);
+        let stem = self.plan.stem;
+        for image in 0..self.images {
+            for i in 0..stem {
+                self.step(i, image..image + 1);
+                self.member.meet();
+                watch(i, image..image + 1);
+            }
+        }
+        for i in stem..self.plan.steps.len() {
+            self.step(i, 0..self.images);
+            self.member.meet();
+            watch(i, 0..self.images);
+        }
+    }
+
+    fn step(&self, index: usize, faces: Range<usize>) {
+        let table = &self.tables.steps[index];
+        match &self.plan.steps[index].work {
+            Work::Standardise { out } => self.standardise(out, faces),
+            Work::Product(product) => self.product(product, table, faces.start),
+            Work::Winograd(winograd) => self.winograd(winograd, faces),
+            Work::Depthwise(depthwise) => self.depthwise(depthwise, table, faces.start),
+            Work::MatMul(product) => self.mat_mul(product, faces),
+            Work::Map(map) => self.map(map, faces),
+            Work::Pool(pool) => self.pool(pool, faces),
+            Work::Rows(rows) => self.rows(rows, faces),
+            Work::Copy { from, to } => self.copy(from, to, faces),
+            Work::Fill { value, to } => self.fill(*value, to, faces),
+        }
+    }
+
+    /// The first number of a view, for a face.
+    fn at(&self, view: &View, face: usize) -> *mut f32 {
+        match view.home {
+            Home::Buffer(buffer) => {
+                let buffer = &self.plan.buffers[buffer];
+                // SAFETY: the plan laid its buffers out inside the arena.
+                unsafe { self.arena.0.add(buffer.offset + face * buffer.face).cast::<f32>().add(view.offset) }
+            }
+            // SAFETY: the view lies inside the constants. Nothing writes through it: no step's result is a constant.
+            Home::Constants => unsafe { self.plan.constants.as_ptr().cast_mut().add(view.offset) },
+        }
+    }
+
+    /// Scratch of a step, bytes of it being numbers.
+    fn scratch(&self, buffer: usize) -> *mut f32 {
+        // SAFETY: as in `at`.
+        unsafe { self.arena.0.add(self.plan.buffers[buffer].offset).cast() }
+    }
+
+    /// Bytes from face to face.
+    fn face_bytes(&self, view: &View) -> usize {
+        match view.home {
+            Home::Buffer(buffer) => self.plan.buffers[buffer].face,
+            Home::Constants => 0,
+        }
+    }
+
+    fn target(&self, pixels: &Pixels, first: usize) -> Target {
+        Target {
+            base: self.at(&pixels.view, first).cast(),
+            storage: Storage::F32,
+            image: self.face_bytes(&pixels.view),
+            pixel: pixels.pixel * 4,
+        }
+    }
+
+    fn operands(&self, finish: &Finish, first: usize) -> Vec<Operand> {
+        let operand = |pixels: &Pixels| Operand {
+            base: self.at(&pixels.view, first).cast_const().cast(),
+            storage: Storage::F32,
+            image: self.face_bytes(&pixels.view),
+            pixel: pixels.pixel * 4,
+            wide: pixels.wide,
+        };
+        finish.operands.iter().map(operand).collect()
+    }
+
+    fn standardise(&self, out: &View, faces: Range<usize>) {
+        let face = self.plan.side.0 * self.plan.side.1 * 3;
+        for image in faces {
+            let pixels = &self.pixels[image * face..(image + 1) * face];
+            let share = self.member.share(face);
+            let out = self.at(out, image);
+            for (i, &pixel) in pixels[share.clone()].iter().enumerate() {
+                // SAFETY: the buffer holds a face's numbers.
+                unsafe { out.add(share.start + i).write(self.values[usize::from(pixel)]) };
+            }
+        }
+    }
+
+    /// The embedding of a face.
+    pub fn output(&self, face: usize) -> &[f32] {
+        let output = &self.plan.output;
+        // SAFETY: the last step wrote it, contiguous, and nobody writes before the next pass.
+        unsafe { std::slice::from_raw_parts(self.at(output, face), output.shape.iter().product()) }
+    }
+}
+
+/// Numbers of the step-by-step position in loops whose extents these are, the last the innermost.
+fn position(
+    mut index: usize,
+    extents: impl DoubleEndedIterator<Item = usize>,
+    strides: &[&[isize]],
+    into: &mut [isize],
+) {
+    into.fill(0);
+    for (extent, strides) in extents.rev().zip(strides.iter().rev()) {
+        let here = (index % extent) as isize;
+        index /= extent;
+        into.iter_mut().zip(*strides).for_each(|(sum, stride)| *sum += here * stride);
+    }
+}

@@ -1,0 +1,321 @@
+//! A graph becomes steps: elementwise work is fused behind what computes its input, normalisation is folded into weights, and
+//! every tensor gets a view of a buffer, so that as few numbers as can be are ever copied.
+//!
+//! ```text
+//! mod         the walk over the nodes; buffers, constants and places in concatenations
+//! chain       elementwise nodes that follow one another
+//! affine      normalisation that a convolution takes into its weights
+//! product     convolutions and products with constant weights
+//! elementwise, reduce, matmul, movement: the other nodes
+//! ```
+
+mod affine;
+mod chain;
+mod elementwise;
+mod matmul;
+mod movement;
+mod product;
+mod reduce;
+
+use std::collections::HashMap;
+
+use facevault_graph::{Graph, Node, Operator, ValueId};
+use facevault_kernels::sets::Set;
+
+use crate::error::EngineError;
+use crate::step::{Grid, Pixels, Step, Work};
+use crate::view::{Home, View};
+
+/// The axes of (1, C, H, W) with the channels innermost.
+const CHANNELS_LAST: [usize; 4] = [0, 2, 3, 1];
+
+/// What a graph becomes.
+pub struct Lowered {
+    pub steps: Vec<Step>,
+    pub buffers: Vec<BufferSpec>,
+    /// Constants that steps read as tensors.
+    pub constants: Vec<f32>,
+    /// What every arena begins with: zeros, then pixels for padding to read.
+    pub head: Vec<f32>,
+    /// The embedding, contiguous.
+    pub output: View,
+}
+
+/// Room for some numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct BufferSpec {
+    /// Numbers.
+    pub length: usize,
+    /// Of each face, or for the step alone.
+    pub of_faces: bool,
+}
+
+/// The walk.
+struct Lowering<'g> {
+    graph: &'g Graph,
+    set: &'static Set,
+    threads: usize,
+    group: usize,
+    /// Which nodes read a value.
+    readers: Vec<Vec<usize>>,
+    /// Nodes that others have taken along.
+    taken: Vec<bool>,
+    views: Vec<Option<View>>,
+    /// Which values the steps so far compute; a concatenation has a place before that.
+    ready: Vec<bool>,
+    /// Values that are computed straight into a concatenation: which, along which axis, from where on.
+    claims: HashMap<ValueId, (ValueId, usize, usize)>,
+    /// Values that convolutions compute from another one with changed weights.
+    scaled: HashMap<ValueId, affine::Scaled>,
+    /// Values that are another one with zeros above and to the left.
+    padded: HashMap<ValueId, (ValueId, (usize, usize))>,
+    placed_constants: HashMap<ValueId, usize>,
+    result: Lowered,
+}
+
+/// Compiles a graph for a set of kernels. `group` faces go through together, on up to `threads` threads.
+pub fn lower(graph: &Graph, set: &'static Set, threads: usize, group: usize) -> Result<Lowered, EngineError> {
+    let mut readers = vec![Vec::new(); graph.values.len()];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        for &input in &node.inputs {
+            readers[input].push(index);
+        }
+    }
+    let empty = View::row_major(Home::Constants, 0, &[]);
+    let result =
+        Lowered { steps: Vec::new(), buffers: Vec::new(), constants: Vec::new(), head: Vec::new(), output: empty };
+    let mut lowering = Lowering {
+        graph,
+        set,
+        threads,
+        group,
+        readers,
+        taken: vec![false; graph.nodes.len()],
+        views: vec![None; graph.values.len()],
+        ready: graph.values.iter().map(|value| value.constant.is_some()).collect(),
+        claims: HashMap::new(),
+        scaled: HashMap::new(),
+        padded: HashMap::new(),
+        placed_constants: HashMap::new(),
+        result,
+    };
+    lowering.claim();
+    lowering.input();
+    for index in 0..graph.nodes.len() {
+        if !lowering.taken[index] {
+            lowering.taken[index] = true;
+            lowering.node(index)?;
+        }
+    }
+    lowering.output();
+    Ok(lowering.result)
+}
+
+impl<'g> Lowering<'g> {
+    fn node(&mut self, index: usize) -> Result<(), EngineError> {
+        let node = &self.graph.nodes[index];
+        match &node.operator {
+            Operator::Convolution { .. } => self.convolution(node),
+            Operator::MatMul => self.mat_mul(node),
+            Operator::Function(_) | Operator::Binary(_) | Operator::PRelu => {
+                if !self.scale_into_convolutions(index) {
+                    self.elementwise(node);
+                }
+                Ok(())
+            }
+            Operator::Pool { .. } => self.pool(node),
+            Operator::Reduce { .. } | Operator::Softmax { .. } | Operator::LayerNorm { .. } => {
+                self.along_rows(node);
+                Ok(())
+            }
+            Operator::Concat { .. }
+            | Operator::Slice { .. }
+            | Operator::Gather { .. }
+            | Operator::Transpose { .. }
+            | Operator::Reshape
+            | Operator::Broadcast
+            | Operator::Pad { .. } => {
+                self.movement(node);
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets what computes the inputs of concatenations write straight into them.
+    fn claim(&mut self) {
+        let graph = self.graph;
+        let mut producer: Vec<Option<&Operator>> = vec![None; graph.values.len()];
+        for node in &graph.nodes {
+            producer[node.output] = Some(&node.operator);
+            let Operator::Concat { axis } = node.operator else { continue };
+            let mut start = 0;
+            for &input in &node.inputs {
+                let computed = producer[input].is_some_and(|operator| {
+                    !matches!(
+                        operator,
+                        Operator::Slice { .. } | Operator::Transpose { .. } | Operator::Reshape | Operator::Broadcast
+                    )
+                });
+                if computed && input != graph.output {
+                    self.claims.entry(input).or_insert((node.output, axis, start));
+                }
+                start += graph.values[input].shape[axis];
+            }
+        }
+    }
+
+    fn input(&mut self) {
+        let input = self.graph.input;
+        let shape = self.shape(input).to_vec();
+        let order: &[usize] = if shape[1] == 3 && shape[3] != 3 { &CHANNELS_LAST } else { &[0, 1, 2, 3] };
+        let out = self.fresh(&shape, order);
+        self.be(input, out.clone());
+        self.step("standardise", 0.0, Work::Standardise { out });
+    }
+
+    fn output(&mut self) {
+        let view = self.view(self.graph.output);
+        self.result.output = self.contiguous("output", &view);
+    }
+
+    fn shape(&self, value: ValueId) -> &'g [usize] {
+        &self.graph.values[value].shape
+    }
+
+    fn step(&mut self, name: &str, flop: f64, work: Work) {
+        self.result.steps.push(Step { name: name.to_owned(), flop, work });
+    }
+
+    /// A new buffer of each face's own, the axes laid out in this order.
+    fn fresh(&mut self, shape: &[usize], order: &[usize]) -> View {
+        self.result.buffers.push(BufferSpec { length: shape.iter().product(), of_faces: true });
+        View::whole(Home::Buffer(self.result.buffers.len() - 1), 0, shape, order)
+    }
+
+    /// Room for one step alone.
+    fn scratch(&mut self, length: usize) -> usize {
+        self.result.buffers.push(BufferSpec { length, of_faces: false });
+        self.result.buffers.len() - 1
+    }
+
+    /// A value is a view of what has been computed.
+    fn be(&mut self, value: ValueId, view: View) {
+        self.ready[value] = true;
+        self.views[value] = Some(view);
+    }
+
+    /// Where a value is.
+    fn view(&mut self, value: ValueId) -> View {
+        let found = &self.graph.values[value];
+        let Some(constant) = &found.constant else {
+            return self.views[value].clone().expect("nodes are in order");
+        };
+        let constants = &mut self.result.constants;
+        let offset = *self.placed_constants.entry(value).or_insert_with(|| {
+            constants.extend_from_slice(constant);
+            constants.len() - constant.len()
+        });
+        View::row_major(Home::Constants, offset, &found.shape)
+    }
+
+    /// Numbers that steps read as a tensor.
+    fn constant(&mut self, numbers: &[f32]) -> View {
+        let offset = self.result.constants.len();
+        self.result.constants.extend_from_slice(numbers);
+        View::row_major(Home::Constants, offset, &[numbers.len()])
+    }
+
+    /// A place for a value that a step is about to compute.
+    fn allot(&mut self, value: ValueId, order: &[usize]) -> View {
+        self.ready[value] = true;
+        self.place(value, order)
+    }
+
+    /// In the concatenation that claimed it, or in a buffer with the axes in this order.
+    fn place(&mut self, value: ValueId, order: &[usize]) -> View {
+        if let Some(view) = &self.views[value] {
+            return view.clone();
+        }
+        let shape = self.shape(value);
+        let view = match self.claims.get(&value).copied() {
+            Some((whole, axis, start)) => {
+                let order = if shape.len() == 4 { &CHANNELS_LAST[..] } else { order };
+                self.place(whole, order).sliced(axis, start, 1, shape[axis])
+            }
+            None => self.fresh(shape, order),
+        };
+        self.views[value] = Some(view.clone());
+        view
+    }
+
+    /// The order that suits a value of this rank.
+    fn usual_order(rank: usize) -> Vec<usize> {
+        if rank == 4 { CHANNELS_LAST.to_vec() } else { (0..rank).collect() }
+    }
+
+    /// The view, or a copy of it whose numbers follow one another with the last axis the innermost.
+    fn contiguous(&mut self, name: &str, view: &View) -> View {
+        let plain = View::row_major(view.home, view.offset, &view.shape);
+        let same = (0..view.shape.len()).all(|axis| view.shape[axis] == 1 || view.strides[axis] == plain.strides[axis]);
+        if same && matches!(view.home, Home::Buffer(_)) {
+            return view.clone();
+        }
+        self.copied(name, view, &(0..view.shape.len()).collect::<Vec<_>>())
+    }
+
+    /// A copy with the axes in this order.
+    fn copied(&mut self, name: &str, view: &View, order: &[usize]) -> View {
+        let to = self.fresh(&view.shape, order);
+        self.step(&format!("{name}: copy"), 0.0, Work::Copy { from: view.clone(), to: to.clone() });
+        to
+    }
+
+    /// (1, C, H, W) as a grid; what does not lie channels last is copied.
+    fn grid(&mut self, name: &str, view: &View) -> Grid {
+        let fits = |view: &View| view.shape[1] == 1 || view.strides[1] == 1;
+        let view = if fits(view) { view.clone() } else { self.copied(name, view, &CHANNELS_LAST) };
+        Grid {
+            height: view.shape[2],
+            width: view.shape[3],
+            channels: view.shape[1],
+            row: view.strides[2],
+            pixel: view.strides[3],
+            view,
+        }
+    }
+
+    /// A place for the result of a step that writes whole pixels; `true` if it must be copied to the value's own place after.
+    fn pixels_for(&mut self, value: ValueId, channel_axis: usize, order: &[usize]) -> (Pixels, bool) {
+        let view = self.allot(value, order);
+        if let Some(pixels) = pixels(&view, channel_axis)
+            && pixels.wide
+        {
+            return (pixels, false);
+        }
+        let mut order = order.to_vec();
+        order.retain(|&axis| axis != channel_axis);
+        order.push(channel_axis);
+        let view = self.fresh(self.shape(value), &order);
+        let rows = pixels(&view, channel_axis).expect("a fresh buffer with the channels innermost");
+        (rows, true)
+    }
+
+    /// Copies a result to where its value belongs.
+    fn deliver(&mut self, node: &Node, value: ValueId, pixels: &Pixels, copy: bool) {
+        if copy {
+            let to = self.view(value);
+            self.step(&format!("{}: copy", node.name), 0.0, Work::Copy { from: pixels.view.clone(), to });
+        }
+    }
+}
+
+/// A view as one run of pixels, if it is one: the axes but one step evenly, and that one is contiguous or not stepped along.
+fn pixels(view: &View, channel_axis: usize) -> Option<Pixels> {
+    let (pixel, channel) = view.rows(channel_axis)?;
+    let wide = match channel {
+        1 => true,
+        0 => false,
+        _ => return None,
+    };
+    (pixel >= 0).then(|| Pixels { view: view.clone(), pixel: pixel as usize, wide })
+}
