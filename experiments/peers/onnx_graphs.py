@@ -400,7 +400,7 @@ def make(folder, name):
         network = network.half()
         export(copy.deepcopy(network).float(), tensor, partial, "script", opset)
         output = ort(partial, x)
-        export(Float(network), tensor, partial, "script", opset)
+        export(Float(network).eval(), tensor, partial, "script", opset)
     elif exporter == "qdq":
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
         from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -426,7 +426,7 @@ def make(folder, name):
     numpy.save(folder / f"{name}.output.npy", output.astype(numpy.float32))
     partial.rename(path)
     with torch.no_grad():
-        off = numpy.abs(unit(network.float()(tensor).numpy()) - unit(output)).max()
+        off = numpy.abs(unit(network.float().eval()(tensor).numpy()) - unit(output)).max()
     rms = float(numpy.sqrt(numpy.mean(output.astype(numpy.float64) ** 2)))
     print(f"{name}: {output.shape}, rms {rms:.3g}, {path.stat().st_size >> 20} MiB, off PyTorch by {off:.1e}", flush=True)
 
