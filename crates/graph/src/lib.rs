@@ -7,5 +7,6 @@
 //! ```
 
 pub mod graph;
+pub mod reference;
 
 pub use graph::{Binary, Function, Graph, Node, Operator, Pool, Reduction, Value, ValueId};
