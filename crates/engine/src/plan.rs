@@ -135,7 +135,7 @@ fn stem(steps: &[Step], specs: &[BufferSpec], lives: &[(usize, usize)]) -> usize
 /// Numbers that a tap reads.
 fn longest_tap(work: &Work) -> usize {
     match work {
-        Work::Product(step) => step.words,
+        Work::Product(step) => step.words.max(step.input.channels),
         Work::Winograd(step) => step.inputs,
         Work::Depthwise(step) => step.input.channels,
         Work::MatMul(step) => *step.left.shape.last().unwrap_or(&0),

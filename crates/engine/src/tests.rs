@@ -1,2 +1,361 @@
+//! Random graphs on every set of kernels that this CPU has, against the graph's own definition.
+
+use std::sync::Arc;
+
+use facevault_graph::{Binary, Function, Graph, Node, Operator, Pool, Reduction, Value, ValueId, reference};
+use facevault_kernels::{Kernels, Precision, sets};
+use proptest::prelude::*;
+
+use crate::Engine;
+
+/// Makes graphs, one decision after another from a seed.
+struct Maker {
+    graph: Graph,
+    seed: u64,
+}
+
+impl Maker {
+    fn new(seed: u64, height: usize, width: usize) -> Self {
+        let mut maker = Self { graph: Graph::default(), seed };
+        maker.graph.input = maker.value(&[1, 3, height, width], None);
+        maker
+    }
+
+    fn value(&mut self, shape: &[usize], constant: Option<Vec<f32>>) -> ValueId {
+        let name = format!("v{}", self.graph.values.len());
+        self.graph.values.push(Value { name, shape: shape.to_vec(), constant: constant.map(Arc::from) });
+        self.graph.values.len() - 1
+    }
+
+    fn node(&mut self, operator: Operator, inputs: &[ValueId], shape: &[usize]) -> ValueId {
+        let output = self.value(shape, None);
+        let name = format!("n{}", self.graph.nodes.len());
+        self.graph.nodes.push(Node { name, operator, inputs: inputs.to_vec(), output });
+        output
+    }
+
+    fn next(&mut self) -> u64 {
+        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.seed >> 33
+    }
+
+    /// Of 0..count.
+    fn below(&mut self, count: usize) -> usize {
+        self.next() as usize % count
+    }
+
+    fn number(&mut self, low: f32, high: f32) -> f32 {
+        low + (high - low) * (self.next() as f32 / (1u64 << 31) as f32)
+    }
+
+    fn constant(&mut self, shape: &[usize], low: f32, high: f32) -> ValueId {
+        let values = (0..shape.iter().product()).map(|_| self.number(low, high)).collect();
+        self.value(shape, Some(values))
+    }
+
+    fn shape(&self, value: ValueId) -> Vec<usize> {
+        self.graph.values[value].shape.clone()
+    }
+
+    fn convolution(&mut self, x: ValueId, outputs: usize, groups: usize) -> ValueId {
+        let shape = self.shape(x);
+        let kernel = (1 + self.below(3).min(shape[2] - 1), 1 + self.below(3).min(shape[3] - 1));
+        let kernel = if self.below(2) == 0 && shape[2] > 2 && shape[3] > 2 { (3, 3) } else { kernel };
+        let stride = if self.below(3) == 0 { (2, 2) } else { (1, 1) };
+        let dilation = if self.below(5) == 0 { (2, 2) } else { (1, 1) };
+        let mut padding = [0; 4];
+        for (side, padding) in padding.iter_mut().enumerate() {
+            *padding = if self.below(3) == 0 { self.below(3) } else { [kernel.0, kernel.1][side % 2] / 2 };
+        }
+        let along = |axis: usize, kernel: usize, stride: usize, dilation: usize| {
+            (shape[2 + axis] + padding[axis] + padding[axis + 2]).checked_sub((kernel - 1) * dilation + 1).map(|room| room / stride + 1)
+        };
+        let (Some(height), Some(width)) =
+            (along(0, kernel.0, stride.0, dilation.0), along(1, kernel.1, stride.1, dilation.1))
+        else {
+            return x;
+        };
+        let per_group = shape[1] / groups;
+        let scale = (1.0 / (per_group * kernel.0 * kernel.1) as f32).sqrt() * 1.7;
+        let weight = self.constant(&[outputs, per_group, kernel.0, kernel.1], -scale, scale);
+        let mut inputs = vec![x, weight];
+        if self.below(2) == 0 {
+            inputs.push(self.constant(&[outputs], -1.0, 1.0));
+        }
+        self.node(Operator::Convolution { kernel, stride, padding, dilation, groups }, &inputs, &[1, outputs, height, width])
+    }
+
+    fn function(&mut self, x: ValueId) -> ValueId {
+        let functions = [
+            Function::Relu,
+            Function::LeakyRelu(0.1),
+            Function::Clip(0.0, 1.0),
+            Function::Sigmoid,
+            Function::HardSigmoid(0.2, 0.5),
+            Function::HardSwish,
+            Function::Silu,
+            Function::Mish,
+            Function::Tanh,
+            Function::Erf,
+            Function::Gelu,
+            Function::GeluTanh,
+            Function::Elu(0.7),
+            Function::Softplus,
+            Function::Abs,
+            Function::Neg,
+        ];
+        let function = functions[self.below(functions.len())];
+        let shape = self.shape(x);
+        self.node(Operator::Function(function), &[x], &shape)
+    }
+
+    /// The axis that stands for channels, and a constant's shape for it.
+    fn channels(&self, x: ValueId) -> (usize, Vec<usize>) {
+        let shape = self.shape(x);
+        if shape.len() == 4 { (shape[1], vec![shape[1], 1, 1]) } else { (shape[2], vec![shape[2]]) }
+    }
+
+    fn binary(&mut self, x: ValueId, pool: &[ValueId]) -> ValueId {
+        let shape = self.shape(x);
+        let binary = [Binary::Add, Binary::Sub, Binary::Mul, Binary::Max, Binary::Min][self.below(5)];
+        let same: Vec<ValueId> = pool.iter().copied().filter(|&other| self.shape(other) == shape).collect();
+        let other = match self.below(4) {
+            0 => self.constant(&[], -1.5, 1.5),
+            1 => {
+                let (_, constant) = self.channels(x);
+                self.constant(&constant, 0.3, 1.5)
+            }
+            2 => self.constant(&shape, -1.0, 1.0),
+            _ => same[self.below(same.len())],
+        };
+        let inputs = if self.below(2) == 0 { [x, other] } else { [other, x] };
+        self.node(Operator::Binary(binary), &inputs, &shape)
+    }
+
+    /// One decision on maps.
+    fn on_map(&mut self, x: ValueId, pool: &[ValueId]) -> ValueId {
+        let shape = self.shape(x);
+        let (channels, height, width) = (shape[1], shape[2], shape[3]);
+        match self.below(14) {
+            0 | 1 => {
+                let outputs = [5, 16, 24, 32, 33, 64][self.below(6)];
+                self.convolution(x, outputs, 1)
+            }
+            2 => self.convolution(x, channels, channels),
+            3 => {
+                let groups = if channels.is_multiple_of(4) { 4 } else { 1 };
+                self.convolution(x, channels * 2, groups)
+            }
+            4 => self.function(x),
+            5 => self.binary(x, pool),
+            6 => {
+                let slope = self.constant(&[channels, 1, 1], -0.2, 0.5);
+                self.node(Operator::PRelu, &[x, slope], &shape)
+            }
+            7 => {
+                // BatchNorm, then perhaps a convolution that takes it in.
+                let scale = self.constant(&[1, channels, 1, 1], 0.4, 1.6);
+                let shift = self.constant(&[1, channels, 1, 1], -1.0, 1.0);
+                let x = self.node(Operator::Binary(Binary::Mul), &[x, scale], &shape);
+                let x = self.node(Operator::Binary(Binary::Add), &[x, shift], &shape);
+                if self.below(2) == 0 { self.convolution(x, 32, 1) } else { x }
+            }
+            8 => {
+                // Squeeze and excite.
+                let reduction = if self.below(2) == 0 { Reduction::Mean } else { Reduction::Max };
+                let mean = self.node(Operator::Reduce { reduction, axes: vec![2, 3] }, &[x], &[1, channels, 1, 1]);
+                let gate = self.node(Operator::Function(Function::Sigmoid), &[mean], &[1, channels, 1, 1]);
+                self.node(Operator::Binary(Binary::Mul), &[x, gate], &shape)
+            }
+            9 => {
+                let pool = [Pool::Max, Pool::Mean, Pool::MeanWithPadding][self.below(3)];
+                let kernel = (2.min(height), 3.min(width));
+                let padding = [0, kernel.1 / 2, kernel.0 / 2, kernel.1 / 2];
+                let out = |extent: usize, kernel: usize, padding: usize| (extent + padding - kernel) / 2 + 1;
+                let size = (out(height, kernel.0, padding[2]), out(width, kernel.1, padding[1] * 2));
+                let operator = Operator::Pool { pool, kernel, stride: (2, 2), padding, dilation: (1, 1) };
+                self.node(operator, &[x], &[1, channels, size.0, size.1])
+            }
+            10 => {
+                let fits = |&&other: &&ValueId| {
+                    let other = self.shape(other);
+                    other.len() == 4 && other[2..] == shape[2..] && other[1] + channels < 200
+                };
+                let others: Vec<ValueId> = pool.iter().filter(fits).copied().collect();
+                if others.is_empty() {
+                    return x;
+                }
+                let other = others[self.below(others.len())];
+                let all = channels + self.shape(other)[1];
+                self.node(Operator::Concat { axis: 1 }, &[other, x], &[1, all, height, width])
+            }
+            11 => {
+                let (start, step) = if self.below(2) == 0 { (0, 2) } else { (channels - 1, -1) };
+                let length = if step == 2 { channels.div_ceil(2) } else { channels };
+                self.node(Operator::Slice { axis: 1, start, step }, &[x], &[1, length, height, width])
+            }
+            12 => {
+                let value = if self.below(2) == 0 { 0.0 } else { 0.5 };
+                let padded = [1, channels, height + 2, width + 1];
+                let x = self.node(Operator::Pad { before: vec![0, 0, 1, 1], value }, &[x], &padded);
+                if self.below(2) == 0 { self.convolution(x, 16, 1) } else { x }
+            }
+            _ => {
+                // Tokens.
+                let tokens = height * width;
+                let flat = self.node(Operator::Reshape, &[x], &[1, channels, tokens]);
+                self.node(Operator::Transpose { order: vec![0, 2, 1] }, &[flat], &[1, tokens, channels])
+            }
+        }
+    }
+
+    /// One decision on tokens.
+    fn on_tokens(&mut self, x: ValueId, pool: &[ValueId]) -> ValueId {
+        let shape = self.shape(x);
+        let (tokens, channels) = (shape[1], shape[2]);
+        match self.below(9) {
+            0 => self.function(x),
+            1 => self.binary(x, pool),
+            2 => {
+                let outputs = [8, 24, 48][self.below(3)];
+                let scale = 1.7 / (channels as f32).sqrt();
+                let weight = self.constant(&[channels, outputs], -scale, scale);
+                let x = self.node(Operator::MatMul, &[x, weight], &[1, tokens, outputs]);
+                let bias = self.constant(&[outputs], -1.0, 1.0);
+                self.node(Operator::Binary(Binary::Add), &[bias, x], &[1, tokens, outputs])
+            }
+            3 => {
+                let (scale, shift) = (self.constant(&[channels], 0.5, 1.5), self.constant(&[channels], -0.5, 0.5));
+                self.node(Operator::LayerNorm { axis: 2, epsilon: 1e-2 }, &[x, scale, shift], &shape)
+            }
+            4 => {
+                let axis = 1 + self.below(2);
+                self.node(Operator::Softmax { axis }, &[x], &shape)
+            }
+            5 if channels.is_multiple_of(8) => self.attention(x),
+            6 => {
+                let cls = self.constant(&[1, 1, channels], -1.0, 1.0);
+                self.node(Operator::Concat { axis: 1 }, &[cls, x], &[1, tokens + 1, channels])
+            }
+            7 => {
+                let indices: Vec<usize> = (0..tokens.min(5)).map(|_| self.below(tokens)).collect();
+                let length = indices.len();
+                self.node(Operator::Gather { axis: 1, indices }, &[x], &[1, length, channels])
+            }
+            _ => {
+                let turned = self.node(Operator::Transpose { order: vec![0, 2, 1] }, &[x], &[1, channels, tokens]);
+                self.node(Operator::Reshape, &[turned], &[1, channels, 1, tokens])
+            }
+        }
+    }
+
+    /// Softmax(q kᵀ) v over two heads of one product.
+    fn attention(&mut self, x: ValueId) -> ValueId {
+        let shape = self.shape(x);
+        let (tokens, channels) = (shape[1], shape[2]);
+        let (heads, depth) = (2, channels / 2);
+        let scale = 1.7 / (channels as f32).sqrt();
+        let weight = self.constant(&[channels, 3 * channels], -scale, scale);
+        let qkv = self.node(Operator::MatMul, &[x, weight], &[1, tokens, 3 * channels]);
+        let qkv = self.node(Operator::Reshape, &[qkv], &[1, tokens, 3, heads, depth]);
+        let order = vec![2, 0, 3, 1, 4];
+        let qkv = self.node(Operator::Transpose { order }, &[qkv], &[3, 1, heads, tokens, depth]);
+        let [q, k, v] = [0, 1, 2].map(|start| {
+            let part = Operator::Slice { axis: 0, start, step: 1 };
+            let part = self.node(part, &[qkv], &[1, 1, heads, tokens, depth]);
+            self.node(Operator::Reshape, &[part], &[1, heads, tokens, depth])
+        });
+        let k = self.node(Operator::Transpose { order: vec![0, 1, 3, 2] }, &[k], &[1, heads, depth, tokens]);
+        let scores = self.node(Operator::MatMul, &[q, k], &[1, heads, tokens, tokens]);
+        let factor = self.constant(&[], 0.2, 0.5);
+        let scores = self.node(Operator::Binary(Binary::Mul), &[scores, factor], &[1, heads, tokens, tokens]);
+        let shares = self.node(Operator::Softmax { axis: 3 }, &[scores], &[1, heads, tokens, tokens]);
+        let out = self.node(Operator::MatMul, &[shares, v], &[1, heads, tokens, depth]);
+        let out = self.node(Operator::Transpose { order: vec![0, 2, 1, 3] }, &[out], &[1, tokens, heads, depth]);
+        self.node(Operator::Reshape, &[out], &[1, tokens, channels])
+    }
+
+    /// A graph of some decisions; what nothing reads is the output.
+    fn finish(mut self, decisions: usize) -> Graph {
+        let start = self.convolution(self.graph.input, 16, 1);
+        let mut pool = vec![self.graph.input, start];
+        let mut x = start;
+        for _ in 0..decisions {
+            x = if self.shape(x).len() == 4 { self.on_map(x, &pool) } else { self.on_tokens(x, &pool) };
+            pool.push(x);
+        }
+        self.graph.output = x;
+        self.graph
+    }
+}
+
+/// Faces of bytes, and the graph's input of each.
+fn faces(graph: &Graph, count: usize, seed: u64) -> (Vec<u8>, Vec<Vec<f32>>) {
+    let shape = &graph.values[graph.input].shape;
+    let plane = shape[2] * shape[3];
+    let mut maker = Maker { graph: Graph::default(), seed };
+    let bytes: Vec<u8> = (0..count * 3 * plane).map(|_| maker.next() as u8).collect();
+    let planes = |face: &[u8]| {
+        (0..3 * plane).map(|i| (f32::from(face[i % plane * 3 + i / plane]) - 127.5) / 127.5).collect()
+    };
+    let inputs = bytes.chunks_exact(3 * plane).map(planes).collect();
+    (bytes, inputs)
+}
+
+fn check(graph: &Graph, count: usize, threads: usize, kernels: Kernels) -> Result<(), TestCaseError> {
+    let (bytes, inputs) = faces(graph, count, 7);
+    let values: [f32; 256] = std::array::from_fn(|byte| (byte as f32 - 127.5) / 127.5);
+    for set in sets::able(kernels, Precision::F32) {
+        let mut engine = Engine::new(graph, set, threads).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let dimension = engine.dimension();
+        let mut out = vec![0f32; count * dimension];
+        engine.run(&bytes, count, &values, &mut out);
+        for (row, input) in out.chunks_exact(dimension).zip(&inputs) {
+            let all = reference::values(graph, input);
+            let expected = &all[graph.output];
+            let largest = all.iter().flatten().fold(1f32, |most, value| most.max(value.abs()));
+            for (place, (&ours, &theirs)) in row.iter().zip(expected).enumerate() {
+                prop_assert!(
+                    (ours - theirs).abs() <= 2e-5 * largest,
+                    "{}: {ours} instead of {theirs} at {place} of {:?}; {:#?}",
+                    set.name,
+                    graph.values[graph.output].shape,
+                    graph.nodes.iter().map(|node| format!("{:?} {:?}->{} {:?}", node.operator, node.inputs, node.output, graph.values[node.output].shape)).collect::<Vec<_>>()
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 96 } else { 4000 }))]
+    #[test]
+    fn every_operator_equals_its_definition(
+        seed in any::<u64>(), decisions in 1usize..9, height in 3usize..14, width in 4usize..14, count in 1usize..4,
+        threads in 1usize..3,
+    ) {
+        let graph = Maker::new(seed, height, width).finish(decisions);
+        check(&graph, count, threads, Kernels::Auto)?;
+    }
+}
+
 #[test]
-fn t() {}
+fn a_face_gives_the_same_bytes_alone_and_in_any_batch() {
+    for seed in 0..12 {
+        let graph = Maker::new(seed, 9, 8).finish(6);
+        let (bytes, _) = faces(&graph, 19, 3);
+        let values: [f32; 256] = std::array::from_fn(|byte| byte as f32 / 255.0);
+        let set = sets::choose(Kernels::Auto, Precision::F32).unwrap();
+        let mut engine = Engine::new(&graph, set, 2).unwrap();
+        let (face, dimension) = (bytes.len() / 19, engine.dimension());
+        let mut all = vec![0f32; 19 * dimension];
+        engine.run(&bytes, 19, &values, &mut all);
+        for i in 0..19 {
+            let mut one = vec![0f32; dimension];
+            engine.run(&bytes[i * face..][..face], 1, &values, &mut one);
+            let same = one.iter().zip(&all[i * dimension..]).all(|(a, b)| a.to_bits() == b.to_bits());
+            assert!(same, "seed {seed}, face {i}");
+        }
+    }
+}
