@@ -1,6 +1,7 @@
 //! Runs any graph of operators over faces on the CPU.
 //!
 //! ```text
+//! patterns graph → graph: what exporters take apart is joined
 //! lower    graph → steps over views
 //! plan     steps → buffers in one arena, tables of tiles
 //! execute  one group of faces through the steps, alone on a thread or with a team
@@ -14,6 +15,7 @@ mod error;
 mod execute;
 mod kernels;
 mod lower;
+mod patterns;
 mod plan;
 mod run;
 mod step;

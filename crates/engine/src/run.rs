@@ -10,6 +10,7 @@ use facevault_kernels::team::{Barrier, TeamMember};
 
 use crate::error::EngineError;
 use crate::execute::{Arena, Pass};
+use crate::patterns;
 use crate::plan::{GROUP, Plan, TileTables};
 
 /// A graph on the CPU.
@@ -44,7 +45,7 @@ impl Engine {
             .thread_name(|i| format!("forward-{i}"))
             .build()
             .map_err(|error| EngineError::Threads { reason: error.to_string() })?;
-        let plan = Plan::new(graph, set, threads)?;
+        let plan = Plan::new(&patterns::join(graph), set, threads)?;
         let arenas = (0..threads).map(|_| Arena::new(&plan)).collect();
         Ok(Self { plan, tables: (0..=GROUP).map(|_| None).collect(), arenas, pool })
     }

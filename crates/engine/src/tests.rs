@@ -68,7 +68,9 @@ impl Maker {
             *padding = if self.below(3) == 0 { self.below(3) } else { [kernel.0, kernel.1][side % 2] / 2 };
         }
         let along = |axis: usize, kernel: usize, stride: usize, dilation: usize| {
-            (shape[2 + axis] + padding[axis] + padding[axis + 2]).checked_sub((kernel - 1) * dilation + 1).map(|room| room / stride + 1)
+            (shape[2 + axis] + padding[axis] + padding[axis + 2])
+                .checked_sub((kernel - 1) * dilation + 1)
+                .map(|room| room / stride + 1)
         };
         let (Some(height), Some(width)) =
             (along(0, kernel.0, stride.0, dilation.0), along(1, kernel.1, stride.1, dilation.1))
@@ -82,7 +84,11 @@ impl Maker {
         if self.below(2) == 0 {
             inputs.push(self.constant(&[outputs], -1.0, 1.0));
         }
-        self.node(Operator::Convolution { kernel, stride, padding, dilation, groups }, &inputs, &[1, outputs, height, width])
+        self.node(
+            Operator::Convolution { kernel, stride, padding, dilation, groups },
+            &inputs,
+            &[1, outputs, height, width],
+        )
     }
 
     fn function(&mut self, x: ValueId) -> ValueId {
@@ -295,9 +301,8 @@ fn faces(graph: &Graph, count: usize, seed: u64) -> (Vec<u8>, Vec<Vec<f32>>) {
     let plane = shape[2] * shape[3];
     let mut maker = Maker { graph: Graph::default(), seed };
     let bytes: Vec<u8> = (0..count * 3 * plane).map(|_| maker.next() as u8).collect();
-    let planes = |face: &[u8]| {
-        (0..3 * plane).map(|i| (f32::from(face[i % plane * 3 + i / plane]) - 127.5) / 127.5).collect()
-    };
+    let planes =
+        |face: &[u8]| (0..3 * plane).map(|i| (f32::from(face[i % plane * 3 + i / plane]) - 127.5) / 127.5).collect();
     let inputs = bytes.chunks_exact(3 * plane).map(planes).collect();
     (bytes, inputs)
 }
@@ -320,7 +325,14 @@ fn check(graph: &Graph, count: usize, threads: usize, kernels: Kernels) -> Resul
                     "{}: {ours} instead of {theirs} at {place} of {:?}; {:#?}",
                     set.name,
                     graph.values[graph.output].shape,
-                    graph.nodes.iter().map(|node| format!("{:?} {:?}->{} {:?}", node.operator, node.inputs, node.output, graph.values[node.output].shape)).collect::<Vec<_>>()
+                    graph
+                        .nodes
+                        .iter()
+                        .map(|node| format!(
+                            "{:?} {:?}->{} {:?}",
+                            node.operator, node.inputs, node.output, graph.values[node.output].shape
+                        ))
+                        .collect::<Vec<_>>()
                 );
             }
         }
