@@ -7,6 +7,7 @@
 //! ```
 
 pub mod graph;
+pub mod onnx;
 pub mod reference;
 
 pub use graph::{Binary, Function, Graph, Node, Operator, Pool, Reduction, Value, ValueId};

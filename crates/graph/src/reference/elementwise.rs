@@ -11,7 +11,7 @@ pub(super) fn broadcast(a: &Tensor<'_>, b: &Tensor<'_>, shape: &[usize], f: impl
     places(a).zip(places(b)).map(|(i, j)| f(a.data[i], b.data[j])).collect()
 }
 
-pub(crate) fn binary(kind: Binary, a: f64, b: f64) -> f64 {
+pub(super) fn binary(kind: Binary, a: f64, b: f64) -> f64 {
     match kind {
         Binary::Add => a + b,
         Binary::Sub => a - b,

@@ -10,7 +10,6 @@ mod windows;
 
 use std::borrow::Cow;
 
-pub(crate) use elementwise::binary;
 pub(crate) use movement::{is_movement, moved};
 
 use crate::graph::{Graph, Operator, ValueId};
