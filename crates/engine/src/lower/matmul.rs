@@ -1,6 +1,6 @@
 //! Products of two tensors.
 
-use facevault_graph::Node;
+use facevault_graph::{Node, Operator, ValueId};
 
 use super::{Lowering, product};
 use crate::error::EngineError;
@@ -44,5 +44,17 @@ impl Lowering<'_> {
             self.step(&format!("{}: copy", node.name), 0.0, Work::Copy { from: out, to: place });
         }
         Ok(())
+    }
+
+    /// The order of a result's axes: such that a transposition that alone reads it needs no copy.
+    fn order_of(&self, value: ValueId, innermost: usize) -> Vec<usize> {
+        let rank = self.shape(value).len();
+        if let [reader] = self.readers[value][..]
+            && let Operator::Transpose { order } = &self.graph.nodes[reader].operator
+            && order.last() == Some(&innermost)
+        {
+            return order.clone();
+        }
+        (0..rank).collect()
     }
 }

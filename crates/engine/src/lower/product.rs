@@ -134,7 +134,9 @@ impl Lowering<'_> {
         let mut chain = self.chain(value, |view| pixels(view, axis).is_some());
         self.fold(&mut chain, axis, &mut parameters);
         let last = chain.last;
-        let order = self.order_of(last, axis);
+        let mut order: Vec<usize> = (0..self.shape(last).len()).collect();
+        order.retain(|&other| other != axis);
+        order.push(axis);
         let (out, copy) = self.pixels_for(last, axis, &order);
         let taps = geometry.kernel.0 * geometry.kernel.1;
         let area = geometry.height * geometry.width;
@@ -195,21 +197,6 @@ impl Lowering<'_> {
         }
         chain.links.drain(..folded);
         parameters.scale_outputs(&scale, &shift);
-    }
-
-    /// The order of a result's axes: such that a transposition that alone reads it needs no copy.
-    pub(super) fn order_of(&self, value: ValueId, innermost: usize) -> Vec<usize> {
-        let rank = self.shape(value).len();
-        if let [reader] = self.readers[value][..]
-            && let Operator::Transpose { order } = &self.graph.nodes[reader].operator
-            && order.last() == Some(&innermost)
-        {
-            return order.clone();
-        }
-        let mut order = Self::usual_order(rank);
-        order.retain(|&axis| axis != innermost);
-        order.push(innermost);
-        order
     }
 
     /// A pixel for padding to read.
