@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Alternates facevault's engine with ONNX Runtime and OpenVINO on ONNX files, round by round, on the same cores.
+
+    cargo build --release -p facevault-engine --example onnx_engine
+    python experiments/peers/onnx_side_by_side.py FOLDER iresnet50 mobilefacenet --threads 2 --batches 32,1
+
+FOLDER is what `onnx_graphs.py` makes. Needs `onnxruntime` and `openvino`. Each engine compiles its network once and then runs
+batches on demand; each round visits every engine, starting one engine further than the round before. Prints faces/s as the
+median of the rounds, and the median of the rounds' own ratios to the faster peer, in which drift cancels.
+"""
+
+import argparse
+import os
+import pathlib
+import statistics
+import subprocess
+import time
+
+import numpy
+
+ENGINE = "target/release/examples/onnx_engine"
+
+
+class Ours:
+    name = "facevault"
+
+    def __init__(self, path, threads, batch, command):
+        arguments = [command, str(path.parent), path.stem, "--serve", str(threads), str(batch)]
+        self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.run(1)
+
+    def run(self, rounds):
+        self.process.stdin.write(f"{rounds}\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def shape_of(path, batch):
+    """The input's name and shape with this batch."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    input = session.get_inputs()[0]
+    shape = [extent if isinstance(extent, int) else batch for extent in input.shape]
+    shape[0] = batch
+    return input.name, shape
+
+
+class OnnxRuntime:
+    name = "ONNX Runtime"
+
+    def __init__(self, path, threads, batch, _):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        name, shape = shape_of(path, batch)
+        self.feed = {name: numpy.random.default_rng(1).standard_normal(shape, dtype=numpy.float32)}
+        self.run(1)
+
+    def run(self, rounds):
+        start = time.perf_counter()
+        for _ in range(rounds):
+            self.session.run(None, self.feed)
+        return (time.perf_counter() - start) / rounds
+
+    def close(self):
+        del self.session
+
+
+class OpenVino:
+    name = "OpenVINO"
+
+    def __init__(self, path, threads, batch, _):
+        import openvino
+
+        core = openvino.Core()
+        model = core.read_model(str(path))
+        _, shape = shape_of(path, batch)
+        model.reshape(shape)
+        settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+        self.request = core.compile_model(model, "CPU", settings).create_infer_request()
+        self.input = numpy.random.default_rng(1).standard_normal(shape, dtype=numpy.float32)
+        self.run(1)
+
+    def run(self, rounds):
+        start = time.perf_counter()
+        for _ in range(rounds):
+            self.request.infer([self.input])
+        return (time.perf_counter() - start) / rounds
+
+    def close(self):
+        del self.request
+
+
+def compare(path, threads, batch, options):
+    engines = []
+    for kind in [Ours, OnnxRuntime, OpenVino]:
+        try:
+            engines.append(kind(path, threads, batch, options.engine))
+        except Exception as error:  # noqa: BLE001: a peer that cannot run a graph is a result.
+            print(f"  {kind.name}: {str(error).splitlines()[0][:100]}")
+    # As many batches as fill a turn of the slowest.
+    rounds = {engine.name: max(1, round(options.seconds / engine.run(1))) for engine in engines}
+    times = {engine.name: [] for engine in engines}
+    for turn in range(options.rounds):
+        for engine in engines[turn % len(engines):] + engines[:turn % len(engines)]:
+            times[engine.name].append(engine.run(rounds[engine.name]))
+    for engine in engines:
+        engine.close()
+    peers = [engine.name for engine in engines if engine.name != Ours.name]
+    cells = [f"{batch / statistics.median(times[name]):.1f}" if name in times else "–" for name in
+             [Ours.name, OnnxRuntime.name, OpenVino.name]]
+    ratio = "–"
+    if Ours.name in times and peers:
+        ratios = [min(times[peer][turn] for peer in peers) / times[Ours.name][turn] for turn in range(options.rounds)]
+        ratio = f"{statistics.median(ratios):.2f}"
+    print(f"| {path.stem} | {batch} | {' | '.join(cells)} | {ratio} |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("names", nargs="*", help="files without .onnx; all if none")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batches", default="32,1", help="comma-separated (32,1)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0, help="a turn of an engine (1)")
+    parser.add_argument("--engine", default=ENGINE, help=f"the example of facevault-engine ({ENGINE})")
+    options = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
+    names = options.names or sorted(path.stem for path in options.folder.glob("*.onnx"))
+    print("| network | batch | facevault, faces/s | ONNX Runtime | OpenVINO | ratio to the faster |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name in names:
+        for batch in map(int, options.batches.split(",")):
+            compare(options.folder / f"{name}.onnx", options.threads, batch, options)
+
+
+if __name__ == "__main__":
+    main()
