@@ -1,11 +1,11 @@
 //! Steps become a plan: which of them run face by face, where each buffer lies, and where the inputs of each tile are.
 
 use facevault_graph::Graph;
+use facevault_kernels::kernels::{DEPTHWISE_HEIGHT, DEPTHWISE_WIDTH};
 use facevault_kernels::sets::Set;
 
 use crate::error::EngineError;
 use crate::kernels::chain::Place;
-use crate::kernels::depthwise;
 use crate::kernels::sets::{Maps, maps};
 use crate::lower::{BufferSpec, Lowered, lower};
 use crate::step::{Geometry, Grid, Pad, Step, Work};
@@ -137,7 +137,8 @@ fn longest_tap(work: &Work) -> usize {
     match work {
         Work::Product(step) => step.words.max(step.input.channels),
         Work::Winograd(step) => step.inputs,
-        Work::Depthwise(step) => step.input.channels,
+        // Whole tiles are read.
+        Work::Depthwise(step) => step.input.channels.next_multiple_of(DEPTHWISE_WIDTH),
         Work::MatMul(step) => *step.left.shape.last().unwrap_or(&0),
         _ => 0,
     }
@@ -274,7 +275,7 @@ impl TileTables {
                 Work::Product(p) => TileTable::new(plan, &p.input, &p.geometry, p.runs, p.pad, plan.set.height, images),
                 Work::Depthwise(d) => {
                     let taps = d.geometry.kernel.0 * d.geometry.kernel.1;
-                    TileTable::new(plan, &d.input, &d.geometry, taps, d.pad, depthwise::HEIGHT, images)
+                    TileTable::new(plan, &d.input, &d.geometry, taps, d.pad, DEPTHWISE_HEIGHT, images)
                 }
                 _ => TileTable::default(),
             }

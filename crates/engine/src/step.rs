@@ -26,7 +26,7 @@ pub enum Work {
     Product(Product),
     /// A 3×3 convolution by way of Winograd's F(4×4, 3×3).
     Winograd(Winograd),
-    /// A convolution of each channel by itself.
+    /// A convolution of each channel by itself, or in very small groups.
     Depthwise(Depthwise),
     /// Products of pairs of matrices that are both activations.
     MatMul(MatMul),
@@ -161,7 +161,9 @@ pub struct Winograd {
 pub struct Depthwise {
     pub input: Grid,
     pub geometry: Geometry,
-    /// taps × channels, the channels rounded up.
+    /// Channels of a group: 1, 2 or 4.
+    pub members: usize,
+    /// taps × members × channels, the channels rounded up.
     pub weights: Vec<f32>,
     pub pad: Option<Pad>,
     pub finish: Finish,

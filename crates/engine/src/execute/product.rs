@@ -2,11 +2,10 @@
 
 use std::ops::Range;
 
-use facevault_kernels::kernels::{TileJob, WinogradIn, WinogradOut};
+use facevault_kernels::kernels::{DEPTHWISE_HEIGHT, DEPTHWISE_WIDTH, DepthwiseTile, TileJob, WinogradIn, WinogradOut};
 
 use super::Pass;
 use crate::kernels::chain::{Block, Operand, Place};
-use crate::kernels::depthwise::{self, DepthwiseTile};
 use crate::plan::TileTable;
 use crate::step::{Depthwise, Product, Winograd};
 
@@ -86,30 +85,31 @@ impl Pass<'_> {
     }
 
     pub(super) fn depthwise(&self, d: &Depthwise, table: &TileTable, first: usize) {
+        let set = self.plan.set;
         let tiles = self.member.share(table.tiles.len() - 1);
         let operands = self.operands(&d.finish, first);
         let target = self.target(&d.finish.out, first);
         let mut shifted: Vec<Operand> = operands.clone();
         let channels = d.input.channels;
-        let mut sums = [0f32; depthwise::HEIGHT * depthwise::WIDTH];
+        let mut sums = [0f32; DEPTHWISE_HEIGHT * DEPTHWISE_WIDTH];
         for tile in tiles {
             let taps = table.tiles[tile] as usize..table.tiles[tile + 1] as usize;
             let places = &table.places[tile * table.height..];
             let places = &places[..places.len().min(table.height)];
-            for channel in (0..channels).step_by(depthwise::WIDTH) {
-                let width = (channels - channel).min(depthwise::WIDTH);
+            for channel in (0..channels).step_by(DEPTHWISE_WIDTH) {
+                let width = (channels - channel).min(DEPTHWISE_WIDTH);
                 // SAFETY: as in `product`; the weights' channels are whole tiles.
                 unsafe {
-                    (self.plan.maps.depthwise)(&DepthwiseTile {
+                    (set.depthwise)(&DepthwiseTile {
                         arena: self.arena.0,
                         taps: table.taps.as_ptr().add(taps.start),
                         offsets: table.offsets.as_ptr().add(taps.start * table.height),
                         runs: taps.len(),
                         channel,
                         width,
-                        storage: crate::kernels::storage::Storage::F32,
                         weights: d.weights.as_ptr(),
-                        channels: channels.next_multiple_of(depthwise::WIDTH),
+                        channels: channels.next_multiple_of(DEPTHWISE_WIDTH),
+                        members: d.members,
                         out: sums.as_mut_ptr(),
                     });
                     for (shifted, operand) in shifted.iter_mut().zip(&operands) {
@@ -118,7 +118,7 @@ impl Pass<'_> {
                     let target = crate::kernels::chain::Target { base: target.base.add(channel * 4), ..target };
                     let block = Block {
                         values: sums.as_mut_ptr(),
-                        stride: depthwise::WIDTH,
+                        stride: DEPTHWISE_WIDTH,
                         width,
                         places,
                         links: &d.finish.links,

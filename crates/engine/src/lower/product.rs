@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use facevault_graph::{Binary, Node, Operator, ValueId};
+use facevault_kernels::kernels::DEPTHWISE_WIDTH;
 use facevault_kernels::pack::{self, Channels, Filters, Shape};
 use facevault_kernels::sets::WeightFormat;
 
@@ -10,7 +11,6 @@ use super::chain::Chain;
 use super::{Lowering, affine, pixels};
 use crate::error::EngineError;
 use crate::kernels::chain::Link;
-use crate::kernels::depthwise;
 use crate::step::{Depthwise, Finish, Geometry, Grid, Pad, Panel, Product, Weights, Winograd, Work};
 use crate::view::{Home, View};
 
@@ -149,8 +149,10 @@ impl Lowering<'_> {
         let whole = |channels: usize| channels.is_multiple_of(lanes) && channels > 0;
         let square = geometry.kernel == (3, 3) && geometry.stride == (1, 1) && geometry.dilation == (1, 1);
         let plain = square && groups == 1 && whole(input.channels) && whole(outputs) && area > 1;
-        let work = if groups == input.channels && groups == outputs && groups > 1 {
-            self.depthwise(input, geometry, &parameters, pad, finish)
+        // Groups of one, two or four channels fit a register's lanes.
+        let small = matches!(outputs / groups, 1 | 2 | 4);
+        let work = if small && input.channels == outputs && groups > 1 {
+            self.depthwise(groups, input, geometry, &parameters, pad, finish)
         } else if plain && self.set.weights.winograd_pays(outputs) {
             self.winograd(input, geometry, &parameters, pad, finish)
         } else {
@@ -283,6 +285,7 @@ impl Lowering<'_> {
 
     fn depthwise(
         &mut self,
+        groups: usize,
         input: Grid,
         geometry: Geometry,
         parameters: &Parameters,
@@ -290,15 +293,20 @@ impl Lowering<'_> {
         finish: Finish,
     ) -> Work {
         let finish = self.with_bias(finish, &parameters.bias);
-        let channels = input.channels.next_multiple_of(depthwise::WIDTH);
+        let channels = input.channels.next_multiple_of(DEPTHWISE_WIDTH);
         let taps = geometry.kernel.0 * geometry.kernel.1;
-        let mut weights = vec![0f32; taps * channels];
-        for (channel, kernel) in parameters.weight.chunks_exact(taps).enumerate() {
-            for (tap, &weight) in kernel.iter().enumerate() {
-                weights[tap * channels + channel] = weight;
+        let members = input.channels / groups;
+        let mut weights = vec![0f32; taps * members * channels];
+        for (channel, kernels) in parameters.weight.chunks_exact(members * taps).enumerate() {
+            for member in 0..members {
+                // The input that is `member` places away, counted by exclusive or.
+                let kernel = &kernels[(channel % members ^ member) * taps..][..taps];
+                for (tap, &weight) in kernel.iter().enumerate() {
+                    weights[(tap * members + member) * channels + channel] = weight;
+                }
             }
         }
-        Work::Depthwise(Depthwise { input, geometry, weights, pad, finish })
+        Work::Depthwise(Depthwise { input, geometry, members, weights, pad, finish })
     }
 
     fn winograd(
