@@ -9,8 +9,8 @@ use crate::kernels::chain::{Block, Operand, Place};
 use crate::plan::TileTable;
 use crate::step::{Depthwise, Product, Winograd};
 
-/// Activations of a pixel tile and its channels while a panel is swept over them: half of a small second cache.
-const BLOCK_BYTES: usize = 256 << 10;
+/// Activations of a pixel tile and its channels while a panel is swept over them: half of the second cache.
+const BLOCK_BYTES: usize = 512 << 10;
 
 /// Sums of the tallest and widest tile.
 const MOST_SUMS: usize = 12 * 2 * 16;
