@@ -90,7 +90,9 @@ pub struct Finish {
 pub struct Product {
     pub input: Grid,
     pub geometry: Geometry,
-    /// Taps that a pixel reads, each `words` numbers long: rows of the kernel where they lie next to each other.
+    /// Whether numbers are multiplied as the precision has them, not in f32.
+    pub narrow: bool,
+    /// Taps that a pixel reads, each `words` words long: rows of the kernel where they lie next to each other.
     pub runs: usize,
     pub words: usize,
     pub panels: Vec<Panel>,
@@ -106,7 +108,7 @@ pub struct Weights {
     pub words: Vec<u32>,
 }
 
-/// Where a constant pixel lies in the head of every arena, numbers.
+/// Where a constant pixel lies in the head of every arena, bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pad {
     pub offset: usize,

@@ -161,14 +161,14 @@ pub struct DepthwiseTile {
 /// # Safety
 /// As [`tile`]. Numbers up to a whole register behind the last channel are read.
 #[inline(always)]
-pub(crate) unsafe fn depthwise<S: Simd>(job: &DepthwiseTile) {
+pub(crate) unsafe fn depthwise<S: Simd, T: ActivationStorage<S>>(job: &DepthwiseTile) {
     // SAFETY: handed on from the caller.
     unsafe {
         for lane in (0..job.width).step_by(2 * S::LANES) {
             match job.members {
-                1 => depthwise_pair::<S, 1>(job, lane),
-                2 => depthwise_pair::<S, 2>(job, lane),
-                _ => depthwise_pair::<S, 4>(job, lane),
+                1 => depthwise_pair::<S, T, 1>(job, lane),
+                2 => depthwise_pair::<S, T, 2>(job, lane),
+                _ => depthwise_pair::<S, T, 4>(job, lane),
             }
         }
     }
@@ -176,7 +176,7 @@ pub(crate) unsafe fn depthwise<S: Simd>(job: &DepthwiseTile) {
 
 /// Two registers of channels.
 #[inline(always)]
-unsafe fn depthwise_pair<S: Simd, const M: usize>(job: &DepthwiseTile, lane: usize) {
+unsafe fn depthwise_pair<S: Simd, T: ActivationStorage<S>, const M: usize>(job: &DepthwiseTile, lane: usize) {
     const H: usize = DEPTHWISE_HEIGHT;
     // SAFETY: handed on from the caller.
     unsafe {
@@ -187,9 +187,9 @@ unsafe fn depthwise_pair<S: Simd, const M: usize>(job: &DepthwiseTile, lane: usi
             let offsets = job.offsets.add(run * H);
             let weights = job.weights.add(tap * M * job.channels + channel);
             for m in 0..H {
-                let from = job.arena.add(*offsets.add(m) as usize).cast::<f32>().add(channel);
+                let from = job.arena.add(*offsets.add(m) as usize + channel * T::BYTES);
                 for v in 0..2 {
-                    let value = S::load(from.add(v * S::LANES));
+                    let value = T::load(from.add(v * S::LANES * T::BYTES));
                     let weight = |member: usize| S::load(weights.add(member * job.channels + v * S::LANES));
                     sums[m][v] = S::fma(value, weight(0), sums[m][v]);
                     if M > 1 {

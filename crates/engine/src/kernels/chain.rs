@@ -253,6 +253,12 @@ impl Operand {
 }
 
 impl Target {
+    /// From a channel on. # Safety: it has so many.
+    pub unsafe fn from(self, channel: usize) -> Self {
+        // SAFETY: handed on from the caller.
+        Self { base: unsafe { self.base.add(channel * self.storage.bytes()) }, ..self }
+    }
+
     /// # Safety
     /// As [`Operand::at`].
     #[inline(always)]

@@ -17,6 +17,7 @@ pub struct Maps {
     pub layer_norm: unsafe fn(&mut [f32], f32, &[f32], Option<&[f32]>),
     pub reduce: unsafe fn(&[f32], Reduction) -> f32,
     pub load: unsafe fn(Storage, *const u8, &mut [f32]),
+    pub store: unsafe fn(Storage, &[f32], *mut u8),
 }
 
 macro_rules! maps {
@@ -53,7 +54,12 @@ macro_rules! maps {
                 // SAFETY: as above.
                 unsafe { storage.load(from, into) }
             }
-            pub(super) static MAPS: Maps = Maps { finish, pool, softmax, layer_norm, reduce, load };
+            #[target_feature(enable = $features)]
+            unsafe fn store(storage: Storage, values: &[f32], to: *mut u8) {
+                // SAFETY: as above.
+                unsafe { storage.store(values, to) }
+            }
+            pub(super) static MAPS: Maps = Maps { finish, pool, softmax, layer_norm, reduce, load, store };
         }
     };
 }
