@@ -213,3 +213,35 @@ pub(super) fn trilu(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId,
     let numbers = numbers.ok_or_else(|| wrong!("it reads what depends on the face; only constants are supported"))?;
     graph.folded(shape, numbers.into_iter().enumerate().map(|(at, x)| if kept(at) { x } else { 0.0 }))
 }
+
+/// `CumSum`: of constants.
+pub(super) fn cumulative_sum(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId, Fault> {
+    let x = call.input(0)?;
+    let shape = graph.shape(x).to_vec();
+    let axis = match *graph.integers(call.input(1)?, "axis")? {
+        [axis] => shapes::axis(axis, shape.len())?,
+        _ => return Err(wrong!("its axis is not one number")),
+    };
+    let (exclusive, reverse) = (call.attributes.flag("exclusive")?, call.attributes.flag("reverse")?);
+    let numbers = graph.numbers(x);
+    let mut numbers =
+        numbers.ok_or_else(|| wrong!("it reads what depends on the face; only constants are supported"))?;
+    let (extent, inner) = (shape[axis], shape[axis + 1..].iter().product::<usize>());
+    for block in numbers.chunks_mut((extent * inner).max(1)) {
+        for start in 0..inner {
+            let mut sum = 0.0;
+            for at in 0..extent {
+                let place = start + if reverse { extent - 1 - at } else { at } * inner;
+                let number = std::mem::replace(&mut block[place], sum);
+                sum += number;
+                if !exclusive {
+                    block[place] = sum;
+                }
+            }
+        }
+    }
+    if graph.whole(x).is_some() {
+        return graph.wholes(shape, numbers.into_iter().map(|x| x as i64).collect());
+    }
+    graph.folded(shape, numbers.into_iter())
+}
