@@ -50,7 +50,7 @@ pub(super) fn size(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId, 
 
 /// `ConstantOfShape`.
 pub(super) fn constant_of_shape(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId, Fault> {
-    let shape = graph.integers(call.input(0)?, "shape")?;
+    let shape = graph.list(call.input(0)?, "shape")?;
     let shape: Vec<usize> = shape.iter().map(|n| shapes::extent(*n)).collect::<Result<_, _>>()?;
     // Before memory is taken.
     let count = graph.limits().numbers(&shape, graph.limits().computed)?;
@@ -196,7 +196,7 @@ pub(super) fn trilu(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId,
     let shape = graph.shape(x).to_vec();
     let [.., rows, columns] = *shape else { return Err(wrong!("it reads a tensor of shape {shape:?}")) };
     let diagonal = match call.optional(1) {
-        Some(value) => graph.integers(value, "diagonal")?.first().copied().unwrap_or(0),
+        Some(value) => graph.list(value, "diagonal")?.first().copied().unwrap_or(0),
         None => 0,
     };
     let upper = call.attributes.int("upper", 1)? != 0;
@@ -218,7 +218,7 @@ pub(super) fn trilu(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId,
 pub(super) fn cumulative_sum(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId, Fault> {
     let x = call.input(0)?;
     let shape = graph.shape(x).to_vec();
-    let axis = match *graph.integers(call.input(1)?, "axis")? {
+    let axis = match *graph.list(call.input(1)?, "axis")? {
         [axis] => shapes::axis(axis, shape.len())?,
         _ => return Err(wrong!("its axis is not one number")),
     };

@@ -39,7 +39,7 @@ impl Call<'_> {
     /// An attribute that newer operator sets have as an input.
     pub fn ints(&self, graph: &Builder<'_>, name: &str, input: usize) -> Result<Option<Vec<i64>>, Fault> {
         match self.optional(input) {
-            Some(value) => graph.integers(value, name).map(Some),
+            Some(value) => graph.list(value, name).map(Some),
             None => Ok(self.attributes.ints(name)?.map(<[i64]>::to_vec)),
         }
     }
