@@ -195,19 +195,19 @@ impl<'a> Builder<'a> {
         self.charge(&shape)?;
         self.charge_work(operator, inputs, &shape)?;
         let element = self.element(inputs[0]);
-        let wholes: Option<Vec<_>> =
-            inputs.iter().map(|value| Some((self.shape(*value), &**self.whole(*value)?))).collect();
-        let numbers = match wholes.filter(|_| reference::is_movement(operator)) {
-            Some(wholes) => Numbers::Whole(reference::moved(operator, &wholes, &shape).into()),
-            None => {
-                let data: Vec<Vec<f64>> =
-                    inputs.iter().map(|value| self.numbers(*value).expect("a constant")).collect();
-                let tensors: Vec<Tensor<'_>> = (inputs.iter().zip(&data))
-                    .map(|(value, data)| Tensor { shape: self.shape(*value), data })
-                    .collect();
-                let folded = reference::compute(operator, &tensors, &shape);
-                Numbers::Real(folded.into_iter().map(|x| x as f32).collect())
-            }
+        let all = |kind: &dyn Fn(ValueId) -> bool| inputs.iter().all(|value| kind(*value));
+        let numbers = if reference::is_movement(operator) && all(&|value| self.whole(value).is_some()) {
+            let parts: Vec<_> = inputs.iter().filter_map(|v| Some((self.shape(*v), &**self.whole(*v)?))).collect();
+            Numbers::Whole(reference::moved(operator, &parts, &shape).into())
+        } else if reference::is_movement(operator) && all(&|value| self.real(value).is_some()) {
+            let parts: Vec<_> = inputs.iter().filter_map(|v| Some((self.shape(*v), &**self.real(*v)?))).collect();
+            Numbers::Real(reference::moved(operator, &parts, &shape).into())
+        } else {
+            let data: Vec<Vec<f64>> = inputs.iter().map(|value| self.numbers(*value).expect("a constant")).collect();
+            let tensors: Vec<Tensor<'_>> =
+                (inputs.iter().zip(&data)).map(|(value, data)| Tensor { shape: self.shape(*value), data }).collect();
+            let folded = reference::compute(operator, &tensors, &shape);
+            Numbers::Real(folded.into_iter().map(|x| x as f32).collect())
         };
         let element = if reference::is_movement(operator) { element } else { element::FLOAT };
         Ok(self.constant(Constant { name: self.node.clone(), shape, element, numbers }))

@@ -309,3 +309,6 @@ fn of_node(fault: Fault, node: &proto::Node, opset: i64, batch: i64) -> OnnxErro
         Fault::TooMuch { what, limit } => OnnxError::TooMuch { what, limit },
     }
 }
+
+#[cfg(test)]
+mod tests;
