@@ -98,10 +98,9 @@ pub(super) fn face(
     let wrong = |what: &str| OnnxError::Input(format!("`{name}` has shape ({}); {what}", shown.join(", ")));
     let [batch, a, b, c] = *shape else { return Err(wrong("a face has a batch, three channels, height and width")) };
     let layout = match (a, c) {
-        (Some(3), _) => Layout::Planar,
-        (_, Some(3)) => Layout::Interleaved,
         // Symbols everywhere: PyTorch's layout is the usual one.
-        (None, None) => Layout::Planar,
+        (Some(3), _) | (None, None) => Layout::Planar,
+        (_, Some(3)) => Layout::Interleaved,
         _ => return Err(wrong("a face has three channels")),
     };
     let open = |extent: Option<i64>, what: &str| {
@@ -282,14 +281,16 @@ fn normalises(graph: &Graph) -> bool {
     let x = match (&division.operator, &*division.inputs) {
         (Operator::Binary(Binary::Div | Binary::Mul), [x, norm]) => {
             // Bounds from below, roots and repetitions on the way to the norm.
-            let norm = skipped(*norm, |operator| match operator {
-                Operator::Broadcast
-                | Operator::Reshape
-                | Operator::Binary(Binary::Max | Binary::Add)
-                | Operator::Function(Function::Clip(..) | Function::Sqrt | Function::Reciprocal | Function::Power(_)) => {
-                    true
-                }
-                _ => false,
+            let norm = skipped(*norm, |operator| {
+                matches!(
+                    operator,
+                    Operator::Broadcast
+                        | Operator::Reshape
+                        | Operator::Binary(Binary::Max | Binary::Add)
+                        | Operator::Function(
+                            Function::Clip(..) | Function::Sqrt | Function::Reciprocal | Function::Power(_)
+                        )
+                )
             });
             let Some(norm) = maker(norm) else { return false };
             match norm.operator {

@@ -288,7 +288,7 @@ fn constants_that_grow_are_refused() {
     let doubling = doubling.node("Add", &["face", "x60"], "embedding").bytes();
     let limits = Limits { computed: 1 << 16, folded: 1 << 12, ..Limits::default() };
     let few = Options { limits, ..Options::default() };
-    refused(&parse(doubling, &few), &["4094 numbers in constants", "4096"]);
+    refused(&parse(doubling, &few), &["8190 numbers in constants", "4096"]);
 
     // A convolution of a constant map, as large as may be, with a large kernel.
     let slow = Written::new()
