@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bytes::Bytes;
 
 use super::error::{OnnxError, quoted};
+use super::limits::numbers;
 use super::tensors::{element, element_name};
 use super::{Options, proto};
 use crate::graph::{Binary, Function, Graph, Operator, Reduction, ValueId};
@@ -129,10 +130,13 @@ pub(super) fn face(
         Layout::Planar => vec![1, 3, height, width],
         Layout::Interleaved => vec![1, height, width, 3],
     };
+    if numbers(&shape, options.limits.computed).is_err() {
+        return Err(wrong(&format!("its {height} × {width} pixels are more than a face has")));
+    }
     Ok(Face { name: input.name.clone(), shape, layout, element, batch: batch.unwrap_or(1).max(1) })
 }
 
-/// The name of the embedding: the one asked for, the only one, or the only matrix.
+/// The name of the embedding: the one asked for, the only one, or the only matrix. AdaFace's norms are a column beside it.
 pub(super) fn output<'a>(outputs: &'a [proto::ValueInfo], asked: Option<&str>) -> Result<&'a str, OnnxError> {
     let names = || {
         let shown = outputs.iter().take(20).map(|output| {
@@ -149,7 +153,7 @@ pub(super) fn output<'a>(outputs: &'a [proto::ValueInfo], asked: Option<&str>) -
     }
     let is_matrix = |output: &&proto::ValueInfo| {
         let real = matches!(output.element(), element::FLOAT | element::FLOAT16 | element::BFLOAT16 | element::DOUBLE);
-        real && output.shape().is_some_and(|shape| shape.len() == 2)
+        real && output.shape().is_some_and(|shape| matches!(*shape, [_, columns] if columns != Some(1)))
     };
     let matrices: Vec<_> = outputs.iter().filter(is_matrix).collect();
     match (outputs, &*matrices) {
