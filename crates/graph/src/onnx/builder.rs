@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use super::Limits;
 use super::error::{Fault, wrong};
+use super::limits::numbers;
 use super::shapes;
 use super::tensors::{Constant, Numbers, element};
 use crate::graph::{Binary, Function, Graph, Node, Operator, Reduction, Value, ValueId};
 use crate::reference::{self, Tensor};
+
+/// An operator may split a tensor into many parts, but nothing needs more entries.
+const LONGEST_LIST: usize = 1 << 16;
 
 pub(super) struct Builder<'a> {
     pub graph: Graph,
@@ -18,8 +22,12 @@ pub(super) struct Builder<'a> {
     names: HashSet<String>,
     /// What nodes are called that are added now.
     node: String,
+    /// How many values were given a name.
+    unnamed: usize,
     /// Numbers that were computed from constants.
     folded: u64,
+    /// Steps that it took.
+    work: u64,
     limits: &'a Limits,
 }
 
@@ -31,7 +39,9 @@ impl<'a> Builder<'a> {
             kinds: Vec::new(),
             names: HashSet::new(),
             node: String::new(),
+            unnamed: 0,
             folded: 0,
+            work: 0,
             limits,
         };
         builder.graph.input = builder.add(input, None, element);
@@ -39,12 +49,10 @@ impl<'a> Builder<'a> {
     }
 
     fn add(&mut self, mut value: Value, whole: Option<Arc<[i64]>>, element: i32) -> ValueId {
-        if !self.names.insert(value.name.clone()) {
-            value.name = (self.names.len()..)
-                .map(|n| format!("{}#{n}", value.name))
-                .find(|name| !self.names.contains(name))
-                .expect("numbers do not end");
-            self.names.insert(value.name.clone());
+        let called = value.name.clone();
+        while !self.names.insert(value.name.clone()) {
+            self.unnamed += 1;
+            value.name = format!("{called}#{}", self.unnamed);
         }
         self.graph.values.push(value);
         self.kinds.push((whole, element));
@@ -109,6 +117,12 @@ impl<'a> Builder<'a> {
             .ok_or_else(|| wrong!("its {what} depend on the face; only constant ones are supported"))
     }
 
+    /// [`Builder::integers`] of which there are few: a shape, axes, pads.
+    pub fn list(&self, value: ValueId, what: &str) -> Result<Vec<i64>, Fault> {
+        let count: usize = self.shape(value).iter().product();
+        if count > LONGEST_LIST { Err(wrong!("its {what} has {count} entries")) } else { self.integers(value, what) }
+    }
+
     pub fn constant(&mut self, Constant { name, shape, element, numbers }: Constant) -> ValueId {
         let (constant, whole) = match numbers {
             Numbers::Real(numbers) => (Some(numbers), None),
@@ -142,7 +156,7 @@ impl<'a> Builder<'a> {
 
     /// Takes what a constant of this shape needs from what may be computed.
     pub fn charge(&mut self, shape: &[usize]) -> Result<(), Fault> {
-        self.folded += self.limits.numbers(shape, self.limits.computed)? as u64;
+        self.folded += numbers(shape, self.limits.computed)? as u64;
         if self.folded > self.limits.folded {
             let what = format!("{} numbers in constants that are computed from others", self.folded);
             return Err(Fault::TooMuch { what, limit: self.limits.folded });
@@ -161,7 +175,7 @@ impl<'a> Builder<'a> {
 
     /// Adds an operation, or what it makes of constants.
     pub fn emit(&mut self, operator: Operator, inputs: &[ValueId], shape: Vec<usize>) -> Result<ValueId, Fault> {
-        self.limits.numbers(&shape, self.limits.computed)?;
+        numbers(&shape, self.limits.computed)?;
         if inputs.iter().all(|value| self.is_constant(*value)) {
             return self.fold(&operator, inputs, shape);
         }
@@ -180,23 +194,42 @@ impl<'a> Builder<'a> {
 
     fn fold(&mut self, operator: &Operator, inputs: &[ValueId], shape: Vec<usize>) -> Result<ValueId, Fault> {
         self.charge(&shape)?;
+        self.charge_work(operator, inputs, &shape)?;
         let element = self.element(inputs[0]);
-        let wholes: Option<Vec<_>> =
-            inputs.iter().map(|value| Some((self.shape(*value), &**self.whole(*value)?))).collect();
-        let numbers = match wholes.filter(|_| reference::is_movement(operator)) {
-            Some(wholes) => Numbers::Whole(reference::moved(operator, &wholes, &shape).into()),
-            None => {
-                let data: Vec<Vec<f64>> =
-                    inputs.iter().map(|value| self.numbers(*value).expect("a constant")).collect();
-                let tensors: Vec<Tensor<'_>> = (inputs.iter().zip(&data))
-                    .map(|(value, data)| Tensor { shape: self.shape(*value), data })
-                    .collect();
-                let folded = reference::compute(operator, &tensors, &shape);
-                Numbers::Real(folded.into_iter().map(|x| x as f32).collect())
-            }
+        let all = |kind: &dyn Fn(ValueId) -> bool| inputs.iter().all(|value| kind(*value));
+        let numbers = if reference::is_movement(operator) && all(&|value| self.whole(value).is_some()) {
+            let parts: Vec<_> = inputs.iter().filter_map(|v| Some((self.shape(*v), &**self.whole(*v)?))).collect();
+            Numbers::Whole(reference::moved(operator, &parts, &shape).into())
+        } else if reference::is_movement(operator) && all(&|value| self.real(value).is_some()) {
+            let parts: Vec<_> = inputs.iter().filter_map(|v| Some((self.shape(*v), &**self.real(*v)?))).collect();
+            Numbers::Real(reference::moved(operator, &parts, &shape).into())
+        } else {
+            let data: Vec<Vec<f64>> = inputs.iter().map(|value| self.numbers(*value).expect("a constant")).collect();
+            let tensors: Vec<Tensor<'_>> =
+                (inputs.iter().zip(&data)).map(|(value, data)| Tensor { shape: self.shape(*value), data }).collect();
+            let folded = reference::compute(operator, &tensors, &shape);
+            Numbers::Real(folded.into_iter().map(|x| x as f32).collect())
         };
         let element = if reference::is_movement(operator) { element } else { element::FLOAT };
         Ok(self.constant(Constant { name: self.node.clone(), shape, element, numbers }))
+    }
+
+    /// A small file can ask for years of arithmetic on its constants.
+    fn charge_work(&mut self, operator: &Operator, inputs: &[ValueId], shape: &[usize]) -> Result<(), Fault> {
+        let len = |shape: &[usize]| shape.iter().product::<usize>() as u64;
+        let each = match operator {
+            Operator::MatMul => self.shape(inputs[0]).last().map_or(1, |depth| *depth as u64),
+            Operator::Convolution { .. } => len(&self.shape(inputs[1])[1..]),
+            Operator::Pool { kernel, .. } => kernel.0 as u64 * kernel.1 as u64,
+            _ => 1,
+        };
+        let read: u64 = inputs.iter().map(|value| len(self.shape(*value))).sum();
+        self.work = self.work.saturating_add(len(shape).saturating_mul(each)).saturating_add(read);
+        let limit = self.limits.folded.saturating_mul(16);
+        if self.work > limit {
+            return Err(Fault::TooMuch { what: format!("{} steps of arithmetic on constants", self.work), limit });
+        }
+        Ok(())
     }
 
     pub fn function(&mut self, function: Function, x: ValueId) -> Result<ValueId, Fault> {
@@ -218,7 +251,7 @@ impl<'a> Builder<'a> {
     }
 
     pub fn reshape(&mut self, x: ValueId, shape: Vec<usize>) -> Result<ValueId, Fault> {
-        let (from, to) = (self.limits.numbers(self.shape(x), u64::MAX)?, self.limits.numbers(&shape, u64::MAX)?);
+        let (from, to) = (numbers(self.shape(x), u64::MAX)?, numbers(&shape, u64::MAX)?);
         if from != to {
             return Err(wrong!("a tensor of shape {:?} cannot have the shape {shape:?}", self.shape(x)));
         }
@@ -278,10 +311,7 @@ impl<'a> Builder<'a> {
         }
         let extents = self.shape(x).iter().enumerate();
         let shape = extents
-            .filter_map(|(axis, extent)| match axes.contains(&axis) {
-                true => keep.then_some(1),
-                false => Some(*extent),
-            })
+            .filter_map(|(axis, extent)| if axes.contains(&axis) { keep.then_some(1) } else { Some(*extent) })
             .collect();
         self.emit(Operator::Reduce { reduction, axes }, &[x], shape)
     }

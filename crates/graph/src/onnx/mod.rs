@@ -33,7 +33,7 @@ pub use limits::Limits;
 use crate::graph::{Graph, Value, ValueId};
 use attributes::Attributes;
 use builder::Builder;
-use error::{Fault, quoted};
+use error::{Fault, quoted, shortened};
 use operators::{Call, Meaning};
 use order::Step;
 use tensors::Tensors;
@@ -228,19 +228,13 @@ fn unsupported(steps: &[Step<'_>], nodes: &[proto::Node], opsets: &HashMap<&str,
     let mut places: HashMap<_, usize> = HashMap::new();
     let needed = steps.iter().filter_map(|step| if let Step::Node(at) = step { Some(&nodes[*at]) } else { None });
     for node in needed.filter(|node| operators::meaning(&node.domain, &node.operator).is_none()) {
-        match places.get(&(&node.domain, &node.operator)) {
-            Some(place) => found[*place].nodes += 1,
-            None => {
-                places.insert((&node.domain, &node.operator), found.len());
-                let domain = if node.domain.is_empty() { String::new() } else { format!("{}.", quoted(&node.domain)) };
-                found.push(Unsupported {
-                    operator: domain + &quoted(&node.operator),
-                    opset: version(opsets, &node.domain),
-                    node: called(node),
-                    nodes: 1,
-                });
-            }
+        let place = *places.entry((&node.domain, &node.operator)).or_insert(found.len());
+        if place == found.len() {
+            let domain = if node.domain.is_empty() { String::new() } else { format!("{}.", quoted(&node.domain)) };
+            let (operator, opset) = (domain + &quoted(&node.operator), version(opsets, &node.domain));
+            found.push(Unsupported { operator, opset, node: called(node), nodes: 0 });
         }
+        found[place].nodes += 1;
     }
     found
 }
@@ -286,7 +280,7 @@ fn translate(
 
 fn of_tensor(fault: Fault, name: &str) -> OnnxError {
     match fault {
-        Fault::Wrong(fault) => OnnxError::Tensor { name: quoted(name), fault },
+        Fault::Wrong(fault) => OnnxError::Tensor { name: quoted(name), fault: shortened(fault) },
         Fault::TooMuch { what, limit } => OnnxError::TooMuch { what, limit },
     }
 }
@@ -297,7 +291,7 @@ fn of_node(fault: Fault, node: &proto::Node, opset: i64, batch: i64) -> OnnxErro
             operator: quoted(&node.operator),
             node: called(node),
             opset,
-            fault,
+            fault: shortened(fault),
             hint: if batch > 1 {
                 format!(
                     "; the file was exported for batches of {batch}: export it with one face, or with a batch of any size"
@@ -309,3 +303,6 @@ fn of_node(fault: Fault, node: &proto::Node, opset: i64, batch: i64) -> OnnxErro
         Fault::TooMuch { what, limit } => OnnxError::TooMuch { what, limit },
     }
 }
+
+#[cfg(test)]
+mod tests;
