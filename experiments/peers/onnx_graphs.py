@@ -1,6 +1,7 @@
 """Recognisers of many architectures as ONNX files, with an input and what ONNX Runtime computes of it.
 
     python experiments/peers/onnx_graphs.py FOLDER [NAME ...]
+    python experiments/peers/onnx_graphs.py crates/graph/tests/fixtures/networks tiny
 
 The weights are random (seeded), scaled so that activations neither vanish nor explode. NAME.onnx gets NAME.input.npy
 (u8, 1 x side x side x 3, RGB) and NAME.output.npy (f32, the embedding). The network's input is (x - 127.5) / 127.5, or
@@ -9,7 +10,6 @@ the pixels as they are if the graph normalises itself (`*_normalising`). Files t
 Needs torch, torchvision, timm, facenet-pytorch, onnx, onnxruntime, onnxscript.
 """
 
-import copy
 import sys
 import zlib
 from pathlib import Path
@@ -42,7 +42,7 @@ class IResNetBlock(nn.Module):
 
 
 class IResNet(nn.Module):
-    def __init__(self, blocks, width=64):
+    def __init__(self, blocks, width=64, side=112, dimension=512):
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.PReLU(width))
         layers, inputs = [], width
@@ -54,8 +54,8 @@ class IResNet(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.bn2 = nn.BatchNorm2d(inputs)
         self.dropout = nn.Dropout(0.4)
-        self.fc = nn.Linear(inputs * 49, 512)
-        self.features = nn.BatchNorm1d(512)
+        self.fc = nn.Linear(inputs * (side // 16) ** 2, dimension)
+        self.features = nn.BatchNorm1d(dimension)
 
     def forward(self, x):
         x = self.dropout(self.bn2(self.layers(self.stem(x))))
@@ -65,9 +65,10 @@ class IResNet(nn.Module):
 class SqueezeExcite(nn.Module):
     def __init__(self, channels):
         super().__init__()
+        narrow = max(1, channels // 16)
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.fc1 = nn.Conv2d(channels, channels // 16, 1, bias=False)
-        self.fc2 = nn.Conv2d(channels // 16, channels, 1, bias=False)
+        self.fc1 = nn.Conv2d(channels, narrow, 1, bias=False)
+        self.fc2 = nn.Conv2d(narrow, channels, 1, bias=False)
 
     def forward(self, x):
         return x * torch.sigmoid(self.fc2(torch.relu(self.fc1(self.pool(x)))))
@@ -92,17 +93,18 @@ class IrSeBlock(nn.Module):
 class IrSe(nn.Module):
     """With the L2 normalisation at its end."""
 
-    def __init__(self, blocks=(3, 4, 14, 3)):
+    def __init__(self, blocks=(3, 4, 14, 3), width=64, side=112, dimension=512):
         super().__init__()
-        self.input = nn.Sequential(nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.PReLU(64))
-        layers, inputs = [], 64
+        self.input = nn.Sequential(nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.PReLU(width))
+        layers, inputs = [], width
         for stage, count in enumerate(blocks):
             for block in range(count):
-                layers.append(IrSeBlock(inputs, 64 << stage, 2 if block == 0 else 1))
-                inputs = 64 << stage
+                layers.append(IrSeBlock(inputs, width << stage, 2 if block == 0 else 1))
+                inputs = width << stage
         self.body = nn.Sequential(*layers)
         self.output = nn.Sequential(
-            nn.BatchNorm2d(512), nn.Dropout(0.4), nn.Flatten(), nn.Linear(512 * 49, 512), nn.BatchNorm1d(512)
+            nn.BatchNorm2d(inputs), nn.Dropout(0.4), nn.Flatten(), nn.Linear(inputs * (side // 16) ** 2, dimension),
+            nn.BatchNorm1d(dimension),
         )
 
     def forward(self, x):
@@ -129,16 +131,16 @@ class DepthWise(nn.Module):
         return x + self.layers(x) if self.residual else self.layers(x)
 
 
-def mobilefacenet(scale=2, blocks=(1, 4, 6, 2)):
-    a, b = 64 * scale, 128 * scale
+def mobilefacenet(a=128, blocks=(1, 4, 6, 2), last=512, side=112):
+    b = 2 * a
     stack = lambda channels, count, groups: [DepthWise(channels, channels, groups, 1, True) for _ in range(count)]
     return nn.Sequential(
-        conv_block(3, a, 3, 2, 1), conv_block(a, a, 3, 1, 1, 64),
-        DepthWise(a, a, 128), *stack(a, blocks[1], 128),
-        DepthWise(a, b, 256), *stack(b, blocks[2], 256),
-        DepthWise(b, b, 512), *stack(b, blocks[3], 256),
-        conv_block(b, 512, 1), conv_block(512, 512, 7, groups=512, linear=True),
-        nn.Flatten(), nn.Linear(512, 512, bias=False), nn.BatchNorm1d(512),
+        conv_block(3, a, 3, 2, 1), conv_block(a, a, 3, 1, 1, a // 2),
+        DepthWise(a, a, a), *stack(a, blocks[1], a),
+        DepthWise(a, b, b), *stack(b, blocks[2], b),
+        DepthWise(b, b, 2 * b), *stack(b, blocks[3], b),
+        conv_block(b, last, 1), conv_block(last, last, side // 16, groups=last, linear=True),
+        nn.Flatten(), nn.Linear(last, last, bias=False), nn.BatchNorm1d(last),
     )
 
 
@@ -168,7 +170,7 @@ class ArcFaceBlock(nn.Module):
 
 
 class ArcFaceVit(nn.Module):
-    def __init__(self, width, depth=12, heads=8, side=112, patch=9):
+    def __init__(self, width, depth=12, heads=8, side=112, patch=9, dimension=512):
         super().__init__()
         tokens = (side // patch) ** 2
         self.patches = nn.Conv2d(3, width, patch, patch)
@@ -177,7 +179,7 @@ class ArcFaceVit(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.feature = nn.Sequential(
             nn.Linear(width * tokens, width, bias=False), nn.BatchNorm1d(width, eps=2e-5),
-            nn.Linear(width, 512, bias=False), nn.BatchNorm1d(512, eps=2e-5),
+            nn.Linear(width, dimension, bias=False), nn.BatchNorm1d(dimension, eps=2e-5),
         )
 
     def forward(self, x):
@@ -306,6 +308,18 @@ GRAPHS = {
     "resnet18_qdq": (of_torchvision("resnet18"), 112, "qdq", 17),
 }
 
+# For the tests: as deep as these, a tenth as wide.
+TINY = {
+    "iresnet": (lambda: IResNet((1, 2, 1, 1), 2, 32, 16), 32, "script", 11),
+    "iresnet_dynamo": (lambda: IResNet((1, 1, 1, 1), 2, 32, 16), 32, "dynamo", 18),
+    "ir_se_normalising": (lambda: Normalising(IrSe((1, 1, 1, 1), 2, 32, 16)), 32, "script", 14),
+    "mobilefacenet_interleaved": (lambda: Interleaved(mobilefacenet(4, (1, 1, 1, 1), 16, 32)), 32, "script", 12),
+    "vit": (lambda: ArcFaceVit(8, 2, 2, 27, dimension=16), 27, "script", 17),
+    "vit_dynamo": (lambda: ArcFaceVit(8, 1, 2, 27, dimension=16), 27, "dynamo", 20),
+    "iresnet_fp16": (lambda: IResNet((1, 1, 1, 1), 2, 32, 16), 32, "half", 16),
+    "iresnet_external": (lambda: IResNet((1, 1, 1, 1), 2, 32, 16), 32, "external", 11),
+}
+
 
 def picture(side, seed, count=1):
     """Noise of several scales, as u8."""
@@ -366,12 +380,38 @@ def export(network, x, path, exporter, opset):
         )
 
 
-def ort(path, x, optimise=True):
+def widened(model):
+    """The same graph with f32 wherever it has f16."""
+    half, single = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+    for place, tensor in enumerate(model.graph.initializer):
+        if tensor.data_type == half:
+            array = onnx.numpy_helper.to_array(tensor).astype(numpy.float32)
+            model.graph.initializer[place].CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.i == half:
+                attribute.i = single
+    for value in model.graph.value_info:
+        if value.type.tensor_type.elem_type == half:
+            value.type.tensor_type.elem_type = single
+    return model
+
+
+def bare(model):
+    """Without what exporters write for people: paths of their source, shapes, versions."""
+    del model.graph.value_info[:], model.metadata_props[:], model.graph.metadata_props[:]
+    for part in [model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.initializer]:
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+    return model
+
+
+def ort(file, x, optimise=True):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(file if isinstance(file, bytes) else str(file), options, providers=["CPUExecutionProvider"])
     return session.run(None, {session.get_inputs()[0].name: x})[0]
 
 
@@ -386,7 +426,7 @@ class Faces:
 
 
 def make(folder, name):
-    build, side, exporter, opset = GRAPHS[name]
+    build, side, exporter, opset = {**GRAPHS, **TINY}[name]
     seed = zlib.crc32(name.encode())
     torch.manual_seed(seed)
     network = build().eval()
@@ -397,10 +437,9 @@ def make(folder, name):
     path, partial = folder / f"{name}.onnx", folder / f"{name}.partial.onnx"
     if exporter == "half":
         # Arithmetic in f32 on weights of f16 is what is asked for: f16 sums differ in the third digit.
-        network = network.half()
-        export(copy.deepcopy(network).float(), tensor, partial, "script", opset)
-        output = ort(partial, x)
+        network.half()
         export(Float(network).eval(), tensor, partial, "script", opset)
+        output = ort(widened(onnx.load(partial)).SerializeToString(), x)
     elif exporter == "qdq":
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
         from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -418,12 +457,14 @@ def make(folder, name):
         export(network, tensor, partial, "script", opset)
         output = ort(partial, x)
         (folder / f"{name}.bin").unlink(missing_ok=True)
-        onnx.save_model(onnx.load(partial), partial, save_as_external_data=True, location=f"{name}.bin")
+        onnx.save_model(onnx.load(partial), partial, save_as_external_data=True, location=f"{name}.bin", size_threshold=64)
     else:
         export(network, tensor, partial, exporter, opset)
         output = ort(partial, x)
     numpy.save(folder / f"{name}.input.npy", face)
     numpy.save(folder / f"{name}.output.npy", output.astype(numpy.float32))
+    if name in TINY:
+        onnx.save(bare(onnx.load(partial, load_external_data=False)), partial)
     partial.rename(path)
     with torch.no_grad():
         off = numpy.abs(unit(network.float().eval()(tensor).numpy()) - unit(output)).max()
@@ -441,7 +482,8 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     failed = False
-    for name in sys.argv[2:] or GRAPHS:
+    names = sys.argv[2:] or GRAPHS
+    for name in TINY if names == ["tiny"] else names:
         if (folder / f"{name}.onnx").exists():
             continue
         try:

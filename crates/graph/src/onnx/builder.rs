@@ -10,6 +10,9 @@ use super::tensors::{Constant, Numbers, element};
 use crate::graph::{Binary, Function, Graph, Node, Operator, Reduction, Value, ValueId};
 use crate::reference::{self, Tensor};
 
+/// An operator may split a tensor into many parts, but nothing needs more entries.
+const LONGEST_LIST: usize = 1 << 16;
+
 pub(super) struct Builder<'a> {
     pub graph: Graph,
     /// For each value, its numbers if they are whole, and its type in the file.
@@ -18,8 +21,12 @@ pub(super) struct Builder<'a> {
     names: HashSet<String>,
     /// What nodes are called that are added now.
     node: String,
+    /// How many values were given a name.
+    unnamed: usize,
     /// Numbers that were computed from constants.
     folded: u64,
+    /// Steps that it took.
+    work: u64,
     limits: &'a Limits,
 }
 
@@ -31,7 +38,9 @@ impl<'a> Builder<'a> {
             kinds: Vec::new(),
             names: HashSet::new(),
             node: String::new(),
+            unnamed: 0,
             folded: 0,
+            work: 0,
             limits,
         };
         builder.graph.input = builder.add(input, None, element);
@@ -39,12 +48,10 @@ impl<'a> Builder<'a> {
     }
 
     fn add(&mut self, mut value: Value, whole: Option<Arc<[i64]>>, element: i32) -> ValueId {
-        if !self.names.insert(value.name.clone()) {
-            value.name = (self.names.len()..)
-                .map(|n| format!("{}#{n}", value.name))
-                .find(|name| !self.names.contains(name))
-                .expect("numbers do not end");
-            self.names.insert(value.name.clone());
+        let called = value.name.clone();
+        while !self.names.insert(value.name.clone()) {
+            self.unnamed += 1;
+            value.name = format!("{called}#{}", self.unnamed);
         }
         self.graph.values.push(value);
         self.kinds.push((whole, element));
@@ -107,6 +114,12 @@ impl<'a> Builder<'a> {
             .map(|whole| whole.to_vec())
             .or_else(|| Some(self.real(value)?.iter().map(|x| *x as i64).collect()))
             .ok_or_else(|| wrong!("its {what} depend on the face; only constant ones are supported"))
+    }
+
+    /// [`Builder::integers`] of which there are few: a shape, axes, pads.
+    pub fn list(&self, value: ValueId, what: &str) -> Result<Vec<i64>, Fault> {
+        let count: usize = self.shape(value).iter().product();
+        if count > LONGEST_LIST { Err(wrong!("its {what} has {count} entries")) } else { self.integers(value, what) }
     }
 
     pub fn constant(&mut self, Constant { name, shape, element, numbers }: Constant) -> ValueId {
@@ -180,23 +193,42 @@ impl<'a> Builder<'a> {
 
     fn fold(&mut self, operator: &Operator, inputs: &[ValueId], shape: Vec<usize>) -> Result<ValueId, Fault> {
         self.charge(&shape)?;
+        self.charge_work(operator, inputs, &shape)?;
         let element = self.element(inputs[0]);
-        let wholes: Option<Vec<_>> =
-            inputs.iter().map(|value| Some((self.shape(*value), &**self.whole(*value)?))).collect();
-        let numbers = match wholes.filter(|_| reference::is_movement(operator)) {
-            Some(wholes) => Numbers::Whole(reference::moved(operator, &wholes, &shape).into()),
-            None => {
-                let data: Vec<Vec<f64>> =
-                    inputs.iter().map(|value| self.numbers(*value).expect("a constant")).collect();
-                let tensors: Vec<Tensor<'_>> = (inputs.iter().zip(&data))
-                    .map(|(value, data)| Tensor { shape: self.shape(*value), data })
-                    .collect();
-                let folded = reference::compute(operator, &tensors, &shape);
-                Numbers::Real(folded.into_iter().map(|x| x as f32).collect())
-            }
+        let all = |kind: &dyn Fn(ValueId) -> bool| inputs.iter().all(|value| kind(*value));
+        let numbers = if reference::is_movement(operator) && all(&|value| self.whole(value).is_some()) {
+            let parts: Vec<_> = inputs.iter().filter_map(|v| Some((self.shape(*v), &**self.whole(*v)?))).collect();
+            Numbers::Whole(reference::moved(operator, &parts, &shape).into())
+        } else if reference::is_movement(operator) && all(&|value| self.real(value).is_some()) {
+            let parts: Vec<_> = inputs.iter().filter_map(|v| Some((self.shape(*v), &**self.real(*v)?))).collect();
+            Numbers::Real(reference::moved(operator, &parts, &shape).into())
+        } else {
+            let data: Vec<Vec<f64>> = inputs.iter().map(|value| self.numbers(*value).expect("a constant")).collect();
+            let tensors: Vec<Tensor<'_>> =
+                (inputs.iter().zip(&data)).map(|(value, data)| Tensor { shape: self.shape(*value), data }).collect();
+            let folded = reference::compute(operator, &tensors, &shape);
+            Numbers::Real(folded.into_iter().map(|x| x as f32).collect())
         };
         let element = if reference::is_movement(operator) { element } else { element::FLOAT };
         Ok(self.constant(Constant { name: self.node.clone(), shape, element, numbers }))
+    }
+
+    /// A small file can ask for years of arithmetic on its constants.
+    fn charge_work(&mut self, operator: &Operator, inputs: &[ValueId], shape: &[usize]) -> Result<(), Fault> {
+        let len = |shape: &[usize]| shape.iter().product::<usize>() as u64;
+        let each = match operator {
+            Operator::MatMul => self.shape(inputs[0]).last().map_or(1, |depth| *depth as u64),
+            Operator::Convolution { .. } => len(&self.shape(inputs[1])[1..]),
+            Operator::Pool { kernel, .. } => kernel.0 as u64 * kernel.1 as u64,
+            _ => 1,
+        };
+        let read: u64 = inputs.iter().map(|value| len(self.shape(*value))).sum();
+        self.work = self.work.saturating_add(len(shape).saturating_mul(each)).saturating_add(read);
+        let limit = self.limits.folded.saturating_mul(16);
+        if self.work > limit {
+            return Err(Fault::TooMuch { what: format!("{} steps of arithmetic on constants", self.work), limit });
+        }
+        Ok(())
     }
 
     pub fn function(&mut self, function: Function, x: ValueId) -> Result<ValueId, Fault> {

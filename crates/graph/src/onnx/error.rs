@@ -126,3 +126,12 @@ pub(super) fn quoted(text: &str) -> String {
     let short: String = text.chars().take(100).flat_map(char::escape_debug).collect();
     if text.chars().nth(100).is_some() { short + "…" } else { short }
 }
+
+/// Of a text that lists numbers, what a reader needs.
+pub(super) fn shortened(mut text: String) -> String {
+    if let Some((at, _)) = text.char_indices().nth(500) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
+}

@@ -2,6 +2,9 @@
 
 use super::error::{Fault, wrong};
 
+/// Of a tensor.
+const MOST_AXES: usize = 32;
+
 /// Bounds, checked before memory is taken.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -26,6 +29,9 @@ impl Default for Limits {
 impl Limits {
     /// How many numbers a shape has, if they are not more than `limit`.
     pub(super) fn numbers(&self, shape: &[usize], limit: u64) -> Result<usize, Fault> {
+        if shape.len() > MOST_AXES {
+            return Err(wrong!("a tensor of {} axes", shape.len()));
+        }
         // An extent of 0 does not excuse others whose product is too large for a word.
         let product = shape.iter().try_fold(1u64, |product, extent| product.checked_mul((*extent).max(1) as u64));
         match product {

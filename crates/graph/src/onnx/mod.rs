@@ -33,7 +33,7 @@ pub use limits::Limits;
 use crate::graph::{Graph, Value, ValueId};
 use attributes::Attributes;
 use builder::Builder;
-use error::{Fault, quoted};
+use error::{Fault, quoted, shortened};
 use operators::{Call, Meaning};
 use order::Step;
 use tensors::Tensors;
@@ -286,7 +286,7 @@ fn translate(
 
 fn of_tensor(fault: Fault, name: &str) -> OnnxError {
     match fault {
-        Fault::Wrong(fault) => OnnxError::Tensor { name: quoted(name), fault },
+        Fault::Wrong(fault) => OnnxError::Tensor { name: quoted(name), fault: shortened(fault) },
         Fault::TooMuch { what, limit } => OnnxError::TooMuch { what, limit },
     }
 }
@@ -297,7 +297,7 @@ fn of_node(fault: Fault, node: &proto::Node, opset: i64, batch: i64) -> OnnxErro
             operator: quoted(&node.operator),
             node: called(node),
             opset,
-            fault,
+            fault: shortened(fault),
             hint: if batch > 1 {
                 format!(
                     "; the file was exported for batches of {batch}: export it with one face, or with a batch of any size"
@@ -309,3 +309,6 @@ fn of_node(fault: Fault, node: &proto::Node, opset: i64, batch: i64) -> OnnxErro
         Fault::TooMuch { what, limit } => OnnxError::TooMuch { what, limit },
     }
 }
+
+#[cfg(test)]
+mod tests;

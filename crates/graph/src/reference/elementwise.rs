@@ -47,7 +47,8 @@ pub(super) fn function(function: Function, x: f64) -> f64 {
         Function::Neg => -x,
         Function::Power(exponent) => x.powf(exponent.into()),
         Function::Quantise { scale, zero, low, high } => {
-            ((x / f64::from(scale)).round_ties_even() + f64::from(zero)).max(low.into()).min(high.into())
+            // The quotient is an f32 by ONNX' definition: what lies halfway depends on it.
+            (f64::from(x as f32 / scale).round_ties_even() + f64::from(zero)).max(low.into()).min(high.into())
         }
     }
 }

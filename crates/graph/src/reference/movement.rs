@@ -78,6 +78,12 @@ impl FromF32 for f64 {
     }
 }
 
+impl FromF32 for f32 {
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+}
+
 impl FromF32 for i64 {
     fn from_f32(value: f32) -> Self {
         value as i64

@@ -50,7 +50,7 @@ pub(super) fn size(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId, 
 
 /// `ConstantOfShape`.
 pub(super) fn constant_of_shape(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId, Fault> {
-    let shape = graph.integers(call.input(0)?, "shape")?;
+    let shape = graph.list(call.input(0)?, "shape")?;
     let shape: Vec<usize> = shape.iter().map(|n| shapes::extent(*n)).collect::<Result<_, _>>()?;
     // Before memory is taken.
     let count = graph.limits().numbers(&shape, graph.limits().computed)?;
@@ -196,7 +196,7 @@ pub(super) fn trilu(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId,
     let shape = graph.shape(x).to_vec();
     let [.., rows, columns] = *shape else { return Err(wrong!("it reads a tensor of shape {shape:?}")) };
     let diagonal = match call.optional(1) {
-        Some(value) => graph.integers(value, "diagonal")?.first().copied().unwrap_or(0),
+        Some(value) => graph.list(value, "diagonal")?.first().copied().unwrap_or(0),
         None => 0,
     };
     let upper = call.attributes.int("upper", 1)? != 0;
@@ -212,4 +212,36 @@ pub(super) fn trilu(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId,
     let numbers = graph.numbers(x);
     let numbers = numbers.ok_or_else(|| wrong!("it reads what depends on the face; only constants are supported"))?;
     graph.folded(shape, numbers.into_iter().enumerate().map(|(at, x)| if kept(at) { x } else { 0.0 }))
+}
+
+/// `CumSum`: of constants.
+pub(super) fn cumulative_sum(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId, Fault> {
+    let x = call.input(0)?;
+    let shape = graph.shape(x).to_vec();
+    let axis = match *graph.list(call.input(1)?, "axis")? {
+        [axis] => shapes::axis(axis, shape.len())?,
+        _ => return Err(wrong!("its axis is not one number")),
+    };
+    let (exclusive, reverse) = (call.attributes.flag("exclusive")?, call.attributes.flag("reverse")?);
+    let numbers = graph.numbers(x);
+    let mut numbers =
+        numbers.ok_or_else(|| wrong!("it reads what depends on the face; only constants are supported"))?;
+    let (extent, inner) = (shape[axis], shape[axis + 1..].iter().product::<usize>());
+    for block in numbers.chunks_mut((extent * inner).max(1)) {
+        for start in 0..inner {
+            let mut sum = 0.0;
+            for at in 0..extent {
+                let place = start + if reverse { extent - 1 - at } else { at } * inner;
+                let number = std::mem::replace(&mut block[place], sum);
+                sum += number;
+                if !exclusive {
+                    block[place] = sum;
+                }
+            }
+        }
+    }
+    if graph.whole(x).is_some() {
+        return graph.wholes(shape, numbers.into_iter().map(|x| x as i64).collect());
+    }
+    graph.folded(shape, numbers.into_iter())
 }

@@ -27,7 +27,7 @@ pub(super) fn multiply(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<Value
     graph.reshape(product, shape)
 }
 
-fn product(graph: &mut Builder<'_>, a: ValueId, b: ValueId) -> Result<ValueId, Fault> {
+pub(super) fn product(graph: &mut Builder<'_>, a: ValueId, b: ValueId) -> Result<ValueId, Fault> {
     let (left, right) = (graph.shape(a), graph.shape(b));
     let ([outer_a @ .., rows, depth], [outer_b @ .., same, columns]) = (left, right) else {
         return Err(wrong!("it multiplies tensors of shapes {left:?} and {right:?}"));

@@ -8,6 +8,7 @@ mod movement;
 mod normalisation;
 mod quantisation;
 mod reductions;
+mod resize;
 
 use super::attributes::Attributes;
 use super::builder::Builder;
@@ -38,7 +39,7 @@ impl Call<'_> {
     /// An attribute that newer operator sets have as an input.
     pub fn ints(&self, graph: &Builder<'_>, name: &str, input: usize) -> Result<Option<Vec<i64>>, Fault> {
         match self.optional(input) {
-            Some(value) => graph.integers(value, name).map(Some),
+            Some(value) => graph.list(value, name).map(Some),
             None => Ok(self.attributes.ints(name)?.map(<[i64]>::to_vec)),
         }
     }
@@ -142,6 +143,7 @@ fn known(operator: &str) -> Option<Handler> {
         "Expand" => movement::expand,
         "Tile" => movement::tile,
         "Pad" => movement::pad,
+        "Resize" | "Upsample" => resize::resize,
         "DepthToSpace" => movement::depth_to_space,
         "SpaceToDepth" => movement::space_to_depth,
         "Shape" => constants::shape,
@@ -152,6 +154,7 @@ fn known(operator: &str) -> Option<Handler> {
             constants::binary
         }
         "Not" | "Floor" | "Ceil" | "Round" | "Sign" | "Sin" | "Cos" | "IsNaN" => constants::unary,
+        "CumSum" => constants::cumulative_sum,
         "Trilu" => constants::trilu,
         "QuantizeLinear" => quantisation::quantize_linear,
         "DequantizeLinear" => quantisation::dequantize_linear,

@@ -125,7 +125,7 @@ pub(super) fn transpose(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<Valu
 /// `Reshape`: 0 keeps an extent, −1 is what is left.
 pub(super) fn reshape(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId, Fault> {
     let x = call.input(0)?;
-    let asked = graph.integers(call.input(1)?, "shape")?;
+    let asked = graph.list(call.input(1)?, "shape")?;
     let from = graph.shape(x).to_vec();
     let keeps = !call.attributes.flag("allowzero")?;
     let mut shape = Vec::new();
@@ -193,7 +193,7 @@ pub(super) fn unsqueeze(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<Valu
 /// `Expand`: broadcast in both directions.
 pub(super) fn expand(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId, Fault> {
     let x = call.input(0)?;
-    let asked = graph.integers(call.input(1)?, "shape")?;
+    let asked = graph.list(call.input(1)?, "shape")?;
     let asked: Vec<usize> = asked.iter().map(|n| shapes::extent(*n)).collect::<Result<_, _>>()?;
     let shape = shapes::broadcast(graph.shape(x), &asked)?;
     graph.limits().numbers(&shape, graph.limits().computed)?;
@@ -203,7 +203,7 @@ pub(super) fn expand(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId
 /// `Tile`.
 pub(super) fn tile(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId, Fault> {
     let mut x = call.input(0)?;
-    let repeats = graph.integers(call.input(1)?, "repeats")?;
+    let repeats = graph.list(call.input(1)?, "repeats")?;
     if repeats.len() != graph.rank(x) {
         return Err(wrong!("it has {} repeats for {} axes", repeats.len(), graph.rank(x)));
     }
@@ -228,7 +228,7 @@ pub(super) fn pad(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId, F
     };
     let pads = call.ints(graph, "pads", 1)?.ok_or_else(|| wrong!("it has no pads"))?;
     let axes = match call.optional(3) {
-        Some(axes) => graph.integers(axes, "axes")?,
+        Some(axes) => graph.list(axes, "axes")?,
         None => (0..rank as i64).collect(),
     };
     shapes::axes(&axes, rank)?;
