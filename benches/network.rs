@@ -20,7 +20,7 @@ use facevault::throughput::{grid_of, precisions_of};
 
 const SIDE: usize = 160;
 const STANDARDISE: Standardise = Standardise { mean: 127.5, scale: 128.0 };
-const SPEC: ModelSpec = ModelSpec { network: Network::InceptionResnetV1, width: 1.0 };
+const SPEC: ModelSpec = ModelSpec::of(Network::InceptionResnetV1);
 
 /// A checkpoint whose activations keep a sane size.
 fn checkpoint(spec: &ModelSpec) -> Tensors {
@@ -200,7 +200,7 @@ fn card(criterion: &mut Criterion) {
         for &count in grid_of(DeviceKind::Cuda) {
             let pixels = faces(count);
             let batch = FaceBatch { pixels: &pixels, count, side: SIDE, standardise: STANDARDISE };
-            let mut out = vec![0.0; count * network.info().dimension];
+            let mut out = vec![0.0; count * network.dimension()];
             if let Err(error) = network.embed(batch, &mut out) {
                 println!("card {} batch {count}: skipped: {error}", precision.name());
                 continue;

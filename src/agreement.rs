@@ -184,7 +184,6 @@ mod tests {
     fn embedder() -> EmbedderInfo {
         EmbedderInfo {
             name: "fused".into(),
-            dimension: 8,
             device: DeviceKind::Cpu,
             device_name: "CPU (avx2+fma, 2 threads)".into(),
             precision: Precision::Int8,

@@ -237,7 +237,6 @@ weights: {source: embedded, name: demo}
     fn embedder() -> EmbedderInfo {
         EmbedderInfo {
             name: "inception-resnet-v1 (candle)".into(),
-            dimension: 512,
             device: DeviceKind::Cpu,
             device_name: "CPU (avx2, 2 threads)".into(),
             precision: Precision::F32,

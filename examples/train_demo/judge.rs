@@ -40,7 +40,7 @@ impl Gallery {
     }
 
     pub fn judge(&self, tensors: &Tensors, width: f64) -> Result<Judgement, Failure> {
-        let spec = ModelSpec { network: Network::InceptionResnetV1, width };
+        let spec = ModelSpec { width, ..ModelSpec::of(Network::InceptionResnetV1) };
         let options = Execution {
             device: DeviceRequest::Cpu,
             precision: Precision::F32,

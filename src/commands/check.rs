@@ -7,9 +7,11 @@ use crate::cli::ConfigArgs;
 use crate::config::{self, ExperimentConfig};
 use crate::detect::DetectorFiles;
 use crate::error::{CommandOutcome, Error};
-use crate::progress::{KeptLines, Progress};
+use crate::model::Network;
+use crate::progress::{Cancel, KeptLines, Progress};
 use crate::run::{MissingBoxes, MissingLandmarks, RunError, unused_boxes};
 use crate::text_table::TextTable;
+use crate::weights::GraphFacts;
 use crate::{dataset, detect, model, plan, weights};
 
 pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
@@ -28,6 +30,10 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
         Err(error) => (None, Some(error)),
     };
     let said = KeptLines::default();
+    let (network, network_error) = match network(config, &said) {
+        Ok(network) => (network, None),
+        Err(error) => (None, Some(error)),
+    };
     let (listed, dataset_error) = match faces(config, &said) {
         Ok(listed) => (listed, None),
         Err(error) => (None, Some(error)),
@@ -39,13 +45,16 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     let detector_files = config.detect.iter().filter_map(|detect| detect.weights.as_ref());
     let pins = detector_files.flat_map(DetectorFiles::sources).map(|source| (source.pin(), None));
     notes.extend(detect::cautions(pins));
-    let problem =
-        device_error.as_ref().map(ToString::to_string).or_else(|| dataset_error.as_ref().map(ToString::to_string));
+    let problem = device_error
+        .as_ref()
+        .map(ToString::to_string)
+        .or_else(|| network_error.as_ref().or(dataset_error.as_ref()).map(ToString::to_string));
     let value = json!({
         "name": config.name,
         "config": config::as_written(config),
         "overrides": loaded.kept_overrides(),
         "weights": weights,
+        "network": network,
         "dataset": dataset,
         "detector": detector,
         "device": device,
@@ -57,7 +66,11 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     });
     print(&arguments.common, &value, || {
         let keys = plan::flatten(&config::in_words(config)).into_iter().map(|(key, value)| [key, value]);
-        let mut sources = TextTable::default().rows([["weights", &weights], ["dataset", &dataset]]);
+        let mut sources = TextTable::default().rows([["weights", &weights]]);
+        if let Some(network) = &network {
+            sources.row(["network", &network.to_string()]);
+        }
+        sources.row(["dataset", &dataset]);
         if let Some(detector) = &detector {
             sources.row(["detector", detector]);
         }
@@ -71,12 +84,24 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
         lines.extend(notes.iter().cloned());
         lines.join("\n")
     })?;
-    match (device_error, dataset_error) {
-        // The config is valid, but this machine cannot run it.
-        (Some(error), _) => Err(RunError::from(error).into()),
-        (None, Some(error)) => Err(error.into()),
-        (None, None) => Ok(CommandOutcome::Done),
+    // The config is valid, but this machine cannot run it, or what it names does not fit.
+    match device_error.map(RunError::from).or(network_error).or(dataset_error) {
+        Some(error) => Err(error.into()),
+        None => Ok(CommandOutcome::Done),
     }
+}
+
+/// What an ONNX file on this machine is; `None` for any other network, and if it has to be downloaded.
+fn network(config: &ExperimentConfig, said: &KeptLines) -> Result<Option<GraphFacts>, RunError> {
+    if config.model.network != Network::Onnx || !weights::is_available(&config.weights) {
+        return Ok(None);
+    }
+    let side = config.preprocess.resize.size;
+    let read = weights::load_network(&config.weights, &config.model, side, said, &Cancel::default())?;
+    if let Some(caution) = weights::standardised_once(&read, config.preprocess.standardise)? {
+        said.say(&caution);
+    }
+    Ok(GraphFacts::of(&read.weights))
 }
 
 /// Number of faces of a dataset on this machine, and whether a crop by box takes whole pictures; `None` if the dataset

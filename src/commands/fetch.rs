@@ -7,6 +7,8 @@ use super::{options_to_repeat, print, with_context};
 use crate::cli::ConfigArgs;
 use crate::config;
 use crate::error::{CommandOutcome, Error};
+use crate::model::weights::Weights;
+use crate::weights::GraphFacts;
 
 pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     let config = config::load(&arguments.config, &arguments.overrides)?.config;
@@ -18,13 +20,18 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
             other => other?,
         };
         let unpinned = config.weights.pin().caution("the weights", "weights", Some(checkpoint.digest));
+        let (tensors, network) = match &checkpoint.weights {
+            Weights::Tensors(tensors) => (Some(tensors.len()), None),
+            Weights::Graph(onnx) => (None, Some(GraphFacts::new(&onnx.found))),
+        };
         let pictures = if config.detect.is_some() { "photos" } else { "faces" };
         let value = json!({
             "weights": {
                 "sha256": checkpoint.digest,
                 "origin": checkpoint.origin,
                 "pinned_by": config.weights.pin(),
-                "tensors": checkpoint.tensors.len(),
+                "tensors": tensors,
+                "network": network,
             },
             "dataset": {pictures: manifest.len(), "identities": manifest.identities().len(), "manifest": manifest.digest()},
         });
@@ -38,7 +45,8 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
                 manifest.identities().len(),
                 manifest.digest()
             );
-            [Some(fetched), unpinned].into_iter().flatten().collect::<Vec<_>>().join("\n")
+            let network = network.as_ref().map(|network| format!("network  {network}"));
+            [Some(fetched), network, unpinned].into_iter().flatten().collect::<Vec<_>>().join("\n")
         })?;
         Ok(CommandOutcome::Done)
     })

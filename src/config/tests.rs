@@ -126,7 +126,7 @@ fn the_smallest_config_gets_sensible_defaults() {
     assert_eq!(config.seed, 0);
     assert_eq!(config.dataset, DatasetSource::Synthetic { seed: 0, identities: 3, samples: 2, size: 112 });
     assert_eq!(Some(config.preprocess), profile("facenet-pytorch"));
-    assert_eq!(config.model, ModelSpec { network: Network::InceptionResnetV1, width: 1.0 });
+    assert_eq!(config.model, ModelSpec::of(Network::InceptionResnetV1));
     assert_eq!(
         config.embed,
         EmbedOptions {

@@ -124,7 +124,7 @@ pub(super) fn similar_entry(path: &Path) -> Option<String> {
 pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Result<ExperimentConfig, Diagnostic> {
     let protocols = protocols::protocols(wire.protocols, context)?;
     let known = KnownMetrics { upstream: wire.similarity.options.upstream.is_some(), protocols: &protocols };
-    model(&wire.model, context)?;
+    model(&wire.model, &wire.weights, context)?;
     expect(&wire.expect, &known, context)?;
     protocols::published(&wire.published, &known, context)?;
     Ok(ExperimentConfig {
@@ -205,8 +205,21 @@ fn in_lower_case(revision: &mut str) {
     }
 }
 
-fn model(model: &ModelSpec, context: &Context<'_>) -> Result<(), Diagnostic> {
+fn model(model: &ModelSpec, weights: &WeightsSource, context: &Context<'_>) -> Result<(), Diagnostic> {
     let Facts { name, scalable, .. } = model.network.facts();
+    let is_graph = model.network == Network::Onnx;
+    if is_graph != weights.is_onnx() {
+        let (rule, help) = if is_graph {
+            ("`model.network: onnx` needs weights that are an ONNX file", "name a file that ends in `.onnx`")
+        } else {
+            ("an ONNX file is a network of its own", "set `model: {network: onnx}`")
+        };
+        return Err(at_key(context, &["weights"], rule.into()).help(help));
+    }
+    if model.output.is_some() && !is_graph {
+        let rule = format!("`model.output` is only for `onnx`, not for `{name}`");
+        return Err(at_key(context, &["model", "output"], rule).help("remove it"));
+    }
     if scalable || model.width == 1.0 {
         return Ok(());
     }
@@ -272,7 +285,11 @@ fn usable(url: &str, at: &[&str], context: &Context<'_>) -> Result<(), Diagnosti
 
 fn preprocess(wire: &PreprocessChanges, network: Network, context: &Context<'_>) -> Result<Preprocess, Diagnostic> {
     let facts = network.facts();
-    let name = wire.profile.as_deref().unwrap_or(facts.profile);
+    let Some(name) = wire.profile.as_deref().or(facts.profile) else {
+        let rule = format!("`{}` needs `preprocess.profile`: no file says how its faces are cut out and scaled", facts.name);
+        return Err(at_key(context, &["model", "network"], rule)
+            .help("take what the network was trained with; most recognisers of 112×112 pixels take `insightface`"));
+    };
     let Some(base) = profile(name) else {
         return Err(context.problem(&["preprocess", "profile"], format!("no such profile: {}", quoted(name))));
     };
@@ -285,8 +302,19 @@ fn preprocess(wire: &PreprocessChanges, network: Network, context: &Context<'_>)
         let rule = format!("a margin of {margin} output pixels leaves nothing of a face {size} pixels wide");
         return Err(context.problem(&["preprocess", "crop", "margin"], rule));
     }
-    fitting_standardise(&changed, &base.profile, wire, &facts, context)?;
+    // What an ONNX file begins with is known once it is read.
+    if network != Network::Onnx {
+        fitting_standardise(&changed, &base.profile, wire, &facts, context)?;
+    }
     Ok(changed)
+}
+
+/// Help with the choice of a profile.
+fn profile_of(facts: &Facts) -> String {
+    match facts.profile {
+        Some(profile) => format!("the profile of this network is `{profile}`"),
+        None => "take the profile that the network was trained with".into(),
+    }
 }
 
 /// The side must be one that the network takes, whether the config or its profile names it.
@@ -303,7 +331,7 @@ fn fitting_side(size: u32, wire: &PreprocessChanges, facts: &Facts, context: &Co
     let rule = format!("`{network}` takes faces of {low}×{low} pixels, got {size}×{size}");
     let (place, help) = match wire.resize.size {
         Some(_) => (&path[..], format!("remove `preprocess.resize.size`, or set it to {low}")),
-        None => (&["preprocess", "profile"][..], format!("the profile of this network is `{}`", facts.profile)),
+        None => (&["preprocess", "profile"][..], profile_of(facts)),
     };
     Err(context.problem(place, rule).help(help))
 }
@@ -329,7 +357,7 @@ fn fitting_standardise(
         _ => return Ok(()),
     };
     let place = ["preprocess", if given { "standardise" } else { "profile" }];
-    Err(context.problem(&place, rule).help(format!("the profile of this network is `{}`", facts.profile)))
+    Err(context.problem(&place, rule).help(profile_of(facts)))
 }
 
 /// The metrics that a run of this config has.

@@ -95,7 +95,7 @@ pub(crate) fn unpinned(files: &[WeightsOrigin]) -> Vec<String> {
 }
 
 fn views(checkpoint: &Checkpoint) -> impl Iterator<Item = (&str, TensorView<'_>)> {
-    checkpoint.tensors.iter().map(|(key, Tensor { shape, data, .. })| (key.as_str(), TensorView { shape, data }))
+    checkpoint.weights.iter().map(|(key, Tensor { shape, data, .. })| (key.as_str(), TensorView { shape, data }))
 }
 
 impl DetectorPlan {

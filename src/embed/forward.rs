@@ -133,7 +133,7 @@ pub(super) struct NetworkOutput<'a> {
 
 impl<'a> NetworkOutput<'a> {
     pub(super) fn new(embedder: &dyn Embedder, manifest: &'a [Face], preprocess: &'a Preprocess) -> Self {
-        Self { manifest, preprocess, dimension: embedder.info().dimension }
+        Self { manifest, preprocess, dimension: embedder.dimension() }
     }
 
     /// Number of output values for a batch.

@@ -93,6 +93,7 @@ impl PixelReader for MockReader {
 /// Calls `before` with the number of faces embedded so far, then answers.
 pub struct MockEmbedder<'a> {
     info: EmbedderInfo,
+    dimension: usize,
     embedded: usize,
     before: Box<dyn FnMut(usize) -> Result<(), ModelError> + Send + 'a>,
 }
@@ -101,12 +102,11 @@ impl<'a> MockEmbedder<'a> {
     pub fn new(dimension: usize, before: impl FnMut(usize) -> Result<(), ModelError> + Send + 'a) -> Self {
         let info = EmbedderInfo {
             name: "mock".into(),
-            dimension,
             device: DeviceKind::Cpu,
             device_name: "CPU".into(),
             precision: Precision::F32,
         };
-        Self { info, embedded: 0, before: Box::new(before) }
+        Self { info, dimension, embedded: 0, before: Box::new(before) }
     }
 }
 
@@ -115,12 +115,16 @@ impl Embedder for MockEmbedder<'_> {
         &self.info
     }
 
+    fn dimension(&self) -> usize {
+        self.dimension
+    }
+
     fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
-        batch.check(out, self.info.dimension)?;
+        batch.check(out, self.dimension)?;
         (self.before)(self.embedded)?;
         self.embedded += batch.count;
-        for (face, out) in batch.pixels.chunks_exact(BYTES).zip(out.chunks_exact_mut(self.info.dimension)) {
-            out.copy_from_slice(&network(face, self.info.dimension));
+        for (face, out) in batch.pixels.chunks_exact(BYTES).zip(out.chunks_exact_mut(self.dimension)) {
+            out.copy_from_slice(&network(face, self.dimension));
         }
         Ok(())
     }

@@ -53,7 +53,7 @@ pub fn run(
     cancel: &Cancel,
 ) -> Result<EmbedOutcome, EmbedError> {
     let started = Instant::now();
-    let dimension = output_dimension(embedder.info().dimension, job.preprocess.mirror);
+    let dimension = output_dimension(embedder.dimension(), job.preprocess.mirror);
     for (what, got, expected) in [("rows", job.faces.len(), store.rows()), ("dimension", dimension, store.dimension())]
     {
         if got != expected {

@@ -7,7 +7,7 @@ use super::job::EmbedJob;
 use super::pipeline::EmbedError;
 use super::prepare::{self, Batch};
 use crate::digest::{Digest, Hasher};
-use crate::model::weights::Tensors;
+use crate::model::weights::WeightsRef;
 use crate::model::{self, BATCH, Calibration, Embedder, Execution, ModelError, ModelSpec, Pixels};
 use crate::progress::{Cancel, Progress, Silent};
 use crate::sample;
@@ -81,14 +81,14 @@ impl<'a> EmbedSample<'a> {
         &self,
         spec: &ModelSpec,
         options: &Execution,
-        tensors: &Tensors,
+        weights: WeightsRef<'_>,
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Option<Calibration>, ModelError> {
         let batches = self.batches.iter().map(|batch| forward::faces(batch, self.job.preprocess));
         progress.start("calibrating", "faces", Some(batches.clone().map(|batch| batch.count as u64).sum()), 0);
         let batches = batches.take_while(|_| !cancel.requested()).inspect(|batch| progress.advance(batch.count as u64));
-        let calibration = model::calibrate(spec, options, tensors, batches);
+        let calibration = model::calibrate(spec, options, weights, batches);
         progress.finish();
         Ok((!cancel.requested()).then_some(Calibration { faces: self.len(), ..calibration? }))
     }

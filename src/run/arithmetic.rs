@@ -107,8 +107,8 @@ impl RunContext<'_> {
         let calibration = if run.has(RunDirectory::CALIBRATION) { Some(precision::calibration(run)?) } else { None };
         let side = config.preprocess.resize.size as usize;
         let options = Execution { device: plan.device().into(), ..config.embed.execution() };
-        let tensors = &checkpoint.tensors;
-        let mut network = model::open(&config.model, side, &options, tensors, calibration.as_ref(), &|_| ())?;
+        let weights = &checkpoint.weights;
+        let mut network = model::open(&config.model, side, &options, weights, calibration.as_ref(), &|_| ())?;
         let Some(found) = fingerprint(config, network.as_mut(), self.cancel)? else { return Ok(made_by) };
         let here = RunArithmetic::here(found, network.info());
         Ok(if found == theirs.fingerprint {

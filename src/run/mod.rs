@@ -62,7 +62,7 @@ use crate::embed::{
 };
 use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
 use crate::metrics::Judged;
-use crate::model::weights::Checkpoint;
+use crate::model::weights::{Checkpoint, Weights};
 use crate::model::{self, EmbedderInfo};
 use crate::plan::{self, RunPlan};
 use crate::progress::{Cancel, Progress};
@@ -89,7 +89,7 @@ pub(crate) struct PreparedRun {
     pub missing_boxes: Option<MissingBoxes>,
     loaded: Loaded,
     manifest: Arc<Manifest>,
-    checkpoint: Arc<Checkpoint>,
+    checkpoint: Arc<Checkpoint<Weights>>,
     embedder: EmbedderInfo,
     provenance: Provenance,
     /// Whether it may reuse another run's embeddings.
@@ -184,7 +184,7 @@ impl RunContext<'_> {
 
     /// Downloads what a config needs, without computing anything. The manifest is of photos if the config detects faces
     /// in them.
-    pub fn fetch(&self, config: &ExperimentConfig) -> Result<(Arc<Checkpoint>, Arc<Manifest>), RunError> {
+    pub fn fetch(&self, config: &ExperimentConfig) -> Result<(Arc<Checkpoint<Weights>>, Arc<Manifest>), RunError> {
         let Some(detect) = &config.detect else { return self.sources(config) };
         let checkpoint = self.checkpoint(config, &mut SourceCache::default())?;
         let detector = LoadedDetector::load(detect, self.progress, self.cancel)?;
@@ -195,7 +195,7 @@ impl RunContext<'_> {
     }
 
     /// The checkpoint and the faces of a config.
-    pub fn sources(&self, config: &ExperimentConfig) -> Result<(Arc<Checkpoint>, Arc<Manifest>), RunError> {
+    pub fn sources(&self, config: &ExperimentConfig) -> Result<(Arc<Checkpoint<Weights>>, Arc<Manifest>), RunError> {
         let sources = &mut SourceCache::default();
         Ok((self.checkpoint(config, sources)?, self.faces(config, sources)?.manifest))
     }
@@ -228,7 +228,7 @@ impl RunContext<'_> {
         self.mend(run)?;
         Self::describe(run, &plan, &loaded, &mut provenance)?;
         let options = &loaded.config.embed;
-        let dimension = embed::output_dimension(embedder.dimension, loaded.config.preprocess.mirror);
+        let dimension = embed::output_dimension(model::dimension(&loaded.config.model, &checkpoint.weights), loaded.config.preprocess.mirror);
         // The digests are recorded after everything is exported.
         if run.has(RunDirectory::METADATA) && seal::is_recorded(run) {
             return self.embedded_before(run, options, manifest.len());
@@ -249,7 +249,7 @@ impl RunContext<'_> {
         let opening = NetworkOpener {
             run,
             config: &loaded.config,
-            tensors: &checkpoint.tensors,
+            weights: (&checkpoint.weights).into(),
             job,
             device: embedder.device,
             progress: self.progress,

@@ -11,7 +11,7 @@ use crate::agreement::{self, PrecisionAgreement};
 use crate::config::ExperimentConfig;
 use crate::embed::{self, EmbedJob, EmbedSample};
 use crate::evaluate::{EvaluateError, Labelled};
-use crate::model::weights::Tensors;
+use crate::model::weights::WeightsRef;
 use crate::model::{self, Calibration, DeviceKind, Embedder, Execution, Precision};
 use crate::progress::{Cancel, Progress};
 use crate::provenance::RunArithmetic;
@@ -36,7 +36,7 @@ pub(super) struct OpenNetwork {
 pub(super) struct NetworkOpener<'a> {
     pub run: &'a RunDirectory,
     pub config: &'a ExperimentConfig,
-    pub tensors: &'a Tensors,
+    pub weights: WeightsRef<'a>,
     pub job: EmbedJob<'a>,
     /// The device in the plan, with `auto` resolved.
     pub device: DeviceKind,
@@ -70,7 +70,7 @@ impl NetworkOpener<'_> {
         }
         if let (false, Some(sample)) = (calibrated, &read) {
             let made =
-                sample.calibrate(&self.config.model, &options.execution(), self.tensors, self.progress, self.cancel)?;
+                sample.calibrate(&self.config.model, &options.execution(), self.weights, self.progress, self.cancel)?;
             let Some(calibration) = made else { return Ok(None) };
             let stored = StoredCalibration { sample: sample::RULE.into(), calibration };
             self.run.write_json(RunDirectory::CALIBRATION, &stored)?;
@@ -136,7 +136,7 @@ impl NetworkOpener<'_> {
         let options = Execution { device: self.device.into(), ..*options };
         let side = self.config.preprocess.resize.size as usize;
         let say = |line: &str| self.progress.say(line);
-        Ok(model::open(&self.config.model, side, &options, self.tensors, calibration, &say)?)
+        Ok(model::open(&self.config.model, side, &options, self.weights, calibration, &say)?)
     }
 
     fn agreement(
@@ -147,7 +147,7 @@ impl NetworkOpener<'_> {
         let Self { config, progress, cancel, .. } = *self;
         let options = Execution { precision: Precision::F32, ..config.embed.execution() };
         let mut reference = self.embedder(&options, None)?;
-        let dimension = embed::output_dimension(lower.info().dimension, config.preprocess.mirror);
+        let dimension = embed::output_dimension(lower.dimension(), config.preprocess.mirror);
         let Some(in_f32) = sample.embed(reference.as_mut(), progress, cancel)? else { return Ok(None) };
         let Some(in_lower) = sample.embed(lower, progress, cancel)? else { return Ok(None) };
         let (rows, [in_f32, in_lower]) = in_f32.shared(&in_lower, dimension);

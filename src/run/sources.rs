@@ -9,12 +9,11 @@ use crate::dataset::{self, DatasetError, DatasetSource, Manifest};
 use crate::detect::{self, Detect, DetectorPlan, Expanded, LoadedDetector};
 use crate::embed::EmbedOptions;
 use crate::files::{self, FileError};
-use crate::model;
 use crate::model::ModelSpec;
-use crate::model::weights::Checkpoint;
+use crate::model::weights::{Checkpoint, Weights};
 use crate::protocol::Protocol;
 use crate::provenance::DetectionOrigin;
-use crate::weights::{self, WeightsError, WeightsSource};
+use crate::weights::{self, WeightsSource};
 
 /// The folder inside that of the runs that holds what is expensive to compute again.
 pub(super) const CACHE: &str = ".cache";
@@ -22,8 +21,9 @@ pub(super) const CACHE: &str = ".cache";
 /// Weights and manifests read so far, keyed by the config sections that determine them.
 #[derive(Default)]
 pub struct SourceCache {
-    /// Keyed by the network as well, because it determines the names of the tensors.
-    checkpoints: Vec<(WeightsSource, ModelSpec, Arc<Checkpoint>)>,
+    /// Keyed by the network as well, because it determines the names of the tensors, and by the side of the faces, which an
+    /// ONNX file may leave open.
+    checkpoints: Vec<(WeightsSource, ModelSpec, u32, Arc<Checkpoint<Weights>>)>,
     /// Keyed by the protocols as well, because a manifest holds their lists of pairs.
     faces: Vec<(DatasetSource, Option<Detect>, Vec<Protocol>, DatasetFaces)>,
 }
@@ -37,25 +37,30 @@ pub struct DatasetFaces {
 }
 
 impl RunContext<'_> {
-    /// The checkpoint of a config, renamed to the network's keys and checked for completeness.
+    /// What a config's network computes with, checked for completeness and against the preprocessing.
     pub(super) fn checkpoint(
         &self,
         config: &ExperimentConfig,
         sources: &mut SourceCache,
-    ) -> Result<Arc<Checkpoint>, RunError> {
-        let asked = |(source, model, _): &&(_, _, _)| *source == config.weights && *model == config.model;
-        if let Some((_, _, known)) = sources.checkpoints.iter().find(asked) {
-            return Ok(Arc::clone(known));
+    ) -> Result<Arc<Checkpoint<Weights>>, RunError> {
+        let side = config.preprocess.resize.size;
+        let asked = |(source, model, of, _): &&(_, _, _, _)| {
+            *source == config.weights && *model == config.model && *of == side
+        };
+        let known = sources.checkpoints.iter().find(asked).map(|(.., known)| Arc::clone(known));
+        let read = match known {
+            Some(known) => known,
+            None => {
+                let read =
+                    weights::load_network(&config.weights, &config.model, side, self.progress, self.cancel)?;
+                let read = Arc::new(read);
+                sources.checkpoints.push((config.weights.clone(), config.model.clone(), side, Arc::clone(&read)));
+                read
+            }
+        };
+        if let Some(caution) = weights::standardised_once(&read, config.preprocess.standardise)? {
+            self.progress.warn(&caution);
         }
-        let mut read = weights::load(&config.weights, self.progress, self.cancel)?;
-        read.tensors = model::adopt(&config.model, read.tensors);
-        let needed = model::parameters(&config.model);
-        if let Some(prefix) = model::weights::strip_prefix(&mut read.tensors, &needed) {
-            self.progress.say(&format!("the prefix `{prefix}` is taken off the keys of {}", read.origin.location));
-        }
-        model::weights::require(&read, &needed, model::unused_keys(&config.model)).map_err(WeightsError::from)?;
-        let read = Arc::new(read);
-        sources.checkpoints.push((config.weights.clone(), config.model.clone(), Arc::clone(&read)));
         Ok(read)
     }
 

@@ -165,7 +165,7 @@ impl Bench<'_> {
         let job = EmbedJob::new(&faces, &reader, &config.preprocess, &options);
         let folder = Scratch::new().map_err(|error| error.to_string())?;
         let lock = RunLock::acquire(folder.path()).map_err(|error| error.to_string())?;
-        let dimension = embed::output_dimension(embedder.info().dimension, config.preprocess.mirror);
+        let dimension = embed::output_dimension(embedder.dimension(), config.preprocess.mirror);
         let mut store = ChunkStore::open(&lock, count, dimension, options.chunk_size, None, &Silent)
             .map_err(|error| error.to_string())?;
         let progress = LinesOnly(self.progress);

@@ -10,7 +10,7 @@ use super::sample::TimedSample;
 use super::variant::{BenchVariant, NetworkSetup, order};
 use super::{Reference, ThroughputError};
 use crate::config::ExperimentConfig;
-use crate::model::weights::Tensors;
+use crate::model::weights::WeightsRef;
 use crate::model::{
     self, BatchSize, DeviceKind, Embedder, EmbedderInfo, Execution, FaceBatch, Kernels, ModelError, OwnedBatch,
     Precision, StageTime,
@@ -86,7 +86,7 @@ struct Window {
 /// Opens and times networks.
 pub(super) struct Bench<'a> {
     pub config: &'a ExperimentConfig,
-    pub tensors: &'a Tensors,
+    pub weights: WeightsRef<'a>,
     pub sample: &'a TimedSample<'a>,
     pub progress: &'a dyn Progress,
     pub cancel: &'a Cancel,
@@ -116,7 +116,7 @@ impl Bench<'_> {
         // Only the fused kernels need int8 ranges; candle and CUDA report that they do not support int8.
         let fused = engine.device == DeviceKind::Cpu && engine.kernels != Kernels::Candle;
         let calibration = if fused && engine.precision == Precision::Int8 {
-            Some(model::calibrate(&self.config.model, &options, self.tensors, self.sample.all())?)
+            Some(model::calibrate(&self.config.model, &options, self.weights, self.sample.all())?)
         } else {
             None
         };
@@ -125,7 +125,7 @@ impl Bench<'_> {
             &self.config.model,
             self.config.preprocess.resize.size as usize,
             &options,
-            self.tensors,
+            self.weights,
             calibration.as_ref(),
             &say,
         )
@@ -136,6 +136,7 @@ impl Bench<'_> {
         let kernels = match reference {
             Reference::Candle => Kernels::Candle,
             Reference::Fused => Kernels::Auto,
+            Reference::Portable => Kernels::Portable,
         };
         let engine =
             NetworkSetup { device: DeviceKind::Cpu, precision: Precision::F32, kernels, threads: Some(threads) };
@@ -225,11 +226,12 @@ impl Bench<'_> {
         if let Some(fits) = embedder.fits().filter(|fits| *fits < batch) {
             return Err(Stop::Variant(ModelError::TooLarge { device: info.device_name, faces: batch, fits }));
         }
-        let mut full = vec![0.0; batch * info.dimension];
+        let dimension = embedder.dimension();
+        let mut full = vec![0.0; batch * dimension];
         embedder.embed(self.sample.batch(0, batch), &mut full)?;
         let embeddings = if batch >= faces {
             // The batch starts with the sample.
-            full.truncate(faces * info.dimension);
+            full.truncate(faces * dimension);
             full
         } else {
             self.embed_all(embedder, batch)?
@@ -249,7 +251,7 @@ impl Bench<'_> {
 
     /// Embeds the whole sample in batches.
     fn embed_all(&self, embedder: &mut dyn Embedder, batch: usize) -> Result<Vec<f32>, Stop> {
-        let (faces, dimension) = (self.sample.rows.len(), embedder.info().dimension);
+        let (faces, dimension) = (self.sample.rows.len(), embedder.dimension());
         let mut out = vec![0.0; faces * dimension];
         for (rows, first) in out.chunks_mut(batch * dimension).zip((0..faces).step_by(batch)) {
             self.check_cancelled()?;
@@ -268,7 +270,7 @@ impl Bench<'_> {
         meters: &mut Meters,
     ) -> Result<(), Stop> {
         let batch = variant.batch;
-        let mut out = vec![0.0; batch * found.info.dimension];
+        let mut out = vec![0.0; batch * embedder.dimension()];
         let mut meter = meters.of(variant.engine.device);
         let read = |meter: &mut Result<&mut (dyn Meter + 'static), String>| match meter {
             Ok(meter) => meter.joules(),
@@ -385,8 +387,8 @@ mod tests {
         let cancel = Cancel::default();
         let manifest = crate::dataset::open(&config.dataset, None, &Silent, &cancel).unwrap();
         let sample = TimedSample::read(&manifest, &config, 3, BATCH, &cancel);
-        let tensors = Tensors::default();
-        let bench = Bench { config: &config, tensors: &tensors, sample: &sample, progress: &Silent, cancel: &cancel };
+        let tensors = crate::model::weights::Tensors::default();
+        let bench = Bench { config: &config, weights: (&tensors).into(), sample: &sample, progress: &Silent, cancel: &cancel };
         let mut meter = ScriptedMeter(vec![Ok(1.0), Ok(3.0)]);
         bench.window(card, BATCH, seconds, &mut [0.0; BATCH * 8], || meter.joules())
     }

@@ -34,7 +34,7 @@ pub use variant::{BenchVariant, Choice, NetworkSetup, VariantSelection, grid_of,
 use crate::config::ExperimentConfig;
 use crate::dataset::Manifest;
 use crate::evaluate::Labelled;
-use crate::model::{self, DeviceKind, DeviceRequest, Execution, ModelError, Precision};
+use crate::model::{self, DeviceKind, DeviceRequest, Execution, ModelError, Precision, RunsOn};
 use crate::preprocess::Mirror;
 use crate::progress::Cancel;
 use crate::provenance::{self, Build, MachineInfo};
@@ -54,6 +54,8 @@ pub enum Reference {
     Candle,
     /// The kernels that `auto` selects.
     Fused,
+    /// The kernels without any instruction set in particular, for a network that has no candle graph.
+    Portable,
 }
 
 /// What to measure.
@@ -66,8 +68,8 @@ pub(crate) struct ThroughputRequest {
     pub seconds: f64,
     /// Faces of the sample, ≥ 1.
     pub faces: usize,
-    /// Reference for accuracy.
-    pub reference: Reference,
+    /// Reference for accuracy; `None`: the most independent one that the network has.
+    pub reference: Option<Reference>,
     /// Whether to run the end-to-end pass.
     pub end_to_end: bool,
 }
@@ -263,7 +265,7 @@ pub(crate) fn run(
     }
     let bench = Bench {
         config,
-        tensors: &checkpoint.tensors,
+        weights: (&checkpoint.weights).into(),
         sample: &sample,
         progress: context.progress,
         cancel: context.cancel,
@@ -273,17 +275,19 @@ pub(crate) fn run(
     devices.dedup();
     let mut meters = Meters::open(devices.contains(&DeviceKind::Cuda));
     let (mut networks, seen) = bench.run(&variants, effort, &mut meters)?;
-    let reference = bench.reference(request.reference, machine.cores)?;
+    let reference_kind = request.reference.unwrap_or(match config.model.network.facts().runs_on {
+        RunsOn::FusedPlans | RunsOn::Candle => Reference::Candle,
+        RunsOn::Engine => Reference::Portable,
+    });
+    let reference = bench.reference(reference_kind, machine.cores)?;
 
     let faces: Vec<Labelled<'_>> = sample.rows.iter().map(|&row| Labelled::from(&manifest.faces[row])).collect();
     let population = Population::new(&faces, config.seed);
-    let parameters = model::parameters(&config.model);
-    let count = |parameter: &model::weights::Parameter| parameter.shape.iter().product::<usize>() as u64;
     let side = config.preprocess.resize.size as usize;
     let dimension = reference.len() / sample.rows.len();
     let floor = Floor {
         flop: flop(&seen),
-        parameters: parameters.iter().map(count).sum(),
+        parameters: model::parameter_count(&config.model, &checkpoint.weights),
         bytes: (side * side * 3 + dimension * size_of::<f32>()) as u64,
     };
     let variants = judged(config, &seen, &floor, &reference, &faces, &population, context.cancel)
@@ -297,7 +301,7 @@ pub(crate) fn run(
         mirrored: config.preprocess.mirror != Mirror::None,
         rounds: request.rounds,
         seconds: request.seconds,
-        reference: request.reference,
+        reference: reference_kind,
         reference_separation: separation(&reference, dimension, &population),
         preparation: sample.preparation,
         floor,
@@ -352,6 +356,7 @@ fn judged(
     population: &Population<'_>,
     cancel: &Cancel,
 ) -> Option<Vec<VariantResult>> {
+    let dimension = reference.len() / faces.len();
     let found = || seen.iter().filter_map(|seen| Some((&seen.variant, seen.outcome.as_ref().ok()?)));
     let matrices: Vec<&[f32]> = found().map(|(_, found)| &found.embeddings[..]).collect();
     let mut agreements = judge::agreements(config, faces, reference, &matrices, cancel)?.into_iter();
@@ -376,7 +381,7 @@ fn judged(
                     ratio: Quartiles::of(&statistics::ratios(&found.rates, &first))?,
                     stages: statistics::stages(&found.stages, found.staged),
                     reached: floor.flop.map(|flop| Reached::of(flop, faces_per_second.median, peak)),
-                    separation: separation(&found.embeddings, found.info.dimension, population),
+                    separation: separation(&found.embeddings, dimension, population),
                     gate: AccuracyGate::of(precision, &agreement),
                     agreement,
                     energy_absent: energy.as_ref().err().cloned(),

@@ -80,6 +80,7 @@ impl Throughput {
         let reference = match self.reference {
             super::Reference::Candle => "candle",
             super::Reference::Fused => "fused",
+            super::Reference::Portable => "portable",
         };
         let rates = self.reference_separation.as_ref().map_or_else(
             || "; no error rates: the sample lacks genuine or impostor pairs".into(),

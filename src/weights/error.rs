@@ -5,7 +5,18 @@ use std::path::PathBuf;
 use crate::digest::Digest;
 use crate::files::FileError;
 use crate::hub::HubError;
+use crate::model::onnx::OnnxError;
 use crate::model::weights::{FormatError, Unfit};
+use crate::preprocess::Standardise;
+
+/// The remedy for faces of another size.
+fn fitting_side(height: usize, width: usize) -> String {
+    if height == width {
+        format!("set `preprocess.resize.size` to {height}, or take a profile of that size")
+    } else {
+        "export the network for square faces: no other faces are made".into()
+    }
+}
 
 /// Why weights cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +40,18 @@ pub enum WeightsError {
     /// An unusable checkpoint.
     #[error("cannot load {location}: {source}")]
     Format { location: String, source: FormatError },
+    /// An unusable ONNX file.
+    #[error("cannot load {location}: {source}")]
+    Onnx { location: String, source: OnnxError },
+    /// An ONNX file for faces of another size.
+    #[error("{location} takes faces of {height}×{width} pixels, got {side}×{side}; {}", fitting_side(*height, *width))]
+    Side { location: String, height: usize, width: usize, side: usize },
+    /// An ONNX file that standardises pixels, and a config that does it, too.
+    #[error(
+        "{location} begins by standardising pixels of 0 to 255, and `preprocess.standardise` (mean {}, scale {}) would do \
+         it twice; set `preprocess.standardise: {{mean: 0, scale: 1}}`", standardise.mean, standardise.scale
+    )]
+    StandardisedTwice { location: String, standardise: Standardise },
     /// A checkpoint of another network.
     #[error(transparent)]
     Unfit(#[from] Unfit),

@@ -1,23 +1,26 @@
-//! Checkpoints: located (Hub, URL, file, embedded), digested, parsed, and checked against the network. Files are read once, so
-//! the digest is that of the loaded bytes.
+//! Files of weights: located (Hub, URL, file, embedded), digested, parsed, and checked against the network. Files are read
+//! once, so the digest is that of the loaded bytes.
 
 mod embedded;
 mod error;
+mod network_file;
 mod origin;
 mod source;
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
+use std::path::PathBuf;
 
 pub use error::WeightsError;
+pub(crate) use network_file::{GraphFacts, load_network, standardised_once};
 pub use origin::WeightsOrigin;
 pub use source::{Pin, WeightsSource};
 
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::hub::{Hub, HubFile, Remote, RepoKind, UrlFile};
-use crate::model::weights::{self, Checkpoint, Origin};
+use crate::model::weights::{self, Checkpoint, FormatError, Origin};
 use crate::progress::{Cancel, Progress};
 
 /// Locates, digests and parses a checkpoint.
@@ -38,6 +41,44 @@ pub fn load_with(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Checkpoint, WeightsError> {
+    let recognise = |head: &[u8]| weights::recognise(head).map(|_| ());
+    let read = read(hub, source, &recognise, progress, cancel)?;
+    read.pinned(read.digest)?;
+    let tensors = weights::parse(&read.bytes, &|note| progress.say(note))
+        .map_err(|source| WeightsError::Format { location: read.origin.location.clone(), source })?;
+    Ok(Checkpoint { weights: tensors, digest: read.digest, origin: read.origin })
+}
+
+/// A file of weights in memory.
+struct ReadWeights {
+    bytes: Cow<'static, [u8]>,
+    digest: Digest,
+    origin: Origin,
+    /// Path of a file of this machine, and the digest that the config pins it to, which is not checked yet.
+    local: Option<(PathBuf, Option<Digest>)>,
+}
+
+impl ReadWeights {
+    /// Refuses a local file whose digest, perhaps together with other files, is not the pinned one.
+    fn pinned(&self, found: Digest) -> Result<(), WeightsError> {
+        match &self.local {
+            Some((path, Some(expected))) if *expected != found => {
+                Err(WeightsError::WrongDigest { path: path.clone(), found, expected: *expected })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Reads a file of weights. `recognise` refuses by the first bytes what is not worth reading.
+fn read(
+    hub: &Hub,
+    source: &WeightsSource,
+    recognise: &dyn Fn(&[u8]) -> Result<(), FormatError>,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<ReadWeights, WeightsError> {
+    let mut local = None;
     let (bytes, digest, source, location, revision) = match source {
         WeightsSource::Hub { repo, revision, file, sha256 } => {
             let (bytes, digest) = hub.read(&hub_file(repo, revision, file, *sha256), progress, cancel)?;
@@ -49,20 +90,20 @@ pub fn load_with(
             (Cow::Owned(bytes), digest, "url", file.to_string(), None)
         }
         WeightsSource::File { path, sha256 } => {
-            let pinned = |found| match sha256.filter(|expected| *expected != found) {
-                Some(expected) => Err(WeightsError::WrongDigest { path: path.clone(), found, expected }),
-                None => Ok(found),
-            };
-            // What is no checkpoint may be of any size, and is not read into memory.
-            if let Err(source) = weights::recognise(&files::head(path)?) {
-                if sha256.is_some() {
+            // What is of another kind may be of any size, and is not read into memory.
+            if let Err(source) = recognise(&files::head(path)?) {
+                if let Some(expected) = *sha256 {
                     let digest = |file: File| Digest::of_reader(cancel.guard(file.take(files::LARGEST_WEIGHTS)));
-                    pinned(files::open(path).and_then(digest).map_err(FileError::new("read", path))?)?;
+                    let found = files::open(path).and_then(digest).map_err(FileError::new("read", path))?;
+                    if found != expected {
+                        return Err(WeightsError::WrongDigest { path: path.clone(), found, expected });
+                    }
                 }
                 return Err(WeightsError::Format { location: path.display().to_string(), source });
             }
             let bytes = files::read_at_most(path, files::LARGEST_WEIGHTS)?;
-            let found = pinned(Digest::of(&bytes))?;
+            let found = Digest::of(&bytes);
+            local = Some((path.clone(), *sha256));
             (Cow::Owned(bytes), found, "file", path.display().to_string(), None)
         }
         WeightsSource::Embedded { name } => {
@@ -70,10 +111,8 @@ pub fn load_with(
             (Cow::Borrowed(bytes), Digest::of(bytes), "embedded", name.clone(), None)
         }
     };
-    let tensors = weights::parse(&bytes, &|note| progress.say(note))
-        .map_err(|source| WeightsError::Format { location: location.clone(), source })?;
     let origin = Origin { source: source.to_owned(), location, revision, bytes: bytes.len() as u64 };
-    Ok(Checkpoint { tensors, digest, origin })
+    Ok(ReadWeights { bytes, digest, origin, local })
 }
 
 /// Describes in one line what would be loaded and whether it would be downloaded, without doing either.

@@ -23,7 +23,7 @@ pub struct WeightsOrigin {
 impl WeightsOrigin {
     /// Where the weights of a config came from.
     #[must_use]
-    pub fn new(source: &WeightsSource, checkpoint: &Checkpoint) -> Self {
+    pub fn new<W>(source: &WeightsSource, checkpoint: &Checkpoint<W>) -> Self {
         let Checkpoint { origin, digest, .. } = checkpoint;
         Self { origin: origin.clone(), sha256: *digest, pinned_by: Some(source.pin()) }
     }

@@ -69,6 +69,19 @@ pub enum Pin {
 }
 
 impl WeightsSource {
+    /// Whether the file is an ONNX file by its name.
+    #[must_use]
+    pub fn is_onnx(&self) -> bool {
+        let name = match self {
+            Self::Hub { file, .. } => file,
+            Self::Url { url, .. } => url.split(['?', '#']).next().unwrap_or_default(),
+            Self::File { path, .. } => path.to_str().unwrap_or_default(),
+            Self::Embedded { .. } => return false,
+        };
+        let ending = name.rsplit_once('.').map(|(_, ending)| ending);
+        ending.is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"))
+    }
+
     /// What pins the weights.
     #[must_use]
     pub fn pin(&self) -> Pin {
@@ -99,8 +112,8 @@ impl Pin {
 
 /// File name endings of checkpoints that can be read, as a pattern and in words.
 const ENDING: (&str, &str) = (
-    r"\.(?:[sS][aA][fF][eE][tT][eE][nN][sS][oO][rR][sS]|[pP][tT][hH]?|[bB][iI][nN])",
-    "ending in `.safetensors`, `.pth`, `.pt` or `.bin`",
+    r"\.(?:[sS][aA][fF][eE][tT][eE][nN][sS][oO][rR][sS]|[pP][tT][hH]?|[bB][iI][nN]|[oO][nN][nN][xX])",
+    "ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`",
 );
 
 /// The part of a file name before its ending, as a pattern.

@@ -18,7 +18,7 @@ fn options(device: DeviceRequest) -> Execution {
 }
 
 fn network(width: f64) -> Box<dyn Embedder> {
-    let spec = ModelSpec { network: Network::InceptionResnetV1, width };
+    let spec = ModelSpec { width, ..ModelSpec::of(Network::InceptionResnetV1) };
     let tensors = formula::checkpoint(&model::parameters(&spec));
     model::open(&spec, SIDE, &options(DeviceRequest::Cpu), &tensors, None, &|_| {}).unwrap()
 }
@@ -52,7 +52,7 @@ fn equals_facenet_pytorch() {
 
 #[test]
 fn every_kernel_of_this_cpu_equals_facenet_pytorch() {
-    let spec = ModelSpec { network: Network::InceptionResnetV1, width: 1.0 };
+    let spec = ModelSpec::of(Network::InceptionResnetV1);
     let tensors = formula::checkpoint(&model::parameters(&spec));
     let golden =
         npyz::NpyFile::new(&include_bytes!("../../crates/nn/tests/fixtures/model/golden_112.npy")[..]).unwrap();
@@ -78,7 +78,7 @@ fn every_kernel_of_this_cpu_equals_facenet_pytorch() {
 #[test]
 fn kernels_of_another_cpu_are_an_error() {
     let foreign = if cfg!(target_arch = "aarch64") { Kernels::Avx2 } else { Kernels::Neon };
-    let spec = ModelSpec { network: Network::InceptionResnetV1, width: 0.125 };
+    let spec = ModelSpec { width: 0.125, ..ModelSpec::of(Network::InceptionResnetV1) };
     let options = Execution { kernels: foreign, ..options(DeviceRequest::Cpu) };
     let error = model::open(&spec, SIDE, &options, &formula::checkpoint(&model::parameters(&spec)), None, &|_| {});
     let error = error.err().unwrap().to_string();
@@ -107,7 +107,7 @@ fn a_batch_of_the_wrong_length_is_an_error() {
 #[test]
 #[cfg(not(feature = "cuda"))]
 fn candle_needs_the_feature_on_a_gpu_and_auto_says_what_it_chose() {
-    let spec = ModelSpec { network: Network::InceptionResnetV1, width: 1.0 };
+    let spec = ModelSpec::of(Network::InceptionResnetV1);
     let describe = |device, say: &dyn Fn(&str)| {
         let options = Execution { kernels: Kernels::Candle, ..options(device) };
         model::describe(&spec, &options, say).map_err(|error| error.to_string())
@@ -118,14 +118,14 @@ fn candle_needs_the_feature_on_a_gpu_and_auto_says_what_it_chose() {
     let info = describe(DeviceRequest::Auto, &|line| said.borrow_mut().push_str(line)).unwrap();
     assert_eq!(info.device, facevault::model::DeviceKind::Cpu);
     insta::assert_snapshot!(said.borrow(), @"device auto: running on the CPU (this binary was built without the feature `cuda`, which `kernels: candle` needs on a GPU)");
-    let dino = ModelSpec { network: Network::Dinov2Vits14, width: 1.0 };
+    let dino = ModelSpec::of(Network::Dinov2Vits14);
     let error = model::describe(&dino, &options(DeviceRequest::Cuda), &|_| {}).unwrap_err().to_string();
     insta::assert_snapshot!(error, @"device `cuda` is not available: this binary was built without the feature `cuda`, which `dinov2-vits14` needs on a GPU; use `device: cpu`, or `auto` to fall back to the CPU");
 }
 
 #[test]
 fn what_the_graph_cannot_compute_in_is_an_error() {
-    let spec = ModelSpec { network: Network::InceptionResnetV1, width: 0.125 };
+    let spec = ModelSpec { width: 0.125, ..ModelSpec::of(Network::InceptionResnetV1) };
     let tensors = formula::checkpoint(&model::parameters(&spec));
     for precision in [Precision::Tf32, Precision::F16, Precision::Bf16, Precision::Int8] {
         let options = Execution { precision, kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
@@ -138,7 +138,7 @@ fn what_the_graph_cannot_compute_in_is_an_error() {
 #[test]
 fn a_graph_without_stages_embeds_all_the_same() {
     let side = 96;
-    let spec = ModelSpec { network: Network::InceptionResnetV1, width: 0.125 };
+    let spec = ModelSpec { width: 0.125, ..ModelSpec::of(Network::InceptionResnetV1) };
     let tensors = formula::checkpoint(&model::parameters(&spec));
     let options = Execution { kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
     let mut network = model::open(&spec, SIDE, &options, &tensors, None, &|_| {}).unwrap();
@@ -151,7 +151,7 @@ fn a_graph_without_stages_embeds_all_the_same() {
 
 #[test]
 fn what_is_described_is_what_opens() {
-    let spec = ModelSpec { network: Network::InceptionResnetV1, width: 0.125 };
+    let spec = ModelSpec { width: 0.125, ..ModelSpec::of(Network::InceptionResnetV1) };
     let tensors = formula::checkpoint(&model::parameters(&spec));
     let calibration = Calibration { faces: 1, ranges: [("conv2d_1a".to_owned(), 1.0)].into() };
     for (precision, kernels, threads) in [
@@ -164,7 +164,7 @@ fn what_is_described_is_what_opens() {
         let described = model::describe(&spec, &options, &|_| {}).unwrap();
         let opened = model::open(&spec, SIDE, &options, &tensors, Some(&calibration), &|_| {}).unwrap();
         assert_eq!(&described, opened.info());
-        assert_eq!((described.precision, described.dimension), (precision, 512));
+        assert_eq!((described.precision, opened.dimension()), (precision, 512));
     }
     let impossible = Execution { precision: Precision::Bf16, kernels: Kernels::Candle, ..options(DeviceRequest::Cpu) };
     let described = model::describe(&spec, &impossible, &|_| {}).unwrap_err().to_string();

@@ -25,7 +25,7 @@ const TOLERANCES: [(Network, f32); 4] = [
 ];
 
 fn spec(network: Network) -> ModelSpec {
-    ModelSpec { network, width: 1.0 }
+    ModelSpec::of(network)
 }
 
 fn options(kernels: Kernels, precision: Precision) -> Execution {
@@ -38,12 +38,12 @@ fn formula_weights(network: Network) -> Tensors {
 
 /// Rows of faces, standardised as the network's profile does.
 fn embed(network: Network, tensors: &Tensors, pictures: &[&str]) -> Vec<f32> {
-    let profile = preprocess::profile(network.facts().profile).unwrap();
+    let profile = preprocess::profile(network.facts().profile.unwrap()).unwrap();
     let side = profile.resize.size as usize;
     let pixels: Vec<u8> = pictures.iter().flat_map(|kind| formula::picture(kind, side)).collect();
     let mut network =
         model::open(&spec(network), side, &options(Kernels::Auto, Precision::F32), tensors, None, &|_| {}).unwrap();
-    let mut rows = vec![f32::NAN; pictures.len() * network.info().dimension];
+    let mut rows = vec![f32::NAN; pictures.len() * network.dimension()];
     let batch = FaceBatch { pixels: &pixels, count: pictures.len(), side, standardise: profile.standardise };
     network.embed(batch, &mut rows).unwrap();
     rows
@@ -54,7 +54,7 @@ fn equals_pytorch(network: Network, golden: &[u8]) -> Vec<f32> {
     let golden: Vec<f32> = npyz::NpyFile::new(golden).unwrap().into_vec().unwrap();
     let tensors = formula_weights(network);
     let rows = embed(network, &tensors, &["smooth-a", "smooth-b"]);
-    let dimension = network.facts().dimension;
+    let dimension = network.facts().dimension.unwrap();
     assert_eq!((rows.len(), golden.len()), (2 * dimension, 2 * dimension));
     let worst = rows.iter().zip(&golden).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     println!("{network:?}: max |difference| {worst:.1e}");
@@ -168,7 +168,7 @@ fn zeros(shape: &[usize]) -> Vec<f32> {
 
 fn require(network: Network, tensors: Tensors) -> Result<(), String> {
     let origin = Origin { source: "file".into(), location: "w".into(), revision: None, bytes: 0 };
-    let checkpoint = Checkpoint { tensors, digest: Digest::of(b""), origin };
+    let checkpoint = Checkpoint { weights: tensors, digest: Digest::of(b""), origin };
     let spec = spec(network);
     let found = weights::require(&checkpoint, &model::parameters(&spec), model::unused_keys(&spec));
     found.map_err(|error| error.to_string())
@@ -227,7 +227,7 @@ fn the_baselines_are_configs_with_their_networks_own_preprocessing() {
 fn facenet_loads_whatever_the_number_of_classes() {
     let workspace = Workspace::synthetic(2, 2, "");
     for classes in [10_575, 8_631] {
-        let spec = ModelSpec { network: Network::InceptionResnetV1, width: WIDTH };
+        let spec = ModelSpec { width: WIDTH, ..ModelSpec::of(Network::InceptionResnetV1) };
         let mut tensors = formula::checkpoint(&model::parameters(&spec));
         let shapes = [("logits.weight", vec![classes, 512]), ("logits.bias", vec![classes])];
         for (key, shape) in shapes {

@@ -75,7 +75,7 @@ fn a_release_comes_from_its_storage_and_the_token_goes_nowhere() {
         [format!("hub /{RELEASE}/w.safetensors?key=secret"), format!("cdn /blob/{sha}?signature=x")],
         "no header of ours"
     );
-    assert_eq!((found.digest, found.tensors["a"].data.len()), (sha, 75_000));
+    assert_eq!((found.digest, found.weights["a"].data.len()), (sha, 75_000));
     assert_eq!((found.origin.source.as_str(), found.origin.revision, found.origin.bytes), ("url", None, SIZE as u64));
     assert_eq!(hub.plain(&found.origin.location), format!("http://hub/{RELEASE}/w.safetensors"));
 

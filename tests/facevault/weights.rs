@@ -53,7 +53,7 @@ fn every_form_of_torch_save_gives_the_same_tensors() {
     for name in ["zip.pth", "legacy.pth", "protocol4.pth", "nested.pth", "nested_legacy.pth"] {
         let found = load_fixture(name).unwrap();
         let tensors: Vec<_> = found
-            .tensors
+            .weights
             .iter()
             .map(|(key, tensor)| (key.as_str(), tensor.dtype.as_str(), tensor.shape.as_slice(), tensor.data.as_slice()))
             .collect();
@@ -79,7 +79,7 @@ fn the_dict_that_contains_the_network_is_found_and_reported() {
     let load = |name: &str| {
         let said = KeptLines::default();
         let source = WeightsSource::File { path: fixture(name), sha256: None };
-        let mut tensors = weights::load(&source, &said, &Cancel::default()).unwrap().tensors;
+        let mut tensors = weights::load(&source, &said, &Cancel::default()).unwrap().weights;
         let needed = [Parameter { key: "a".into(), shape: vec![2] }];
         assert_eq!(strip_prefix(&mut tensors, &needed).as_deref(), Some("module."));
         assert_eq!(tensors.into_values().map(|tensor| tensor.data).collect::<Vec<_>>(), [[1.0, 1.0]], "{name}");
@@ -142,7 +142,7 @@ fn weights_from_the_hub_match_their_pin() {
         |sha256| WeightsSource::Hub { repo: REPO.into(), revision: COMMIT.into(), file: "w.pth".into(), sha256 };
     let load = |sha256| weights::load_with(&hub.client(), &source(sha256), &Silent, &Cancel::default());
     let found = load(Some(Digest::of(&bytes))).unwrap();
-    assert_eq!(found.tensors.len(), 12);
+    assert_eq!(found.weights.len(), 12);
     assert_eq!((found.origin.location.as_str(), found.origin.bytes), ("py-feat/facenet/w.pth", bytes.len() as u64));
     assert_eq!(found.origin.revision.as_deref(), Some(COMMIT));
 
@@ -217,7 +217,7 @@ fn embedded_weights_are_found() {
 fn a_checkpoint_must_match_its_network() {
     let found = load_fixture("zip.pth").unwrap();
     let needed = |key: &str, shape: &[usize]| Parameter { key: key.into(), shape: shape.to_vec() };
-    let all: Vec<_> = found.tensors.iter().map(|(key, tensor)| needed(key, &tensor.shape)).collect();
+    let all: Vec<_> = found.weights.iter().map(|(key, tensor)| needed(key, &tensor.shape)).collect();
     let floats: Vec<_> = all.iter().filter(|parameter| parameter.key != "num_batches_tracked").cloned().collect();
     require(&found, &floats, &["*num_batches_tracked"]).unwrap();
     assert!(require(&found, &floats, &[]).is_err(), "a key that nobody knows");

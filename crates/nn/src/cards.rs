@@ -34,6 +34,10 @@ impl Embedder for CardGroup {
         &self.info
     }
 
+    fn dimension(&self) -> usize {
+        self.first.dimension()
+    }
+
     /// By the first card.
     fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
         let cards = 1 + self.others.len();

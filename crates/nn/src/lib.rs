@@ -5,7 +5,9 @@
 //! ```text
 //! open, describe ─┬─ cpu      the fused plan on the CPU
 //!                 ├─ gpu      the fused plan on a GPU; `cards` makes several one
-//!                 └─ candle   the reference graph of every network
+//!                 ├─ candle   the reference graph of every network that is known
+//!                 └─ onnx     any network of an ONNX file, on facevault-engine
+//! host                what those on the CPU share
 //! networks            each network as data: its facts, its layers and the parameters it needs
 //! program, folding    what both fused plans are compiled from
 //! ```
@@ -18,9 +20,11 @@ pub mod cpu;
 pub mod device;
 mod folding;
 mod gpu;
+mod host;
 #[cfg(any(test, feature = "testing"))]
 pub mod mock;
 mod networks;
+pub mod onnx;
 mod options;
 mod program;
 mod queue;
@@ -32,7 +36,8 @@ pub use batch_size::BatchSize;
 pub use cards::CardGroup;
 pub use facevault_cuda::{DeviceKind, DeviceRequest};
 pub use facevault_kernels::{Kernels, Precision};
-pub use networks::{Facts, ModelSpec, Network, UNIT_RANGE, adopt, inception_resnet_v1, parameters, unused_keys};
+use facevault_engine::EngineError;
+pub use networks::{Facts, ModelSpec, Network, RunsOn, UNIT_RANGE, adopt, inception_resnet_v1, parameters, unused_keys};
 pub use options::Execution;
 pub use queue::{OwnedBatch, Pixels, Queue};
 use schemars::JsonSchema;
@@ -40,7 +45,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::candle::CandleEmbedder;
 use crate::queue::SequentialQueue;
-use crate::weights::Tensors;
+use crate::onnx::OnnxEmbedder;
+use crate::weights::WeightsRef;
 use facevault_cuda::Card;
 use facevault_preprocess::Standardise;
 
@@ -85,8 +91,6 @@ impl FaceBatch<'_> {
 pub struct EmbedderInfo {
     /// Architecture and implementation, e.g. `inception-resnet-v1 (candle)`; part of the run's identity.
     pub name: String,
-    /// Numbers in one embedding.
-    pub dimension: usize,
     /// Where it runs.
     pub device: DeviceKind,
     /// The device in words, e.g. `CPU (avx2+fma, 2 threads)` or `NVIDIA H200`.
@@ -99,6 +103,9 @@ pub struct EmbedderInfo {
 pub trait Embedder: Send {
     /// Which network runs where.
     fn info(&self) -> &EmbedderInfo;
+
+    /// Numbers in one embedding.
+    fn dimension(&self) -> usize;
 
     /// Embeds a batch: `out` gets `count × dimension` numbers, each row of unit L2 length. A row depends on its own
     /// face only: the same face alone, or anywhere in any batch, gives the same bytes on the CPU.
@@ -171,12 +178,14 @@ pub struct Calibration {
 /// gets a line when `auto` falls back.
 ///
 /// # Errors
-/// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::Precision`] and [`ModelError::OnlyCandle`], as [`open`].
+/// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::Precision`], [`ModelError::OnlyCandle`] and
+/// [`ModelError::OnlyEngine`], as [`open`].
 pub fn describe(spec: &ModelSpec, options: &Execution, say: &dyn Fn(&str)) -> Result<EmbedderInfo, ModelError> {
     match backend(spec.network, options, say)? {
         Backend::Cpu => cpu::CpuEmbedder::describe(cpu::CpuOptions::new(options)),
         Backend::Card(card) => gpu::CardEmbedder::describe(&card, options.precision),
         Backend::Candle(chosen) => Ok(CandleEmbedder::describe(spec.network, chosen.kind, chosen.name)),
+        Backend::Engine => OnnxEmbedder::describe(options),
     }
 }
 
@@ -188,13 +197,18 @@ enum Backend {
     Card(Card),
     /// The candle graph.
     Candle(device::Chosen),
+    /// The engine for graphs.
+    Engine,
 }
 
 fn backend(network: Network, options: &Execution, say: &dyn Fn(&str)) -> Result<Backend, ModelError> {
-    let fused = network.facts().fused;
-    if !fused {
-        only_candle(network, options)?;
+    let runs_on = network.facts().runs_on;
+    match runs_on {
+        RunsOn::Engine => return only_engine(options, say).map(|()| Backend::Engine),
+        RunsOn::Candle => only_candle(network, options)?,
+        RunsOn::FusedPlans => {}
     }
+    let fused = runs_on == RunsOn::FusedPlans;
     if !fused || options.kernels == Kernels::Candle {
         let chosen = device::candle(options.device, &needs_candle(network, options), say)?;
         if options.precision != Precision::F32 {
@@ -234,30 +248,54 @@ fn only_candle(network: Network, options: &Execution) -> Result<(), ModelError> 
     Ok(())
 }
 
+/// Rejects options that the engine for graphs does not support, and says where `auto` leads.
+fn only_engine(options: &Execution, say: &dyn Fn(&str)) -> Result<(), ModelError> {
+    let refused = |option, value, remedy| Err(ModelError::OnlyEngine { option, value, remedy });
+    if options.kernels == Kernels::Candle {
+        return refused("kernels", "candle", "kernels: auto");
+    }
+    if options.precision != Precision::F32 {
+        return refused("precision", options.precision.name(), "precision: f32");
+    }
+    match options.device {
+        DeviceRequest::Cuda => return refused("device", "cuda", "device: cpu"),
+        DeviceRequest::Auto => say("device auto: running on the CPU (`onnx` is only supported on the CPU)"),
+        DeviceRequest::Cpu => {}
+    }
+    Ok(())
+}
+
 /// The setting that makes candle run the network, for an error that names it.
 fn needs_candle(network: Network, options: &Execution) -> String {
-    let Facts { name, fused, .. } = network.facts();
-    if fused && options.kernels == Kernels::Candle { "`kernels: candle`".into() } else { format!("`{name}`") }
+    let Facts { name, runs_on, .. } = network.facts();
+    if runs_on == RunsOn::FusedPlans && options.kernels == Kernels::Candle { "`kernels: candle`".into() } else { format!("`{name}`") }
 }
 
 /// Puts a network on the device that `options` asks for, prepared for faces of `side` × `side` pixels; the first batch of
 /// another size prepares it again. `say` gets a line when `auto` falls back or memory is short.
 ///
-/// `tensors` must hold [`parameters`]; `weights::require` checks that, with one error for everything that is wrong.
+/// Tensors must hold [`parameters`]; `weights::require` checks that, with one error for everything that is wrong.
 ///
 /// # Errors
-/// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::NotOnCard`], [`ModelError::Precision`] and
-/// [`ModelError::OnlyCandle`] when this machine cannot do what `options` asks for, [`ModelError::NoCalibration`] for int8
-/// without `calibration`, [`ModelError::Device`] when the device fails.
-pub fn open(
+/// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::NotOnCard`], [`ModelError::Precision`],
+/// [`ModelError::OnlyCandle`] and [`ModelError::OnlyEngine`] when this machine or the network cannot do what `options` asks
+/// for, [`ModelError::NoCalibration`] for int8 without `calibration`, [`ModelError::Graph`] for a graph with an operation
+/// that has no kernel, [`ModelError::NoGraph`] for tensors where a graph belongs, [`ModelError::Device`] when the device
+/// fails.
+pub fn open<'a>(
     spec: &ModelSpec,
     side: usize,
     options: &Execution,
-    tensors: &Tensors,
+    weights: impl Into<WeightsRef<'a>>,
     calibration: Option<&Calibration>,
     say: &dyn Fn(&str),
 ) -> Result<Box<dyn Embedder>, ModelError> {
-    match backend(spec.network, options, say)? {
+    let backend = backend(spec.network, options, say)?;
+    let tensors = match weights.into() {
+        WeightsRef::Graph(onnx) => return Ok(Box::new(OnnxEmbedder::new(onnx, options)?)),
+        WeightsRef::Tensors(tensors) => tensors,
+    };
+    match backend {
         Backend::Cpu => {
             Ok(Box::new(cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(options), calibration)?))
         }
@@ -274,6 +312,7 @@ pub fn open(
         Backend::Candle(chosen) => {
             Ok(Box::new(CandleEmbedder::new(spec, tensors, chosen.device, chosen.name, options.threads)?))
         }
+        Backend::Engine => Err(ModelError::NoGraph),
     }
 }
 
@@ -284,14 +323,16 @@ pub fn open(
 pub fn calibrate<'a>(
     spec: &ModelSpec,
     options: &Execution,
-    tensors: &Tensors,
+    weights: impl Into<WeightsRef<'a>>,
     batches: impl IntoIterator<Item = FaceBatch<'a>>,
 ) -> Result<Calibration, ModelError> {
-    let Facts { name, fused, .. } = spec.network.facts();
-    if !fused {
-        let value = Precision::Int8.name();
-        return Err(ModelError::OnlyCandle { network: name, option: "precision", value });
-    }
+    let Facts { name, runs_on, .. } = spec.network.facts();
+    let value = Precision::Int8.name();
+    let tensors = match (runs_on, weights.into()) {
+        (RunsOn::FusedPlans, WeightsRef::Tensors(tensors)) => tensors,
+        (RunsOn::Candle, _) => return Err(ModelError::OnlyCandle { network: name, option: "precision", value }),
+        _ => return Err(ModelError::OnlyEngine { option: "precision", value, remedy: "precision: f32" }),
+    };
     let options = Execution { device: DeviceRequest::Cpu, precision: Precision::F32, ..*options };
     let mut embedder = cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(&options), None)?;
     let mut calibration = Calibration::default();
@@ -299,6 +340,26 @@ pub fn calibrate<'a>(
         embedder.calibrate(batch, &mut calibration)?;
     }
     Ok(calibration)
+}
+
+/// Numbers in one embedding of a network with these weights.
+#[must_use]
+pub fn dimension<'a>(spec: &ModelSpec, weights: impl Into<WeightsRef<'a>>) -> usize {
+    match (weights.into(), spec.network.facts().dimension) {
+        (WeightsRef::Graph(onnx), _) => onnx.found.dimension,
+        (WeightsRef::Tensors(_), dimension) => dimension.unwrap_or_default(),
+    }
+}
+
+/// Numbers that a network with these weights computes with.
+#[must_use]
+pub fn parameter_count<'a>(spec: &ModelSpec, weights: impl Into<WeightsRef<'a>>) -> u64 {
+    match weights.into() {
+        WeightsRef::Graph(onnx) => onnx.found.parameters,
+        WeightsRef::Tensors(_) => {
+            parameters(spec).iter().map(|parameter| parameter.shape.iter().product::<usize>() as u64).sum()
+        }
+    }
 }
 
 /// Their names as a list: `f32`, `bf16` and `int8`.
@@ -351,6 +412,18 @@ pub enum ModelError {
          `kernels: auto` and `precision: f32`"
     )]
     OnlyCandle { network: &'static str, option: &'static str, value: &'static str },
+    /// An option that the engine for graphs does not support.
+    #[error(
+        "`embed.{option}: {value}` is not available with `model.network: onnx`, which runs on the CPU in f32; use \
+         `{remedy}`"
+    )]
+    OnlyEngine { option: &'static str, value: &'static str, remedy: &'static str },
+    /// A graph that cannot be compiled.
+    #[error("the ONNX file cannot be run: {error}")]
+    Graph { error: EngineError },
+    /// A checkpoint's tensors for a network that its file describes.
+    #[error("`model.network: onnx` needs an ONNX file; a checkpoint's tensors are not a network")]
+    NoGraph,
     /// Too little memory on the device.
     #[error(
         "out of memory on {device}: {} MiB needed, {} MiB free; use a smaller `embed.batch_size`",

@@ -56,6 +56,7 @@ impl MockLog {
 /// One device.
 pub struct MockCard {
     info: EmbedderInfo,
+    dimension: usize,
     in_flight: usize,
     answer: fn(&[u8], usize) -> Vec<f32>,
     seed: u64,
@@ -72,13 +73,13 @@ impl MockCard {
     pub fn new(dimension: usize) -> Self {
         let info = EmbedderInfo {
             name: "mock".into(),
-            dimension,
             device: DeviceKind::Cuda,
             device_name: "mock card".into(),
             precision: Precision::F32,
         };
         Self {
             info,
+            dimension,
             in_flight: 2,
             answer: encoded,
             seed: 0,
@@ -152,8 +153,12 @@ impl Embedder for MockCard {
         &self.info
     }
 
+    fn dimension(&self) -> usize {
+        self.dimension
+    }
+
     fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
-        let dimension = self.info.dimension;
+        let dimension = self.dimension;
         batch.check(out, dimension)?;
         fill(self.answer, &batch, out, dimension);
         Ok(())
@@ -170,7 +175,7 @@ impl Embedder for MockCard {
         let done = Arc::new(AtomicUsize::new(0));
         let device = Device {
             answer: self.answer,
-            dimension: self.info.dimension,
+            dimension: self.dimension,
             seed: self.seed,
             ahead: self.greedy.map(|batches| (self.in_flight, batches)),
             fails_at: self.fails_at,

@@ -55,9 +55,9 @@ pub struct PreprocessChanges {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResizeChanges {
-    /// Side of the network's input. `inception-resnet-v1` takes 75 to 1,024 pixels, every other network one size (112 or
-    /// 224).
-    #[schemars(range(min = 75, max = 1024), extend("x-unit" = "pixels", "x-default" = "the profile's"))]
+    /// Side of the network's input. `inception-resnet-v1` takes 75 to 1,024 pixels, an `onnx` file what it says, every other
+    /// network one size (112 or 224).
+    #[schemars(range(min = 32, max = 1024), extend("x-unit" = "pixels", "x-default" = "the profile's"))]
     pub size: Option<u32>,
     /// Resampling filter, equal to its original to the last bit. `crop: {mode: align}` resamples in its own way and does
     /// not use it.

@@ -162,7 +162,7 @@ pub fn embeddings(run: &Path) -> Vec<Vec<f32>> {
 
 /// Formula weights of FaceNet at a width, as safetensors.
 pub fn write_weights(path: &Path, width: f64) {
-    let spec = ModelSpec { network: Network::InceptionResnetV1, width };
+    let spec = ModelSpec { width, ..ModelSpec::of(Network::InceptionResnetV1) };
     write_tensors(path, &formula::checkpoint(&model::parameters(&spec)));
 }
 

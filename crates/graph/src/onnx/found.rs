@@ -160,7 +160,7 @@ pub(super) fn output<'a>(outputs: &'a [proto::ValueInfo], asked: Option<&str>) -
         ([only], _) => Ok(&only.name),
         (_, [only]) => Ok(&only.name),
         ([], _) => Err(OnnxError::Output("there is none".to_owned())),
-        _ => Err(OnnxError::Output(format!("there are {}: say with `output` which is the embedding", names()))),
+        _ => Err(OnnxError::Output(format!("there are {}: say with `model.output` which is the embedding", names()))),
     }
 }
 
@@ -179,7 +179,7 @@ pub(super) fn check_output(graph: &Graph, face: &Face) -> Result<(), OnnxError> 
             _ => "; the file was exported for batches of several faces: export it with one",
         };
         return Err(OnnxError::Output(format!(
-            "`{name}` has shape {:?} for one face, which is no embedding: say with `output` which value is, or export the \
+            "`{name}` has shape {:?} for one face, which is no embedding: say with `model.output` which value is, or export the \
              network without what comes behind it{hint}",
             output.shape
         )));

@@ -23,7 +23,7 @@ use std::io::Read;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use bytes::Bytes;
+pub use bytes::Bytes;
 use prost::Message as _;
 
 pub use error::{OnnxError, Unsupported};
@@ -92,8 +92,17 @@ pub fn read(path: &Path, options: &Options) -> Result<Onnx, OnnxError> {
 /// # Errors
 ///
 /// As [`read`].
-pub fn parse(bytes: Vec<u8>, options: &Options) -> Result<Onnx, OnnxError> {
+pub fn parse(bytes: impl Into<Bytes>, options: &Options) -> Result<Onnx, OnnxError> {
     make(bytes.into(), None, options)
+}
+
+/// Reads an ONNX file that is in memory, and the files of external data in the folder that it came from.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn parse_beside(bytes: impl Into<Bytes>, folder: &Path, options: &Options) -> Result<Onnx, OnnxError> {
+    make(bytes.into(), Some(folder), options)
 }
 
 fn damaged(error: &prost::DecodeError) -> OnnxError {

@@ -480,7 +480,7 @@ fn the_embedding_is_the_output_that_is_asked_for_or_the_only_matrix() {
     assert_eq!(two.read().unwrap().found.output, "other");
     two.outputs.pop();
     two.outputs.push(info("embedding", 1, &[-1, 48]));
-    two.refused(&["`map` (1, 3, 4, 4), `other` (1, 48), `embedding` (?, 48)", "say with `output`"]);
+    two.refused(&["`map` (1, 3, 4, 4), `other` (1, 48), `embedding` (?, 48)", "say with `model.output`"]);
     let asked = |name: &str| parse(two.bytes(), &Options { output: Some(name.into()), ..Options::default() });
     assert_eq!(asked("embedding").unwrap().found.output, "embedding");
     refused(&asked("none"), &["there is no `none`; there are `map`"]);

@@ -32,6 +32,7 @@ fn graph(spec: &ModelSpec, tensors: &Tensors, device: &Device) -> Result<Box<dyn
         Network::Iresnet50 | Network::Iresnet100 => {
             Box::new(iresnet::IresnetGraph::new(spec.network, tensors, device)?)
         }
+        Network::Onnx => candle_core::bail!("`onnx` has no candle graph"),
     })
 }
 
@@ -52,6 +53,7 @@ pub struct CandleEmbedder {
     graph: Box<dyn CandleGraph>,
     device: Device,
     info: EmbedderInfo,
+    dimension: usize,
     /// Runs images side by side on the CPU.
     pool: Option<rayon::ThreadPool>,
 }
@@ -80,16 +82,16 @@ impl CandleEmbedder {
         } else {
             (DeviceKind::Cuda, None)
         };
-        Ok(Self { graph, device, info: Self::describe(spec.network, kind, device_name), pool })
+        let info = Self::describe(spec.network, kind, device_name);
+        let dimension = spec.network.facts().dimension.unwrap_or_default();
+        Ok(Self { graph, device, info, dimension, pool })
     }
 
     /// What it is on a device.
     #[must_use]
     pub fn describe(network: Network, device: DeviceKind, device_name: String) -> EmbedderInfo {
-        let facts = network.facts();
         EmbedderInfo {
-            name: format!("{} (candle)", facts.name),
-            dimension: facts.dimension,
+            name: format!("{} (candle)", network.facts().name),
             device,
             device_name,
             precision: Precision::F32,
@@ -119,8 +121,12 @@ impl Embedder for CandleEmbedder {
         &self.info
     }
 
+    fn dimension(&self) -> usize {
+        self.dimension
+    }
+
     fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> std::result::Result<(), ModelError> {
-        let dimension = self.info.dimension;
+        let dimension = self.dimension;
         batch.check(out, dimension)?;
         let failed = |error: candle_core::Error| ModelError::Device {
             device: self.info.device_name.clone(),

@@ -11,9 +11,9 @@ use crate::networks::inception_resnet_v1::{Convolution, DIMENSION};
 use crate::weights::Tensors;
 use crate::{
     Calibration, DeviceKind, Embedder, EmbedderInfo, Execution, FaceBatch, Kernels, ModelError, Precision, StageTime,
-    folding,
+    folding, host,
 };
-use facevault_kernels::sets::{self, Set};
+use facevault_kernels::sets::Set;
 use facevault_kernels::team::{Barrier, TeamMember};
 
 /// The size of the published network's faces: what a plan is made for first.
@@ -77,7 +77,7 @@ impl CpuEmbedder {
         options: CpuOptions,
         calibration: Option<&Calibration>,
     ) -> Result<Self, ModelError> {
-        Self::of_set(choose(options)?, tensors, width, options, calibration)
+        Self::of_set(host::choose(options.kernels, options.precision)?, tensors, width, options, calibration)
     }
 
     /// Compiles a checkpoint for a set of the precision in `options`, whatever kernels they ask for.
@@ -93,7 +93,7 @@ impl CpuEmbedder {
             return Err(ModelError::NoCalibration);
         }
         let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads(options))
+            .num_threads(host::threads(options.threads))
             .thread_name(|i| format!("forward-{i}"))
             .build()
             .map_err(|error| ModelError::Device { device: "CPU".into(), reason: error.to_string() })?;
@@ -111,7 +111,7 @@ impl CpuEmbedder {
     /// # Errors
     /// [`ModelError::NoKernels`] where this CPU lacks the kernels, [`ModelError::Precision`] where none have the precision.
     pub fn describe(options: CpuOptions) -> Result<EmbedderInfo, ModelError> {
-        Ok(info(choose(options)?, options))
+        Ok(info(host::choose(options.kernels, options.precision)?, options))
     }
 
     fn renew(&mut self) {
@@ -200,41 +200,28 @@ impl CpuEmbedder {
     }
 }
 
-fn choose(CpuOptions { kernels, precision, .. }: CpuOptions) -> Result<&'static Set, ModelError> {
-    let cpu = crate::device::instruction_sets();
-    if !sets::PRECISIONS.contains(&precision) {
-        return Err(ModelError::Precision { precision, device: format!("CPU ({cpu})"), able: &sets::PRECISIONS });
-    }
-    sets::choose(kernels, precision).ok_or(ModelError::NoKernels { kernels: kernels.name(), cpu })
-}
-
 fn info(set: &Set, options: CpuOptions) -> EmbedderInfo {
-    let threads = threads(options);
-    let plural = if threads == 1 { "" } else { "s" };
     EmbedderInfo {
         name: format!("inception-resnet-v1 (fused{})", set.arithmetic()),
-        dimension: DIMENSION,
         device: DeviceKind::Cpu,
-        device_name: format!("CPU ({}, {threads} thread{plural})", set.name),
+        device_name: host::name(set, host::threads(options.threads)),
         precision: options.precision,
     }
 }
 
-/// As many as rayon's default pool, unless configured.
-fn threads(options: CpuOptions) -> usize {
-    options.threads.filter(|&threads| threads > 0).unwrap_or_else(rayon::current_num_threads)
-}
-
-/// The unit vector of `row`; the norm is bounded from below so that a zero vector stays zero, as in
-/// `torch.nn.functional.normalize`.
+/// The unit vector of what the network gives.
 fn normalise(row: &[f32], out: &mut [f32]) {
-    let norm = row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt().max(1e-12);
-    out.iter_mut().zip(row).for_each(|(out, &v)| *out = (f64::from(v) / norm) as f32);
+    out.copy_from_slice(row);
+    host::normalise(out);
 }
 
 impl Embedder for CpuEmbedder {
     fn info(&self) -> &EmbedderInfo {
         &self.info
+    }
+
+    fn dimension(&self) -> usize {
+        DIMENSION
     }
 
     fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {

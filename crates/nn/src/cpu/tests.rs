@@ -254,7 +254,7 @@ fn auto_takes_the_widest_set_there_is() {
 /// and the embeddings of two faces by the demo network.
 fn embedded_by_every_set(precision: Precision) -> Vec<(&'static Set, Vec<u32>)> {
     let tensors = weights::parse(include_bytes!("../../../../assets/demo.safetensors"), &|_| {}).unwrap();
-    let spec = ModelSpec { network: Network::InceptionResnetV1, width: 0.25 };
+    let spec = ModelSpec { width: 0.25, ..ModelSpec::of(Network::InceptionResnetV1) };
     let side = 96;
     let mut numbers = Numbers(7);
     let pixels: Vec<u8> = (0..2 * side * side * 3).map(|_| numbers.next(0.0, 256.0) as u8).collect();

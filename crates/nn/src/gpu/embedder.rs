@@ -77,7 +77,6 @@ impl CardEmbedder {
         let info = EmbedderInfo {
             // Tensor cores of different generations round sums differently.
             name: format!("inception-resnet-v1 (cuda, compute capability {major}.{minor})"),
-            dimension: DIMENSION,
             device: DeviceKind::Cuda,
             device_name: card.name().to_owned(),
             precision,
@@ -135,6 +134,10 @@ fn model_error(error: CudaError, info: &EmbedderInfo) -> ModelError {
 impl Embedder for CardEmbedder {
     fn info(&self) -> &EmbedderInfo {
         &self.info
+    }
+
+    fn dimension(&self) -> usize {
+        DIMENSION
     }
 
     fn batch(&self) -> usize {

@@ -24,11 +24,23 @@ pub struct ModelSpec {
     /// Channel multiplier: 1.0 is the published network. Only `inception-resnet-v1` has other widths.
     #[schemars(range(min = 0.0625, max = 4.0), extend("x-digits" = 9))]
     pub width: f64,
+    /// `onnx`: Name of the output that is the embedding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), extend("x-default" = "the only output, or the only matrix among them"))]
+    pub output: Option<String>,
 }
 
 impl Default for ModelSpec {
     fn default() -> Self {
-        Self { network: Network::InceptionResnetV1, width: 1.0 }
+        Self::of(Network::InceptionResnetV1)
+    }
+}
+
+impl ModelSpec {
+    /// A network as it was published.
+    #[must_use]
+    pub const fn of(network: Network) -> Self {
+        Self { network, width: 1.0, output: None }
     }
 }
 
@@ -47,6 +59,8 @@ pub enum Network {
     Iresnet50,
     /// insightface's iResNet-100, 3×112×112 → 512.
     Iresnet100,
+    /// Whatever network an ONNX file describes: the file is both the architecture and its weights.
+    Onnx,
 }
 
 /// A network's fixed properties.
@@ -54,18 +68,29 @@ pub enum Network {
 pub struct Facts {
     /// As configs spell it.
     pub name: &'static str,
-    /// Numbers in one embedding.
-    pub dimension: usize,
+    /// Numbers in one embedding; `None`: its file says.
+    pub dimension: Option<usize>,
     /// Sides that its square input may have, pixels.
     pub sides: RangeInclusive<u32>,
     /// Whether `model.width` may differ from 1.
     pub scalable: bool,
-    /// Whether it has fused plans, and with them kernels and precisions other than candle's f32.
-    pub fused: bool,
-    /// The preprocessing profile of its reference implementation.
-    pub profile: &'static str,
+    /// What can compute it.
+    pub runs_on: RunsOn,
+    /// The preprocessing profile of its reference implementation; `None`: the config must name one.
+    pub profile: Option<&'static str>,
     /// The standardisation it requires, if the network standardises each channel itself from there.
     pub standardise: Option<Standardise>,
+}
+
+/// What can compute a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunsOn {
+    /// Fused plans, which have kernels and precisions of their own, and candle.
+    FusedPlans,
+    /// candle alone, in f32.
+    Candle,
+    /// The engine for graphs alone, on the CPU in f32.
+    Engine,
 }
 
 /// 8-bit values as 0..=1: the mean and deviation of each channel belong to the network and are applied there.
@@ -73,8 +98,8 @@ pub const UNIT_RANGE: Standardise = Standardise { mean: 0.0, scale: 255.0 };
 
 impl Network {
     /// Every network.
-    pub const ALL: [Self; 5] =
-        [Self::InceptionResnetV1, Self::Dinov2Vits14, Self::ClipVitB32, Self::Iresnet50, Self::Iresnet100];
+    pub const ALL: [Self; 6] =
+        [Self::InceptionResnetV1, Self::Dinov2Vits14, Self::ClipVitB32, Self::Iresnet50, Self::Iresnet100, Self::Onnx];
 
     /// Its fixed properties.
     #[must_use]
@@ -82,11 +107,11 @@ impl Network {
         match self {
             Self::InceptionResnetV1 => Facts {
                 name: "inception-resnet-v1",
-                dimension: inception_resnet_v1::DIMENSION,
+                dimension: Some(inception_resnet_v1::DIMENSION),
                 sides: inception_resnet_v1::MIN_SIDE as u32..=1024,
                 scalable: true,
-                fused: true,
-                profile: "facenet-pytorch",
+                runs_on: RunsOn::FusedPlans,
+                profile: Some("facenet-pytorch"),
                 standardise: None,
             },
             Self::Dinov2Vits14 => {
@@ -95,6 +120,15 @@ impl Network {
             Self::ClipVitB32 => reference("clip-vit-b-32", clip::DIMENSION, clip::SIDE, "clip", Some(UNIT_RANGE)),
             Self::Iresnet50 => reference("iresnet50", iresnet::DIMENSION, iresnet::SIDE, "insightface-bin", None),
             Self::Iresnet100 => Facts { name: "iresnet100", ..Self::Iresnet50.facts() },
+            Self::Onnx => Facts {
+                name: "onnx",
+                dimension: None,
+                sides: 32..=1024,
+                scalable: false,
+                runs_on: RunsOn::Engine,
+                profile: None,
+                standardise: None,
+            },
         }
     }
 }
@@ -108,10 +142,18 @@ fn reference(
     standardise: Option<Standardise>,
 ) -> Facts {
     let side = side as u32;
-    Facts { name, dimension, sides: side..=side, scalable: false, fused: false, profile, standardise }
+    Facts {
+        name,
+        dimension: Some(dimension),
+        sides: side..=side,
+        scalable: false,
+        runs_on: RunsOn::Candle,
+        profile: Some(profile),
+        standardise,
+    }
 }
 
-/// Every parameter that a network's checkpoint must hold.
+/// Every parameter that a network's checkpoint must hold; none if its file is a graph.
 #[must_use]
 pub fn parameters(spec: &ModelSpec) -> Vec<Parameter> {
     match spec.network {
@@ -119,6 +161,7 @@ pub fn parameters(spec: &ModelSpec) -> Vec<Parameter> {
         Network::Dinov2Vits14 => dinov2::parameters(),
         Network::ClipVitB32 => clip::parameters(),
         Network::Iresnet50 | Network::Iresnet100 => iresnet::parameters(spec.network),
+        Network::Onnx => Vec::new(),
     }
 }
 
@@ -130,6 +173,7 @@ pub fn unused_keys(spec: &ModelSpec) -> &'static [&'static str] {
         Network::Dinov2Vits14 => dinov2::UNUSED_KEYS,
         Network::ClipVitB32 => clip::UNUSED_KEYS,
         Network::Iresnet50 | Network::Iresnet100 => iresnet::UNUSED_KEYS,
+        Network::Onnx => &[],
     }
 }
 
@@ -160,7 +204,7 @@ mod tests {
             (Network::Iresnet50, 43_590_848),
             (Network::Iresnet100, 65_156_160),
         ] {
-            let parameters = parameters(&ModelSpec { network, width: 1.0 });
+            let parameters = parameters(&ModelSpec::of(network));
             let trained = parameters.iter().filter(|parameter| !parameter.key.contains("running_"));
             let size: usize = trained.map(|parameter| parameter.shape.iter().product::<usize>()).sum();
             assert_eq!(size, expected, "{network:?}");
@@ -174,7 +218,7 @@ mod tests {
         for network in Network::ALL {
             let facts = network.facts();
             assert_eq!(serde_json::to_value(network).unwrap(), facts.name);
-            let profile = profile(facts.profile).unwrap();
+            let Some(profile) = facts.profile.map(|name| profile(name).unwrap()) else { continue };
             assert!(facts.sides.contains(&profile.resize.size), "{facts:?}");
             assert!(facts.standardise.is_none_or(|standardise| standardise == profile.standardise), "{facts:?}");
         }

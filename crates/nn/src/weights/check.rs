@@ -20,7 +20,7 @@ pub fn require(checkpoint: &Checkpoint, parameters: &[Parameter], unused: &[&str
     let mut wrong = Vec::new();
     let mut not_finite = Vec::new();
     for Parameter { key, shape } in parameters {
-        let Some(tensor) = checkpoint.tensors.get(key) else {
+        let Some(tensor) = checkpoint.weights.get(key) else {
             missing.push(format!("{key} {shape:?}"));
             continue;
         };
@@ -33,7 +33,7 @@ pub fn require(checkpoint: &Checkpoint, parameters: &[Parameter], unused: &[&str
         }
     }
     let needed: BTreeSet<&str> = parameters.iter().map(|parameter| parameter.key.as_str()).collect();
-    let unexpected = checkpoint.tensors.iter().filter(|(key, _)| {
+    let unexpected = checkpoint.weights.iter().filter(|(key, _)| {
         !needed.contains(key.as_str()) && !unused.iter().any(|pattern| fits(pattern.as_bytes(), key.as_bytes()))
     });
     let unexpected = unexpected.map(|(key, tensor)| format!("{} {:?}", quoted(key), tensor.shape)).collect();
@@ -100,7 +100,7 @@ mod tests {
             Tensor { shape: shape.to_vec(), data, dtype: "F32".into() }
         };
         Checkpoint {
-            tensors: tensors.iter().map(|(key, shape, value)| ((*key).into(), tensor(shape, *value))).collect(),
+            weights: tensors.iter().map(|(key, shape, value)| ((*key).into(), tensor(shape, *value))).collect(),
             digest: Digest::of(b""),
             origin: Origin { source: "file".into(), location: "w.pth".into(), revision: None, bytes: 0 },
         }
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn all_problems_are_in_one_message() {
         let mut found = checkpoint(&[("a", &[2], f32::NAN), ("b", &[3], 0.0), ("c", &[1], 0.0)]);
-        found.tensors.insert("d".into(), Tensor { shape: vec![2], data: vec![], dtype: "I64".into() });
+        found.weights.insert("d".into(), Tensor { shape: vec![2], data: vec![], dtype: "I64".into() });
         let mut needed = vec![parameter("a", &[2]), parameter("b", &[4]), parameter("d", &[2])];
         needed.extend((0..12).map(|i| parameter(&format!("e.{i}"), &[1])));
         insta::assert_snapshot!(require(&found, &needed, &[]).unwrap_err(), @r"
@@ -153,8 +153,8 @@ mod tests {
         let needed = [parameter("a.weight", &[2]), parameter("b.bias", &[1])];
         let keys = |keys: &[&str]| {
             let mut found = checkpoint(&keys.iter().map(|key| (*key, &[1][..], 0.0)).collect::<Vec<_>>());
-            let prefix = strip_prefix(&mut found.tensors, &needed);
-            (prefix, found.tensors.into_keys().collect::<Vec<_>>().join(" "))
+            let prefix = strip_prefix(&mut found.weights, &needed);
+            (prefix, found.weights.into_keys().collect::<Vec<_>>().join(" "))
         };
         let stripped = |prefix: &str, rest: &str| (Some(prefix.to_owned()), rest.to_owned());
         assert_eq!(keys(&["module.a.weight", "module.b.bias"]), stripped("module.", "a.weight b.bias"));

@@ -17,6 +17,12 @@ pub enum FormatError {
         /// What it looks like.
         found: String,
     },
+    /// Another file in the place of an ONNX file.
+    #[error("it is {found}, expected an ONNX file; download the file itself, or export the network to ONNX")]
+    NotOnnx {
+        /// What it looks like.
+        found: String,
+    },
     /// The safetensors header or layout.
     #[error("damaged .safetensors file: {0}; download or copy it again")]
     Safetensors(String),

@@ -13,6 +13,7 @@ pub use check::{require, strip_prefix};
 pub use error::{FormatError, Unfit};
 use facevault_base::digest::Digest;
 use facevault_base::files;
+use facevault_graph::onnx::Onnx;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -39,12 +40,45 @@ pub struct Parameter {
     pub shape: Vec<usize>,
 }
 
-/// A loaded checkpoint.
+/// What a network computes with, as its file gives it.
 #[derive(Debug, Clone)]
-pub struct Checkpoint {
-    /// Its tensors.
-    pub tensors: Tensors,
-    /// Digest of the file's bytes.
+pub enum Weights {
+    /// The parameters of a network that is known.
+    Tensors(Tensors),
+    /// A network with its parameters.
+    Graph(Box<Onnx>),
+}
+
+/// [`Weights`] of somebody else.
+#[derive(Debug, Clone, Copy)]
+pub enum WeightsRef<'a> {
+    /// The parameters of a network that is known.
+    Tensors(&'a Tensors),
+    /// A network with its parameters.
+    Graph(&'a Onnx),
+}
+
+impl<'a> From<&'a Tensors> for WeightsRef<'a> {
+    fn from(tensors: &'a Tensors) -> Self {
+        Self::Tensors(tensors)
+    }
+}
+
+impl<'a> From<&'a Weights> for WeightsRef<'a> {
+    fn from(weights: &'a Weights) -> Self {
+        match weights {
+            Weights::Tensors(tensors) => Self::Tensors(tensors),
+            Weights::Graph(onnx) => Self::Graph(onnx),
+        }
+    }
+}
+
+/// A loaded file of weights.
+#[derive(Debug, Clone)]
+pub struct Checkpoint<W = Tensors> {
+    /// What it holds.
+    pub weights: W,
+    /// Digest of the file's bytes, and of those of the files beside it that it refers to.
     pub digest: Digest,
     /// Where it came from.
     pub origin: Origin,
@@ -59,7 +93,7 @@ pub struct Origin {
     pub location: String,
     /// Hub revision.
     pub revision: Option<String>,
-    /// Size of the file, bytes.
+    /// Size of the file, and of those beside it that it refers to, bytes.
     pub bytes: u64,
 }
 
@@ -91,6 +125,23 @@ pub fn recognise(head: &[u8]) -> Result<Format, FormatError> {
     } else {
         Err(FormatError::Unknown { found: files::looks_like(head) })
     }
+}
+
+/// Refuses what can be seen to be no ONNX file by its first 1,024 bytes.
+///
+/// # Errors
+/// [`FormatError::Empty`] and [`FormatError::NotOnnx`].
+pub fn recognise_onnx(head: &[u8]) -> Result<(), FormatError> {
+    // The tags of the fields 1 to 8 of a `ModelProto`, one of which comes first.
+    const TAGS: [u8; 8] = [0x08, 0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42];
+    let found = match (recognise(head), head.first()) {
+        (Err(FormatError::Empty), _) | (_, None) => return Err(FormatError::Empty),
+        (Ok(Format::Safetensors), _) => "a .safetensors file".into(),
+        (Ok(Format::Zip | Format::Legacy), _) => "a file saved by torch".into(),
+        (_, Some(first)) if TAGS.contains(first) => return Ok(()),
+        _ => files::looks_like(head),
+    };
+    Err(FormatError::NotOnnx { found })
 }
 
 /// Reads a checkpoint of any format.

@@ -1,0 +1,35 @@
+//! What the embedders on this machine's CPU share: its kernels, threads and name, and how a row becomes a unit vector.
+
+use crate::{ModelError, device};
+use facevault_kernels::sets::{self, Set};
+use facevault_kernels::{Kernels, Precision};
+
+/// The kernels that are asked for.
+///
+/// # Errors
+/// [`ModelError::NoKernels`] where this CPU lacks them, [`ModelError::Precision`] where none have the precision.
+pub(crate) fn choose(kernels: Kernels, precision: Precision) -> Result<&'static Set, ModelError> {
+    let cpu = device::instruction_sets();
+    if !sets::PRECISIONS.contains(&precision) {
+        return Err(ModelError::Precision { precision, device: format!("CPU ({cpu})"), able: &sets::PRECISIONS });
+    }
+    sets::choose(kernels, precision).ok_or(ModelError::NoKernels { kernels: kernels.name(), cpu })
+}
+
+/// As many as rayon's default pool, unless configured.
+pub(crate) fn threads(configured: Option<usize>) -> usize {
+    configured.filter(|&threads| threads > 0).unwrap_or_else(rayon::current_num_threads)
+}
+
+/// The device in words.
+pub(crate) fn name(set: &Set, threads: usize) -> String {
+    let plural = if threads == 1 { "" } else { "s" };
+    format!("CPU ({}, {threads} thread{plural})", set.name)
+}
+
+/// Makes a row a unit vector; the norm is bounded from below so that a zero vector stays zero, as in
+/// `torch.nn.functional.normalize`.
+pub(crate) fn normalise(row: &mut [f32]) {
+    let norm = row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt().max(1e-12);
+    row.iter_mut().for_each(|v| *v = (f64::from(*v) / norm) as f32);
+}

@@ -1,0 +1,91 @@
+//! Any network of an ONNX file as an [`Embedder`]: the graph on the engine, and its output as unit vectors.
+
+pub use facevault_graph::onnx::*;
+
+use crate::{DeviceKind, Embedder, EmbedderInfo, Execution, FaceBatch, ModelError, Precision, StageTime, host};
+use facevault_engine::{Engine, EngineError};
+use facevault_kernels::sets::Set;
+
+/// Faces that are timed at once: what the engine takes in one group.
+const GROUP: usize = 8;
+
+/// A graph on the CPU.
+pub(crate) struct OnnxEmbedder {
+    info: EmbedderInfo,
+    engine: Engine,
+}
+
+impl OnnxEmbedder {
+    /// Compiles a graph.
+    ///
+    /// # Errors
+    /// [`ModelError::NoKernels`] where this CPU lacks the kernels, [`ModelError::Graph`] for what has none,
+    /// [`ModelError::Device`] when threads cannot be started.
+    pub fn new(onnx: &Onnx, options: &Execution) -> Result<Self, ModelError> {
+        let (set, info) = Self::chosen(options)?;
+        let engine = Engine::new(&onnx.graph, set, host::threads(options.threads)).map_err(|error| match error {
+            EngineError::Threads { reason } => ModelError::Device { device: "CPU".into(), reason },
+            error => ModelError::Graph { error },
+        })?;
+        Ok(Self { info, engine })
+    }
+
+    /// Its info with these options, without a file.
+    ///
+    /// # Errors
+    /// [`ModelError::NoKernels`] where this CPU lacks the kernels.
+    pub fn describe(options: &Execution) -> Result<EmbedderInfo, ModelError> {
+        Ok(Self::chosen(options)?.1)
+    }
+
+    fn chosen(options: &Execution) -> Result<(&'static Set, EmbedderInfo), ModelError> {
+        let set = host::choose(options.kernels, Precision::F32)?;
+        let info = EmbedderInfo {
+            name: format!("onnx (engine{})", set.arithmetic()),
+            device: DeviceKind::Cpu,
+            device_name: host::name(set, host::threads(options.threads)),
+            precision: Precision::F32,
+        };
+        Ok((set, info))
+    }
+
+    /// Refuses a batch of faces of another size.
+    fn check(&self, batch: &FaceBatch<'_>, out: &[f32]) -> Result<(), ModelError> {
+        batch.check(out, self.dimension())?;
+        let (height, width) = self.engine.side();
+        let (got, expected) = (batch.side * batch.side, height * width);
+        if got == expected { Ok(()) } else { Err(ModelError::Shape { what: "face", got, expected }) }
+    }
+}
+
+impl Embedder for OnnxEmbedder {
+    fn info(&self) -> &EmbedderInfo {
+        &self.info
+    }
+
+    fn dimension(&self) -> usize {
+        self.engine.dimension()
+    }
+
+    fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
+        self.check(&batch, out)?;
+        self.engine.run(batch.pixels, batch.count, &batch.standardise.values(), out);
+        out.chunks_exact_mut(self.engine.dimension()).for_each(host::normalise);
+        Ok(())
+    }
+
+    fn stages(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<Vec<StageTime>, ModelError> {
+        self.embed(batch, out)?;
+        let values = batch.standardise.values();
+        let face = batch.side * batch.side * 3;
+        let mut stages = Vec::new();
+        for pixels in batch.pixels.chunks(GROUP * face) {
+            let faces = (pixels.len() / face) as f64;
+            for layer in self.engine.layers(pixels, &values) {
+                StageTime { name: layer.kind.into(), seconds: layer.seconds, flop: layer.flop * faces }
+                    .add_to(&mut stages);
+            }
+        }
+        Ok(stages)
+    }
+}
