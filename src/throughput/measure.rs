@@ -56,7 +56,7 @@ impl From<&ModelError> for Failed {
             ModelError::NoCuda { .. }
                 | ModelError::NoKernels { .. }
                 | ModelError::Precision { .. }
-                | ModelError::OnlyCandle { .. }
+                | ModelError::OnlyEngine { .. }
         );
         Self { err: text::reason(&error), not_available }
     }

@@ -1,5 +1,5 @@
-//! insightface's vision transformers, 3×112×112 → 512: 144 patches of 9×9 pixels, no class token, one product over all tokens at
-//! the end. Aligned RGB faces standardised as (x − 127.5) / 127.5.
+//! insightface's vision transformers, 3×112×112 → 512: 144 patches of 9×9 pixels (the last
+//! four rows and columns are not seen), no class token, one product over all tokens at the end. Aligned RGB faces standardised as (x − 127.5) / 127.5.
 //!
 //! Reference implementation: insightface, `recognition/arcface_torch/backbones/vit.py` (`vit_t`, `vit_s`, `vit_b`), whose keys
 //! these are.
@@ -10,9 +10,7 @@ use super::Network;
 use super::definition::Definition;
 
 /// Numbers in one embedding.
-pub const DIMENSION: usize = 512;
-/// Side of the input, pixels; the last four rows and columns are not seen.
-pub const SIDE: usize = 112;
+const DIMENSION: usize = 512;
 const PATCH: usize = 9;
 const HEADS: usize = 8;
 const LAYER_NORM_EPSILON: f64 = 1e-5;

@@ -14,9 +14,7 @@ use super::Network;
 use super::definition::{Definition, Window};
 
 /// Numbers in one embedding.
-pub const DIMENSION: usize = 512;
-/// Side of the input, pixels.
-pub const SIDE: usize = 112;
+const DIMENSION: usize = 512;
 const EPSILON: f64 = 1e-5;
 /// Channels between the two products of squeeze-and-excite are so many times fewer.
 const SQUEEZE: usize = 16;

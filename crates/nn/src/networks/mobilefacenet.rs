@@ -10,9 +10,7 @@ use facevault_graph::ValueId;
 use super::definition::{Definition, Window};
 
 /// Numbers in one embedding.
-pub const DIMENSION: usize = 512;
-/// Side of the input, pixels.
-pub const SIDE: usize = 112;
+const DIMENSION: usize = 512;
 const EPSILON: f64 = 1e-5;
 
 /// Keys of the published checkpoints that the embedding does not need: BatchNorm's counters.
