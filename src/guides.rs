@@ -24,6 +24,7 @@ pub const GUIDES: &[Guide] = &[
     guide!("find-your-threshold"),
     guide!("clean-your-labels"),
     guide!("detector-and-crop"),
+    guide!("bring-an-onnx-network"),
     guide!("move-to-another-model"),
     guide!("gate-in-ci"),
     guide!("hand-over-embeddings"),

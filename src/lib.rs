@@ -15,6 +15,7 @@
 //! facevault-nn          networks and checkpoints            facevault-stats   pairs, error rates, intervals, protocols
 //! facevault-detect      photos → boxes and landmarks
 //! facevault-preprocess  pictures → network input            facevault-kernels CPU kernels for all three
+//! facevault-engine      any graph on the CPU                facevault-graph   ONNX files → graphs
 //! facevault-jpeg        libjpeg-turbo's pixels              facevault-cuda    NVIDIA cards through the driver
 //! facevault-base        digests, files, locks, progress
 //! ```

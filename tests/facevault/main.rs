@@ -34,6 +34,7 @@ mod meter;
 mod model;
 mod networks;
 mod odd_files;
+mod onnx;
 mod orl;
 mod outcome;
 mod pairs_card;

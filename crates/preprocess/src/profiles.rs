@@ -11,6 +11,8 @@ pub const PROFILES: &[&str] = &[
     "facevault-api",
     "insightface",
     "insightface-bin",
+    "adaface",
+    "sface",
     "dinov2",
     "clip",
 ];
@@ -24,6 +26,7 @@ pub fn profile(name: &str) -> Option<Preprocess> {
     // These networks have a mean and a deviation for each channel, which they apply to 0..=1 themselves. Upstream resizes
     // the shorter side (256 and 224 pixels) and cuts 224×224 out of the centre; a face crop has no margin to lose, so that
     // here the whole crop is squashed.
+    let raw = Standardise { mean: 0.0, scale: 1.0 };
     let unit_range = Standardise { mean: 0.0, scale: 255.0 };
     let boxed = |margin, unit| Crop::Box { margin, unit };
     let (crop, filter, size, standardise, mirror) = match name {
@@ -31,7 +34,9 @@ pub fn profile(name: &str) -> Option<Preprocess> {
         "facenet-pytorch" => (boxed(14.0, MarginUnit::OutputPixels), Filter::PillowBilinear, 160, by_128, Mirror::None),
         "facevault-notebook" => (Crop::Whole, Filter::OpencvLinear, 160, by_half_range, Mirror::None),
         "facevault-api" => (Crop::Whole, Filter::PillowBicubic, 160, by_half_range, Mirror::None),
-        "insightface" => (Crop::Align, Filter::OpencvLinear, 112, by_half_range, Mirror::None),
+        "insightface" | "adaface" => (Crop::Align, Filter::OpencvLinear, 112, by_half_range, Mirror::None),
+        // OpenCV's FaceRecognizerSF: the network standardises pixels of 0 to 255 itself.
+        "sface" => (Crop::Align, Filter::OpencvLinear, 112, raw, Mirror::None),
         "insightface-bin" => (Crop::Whole, Filter::PillowBilinear, 112, by_half_range, Mirror::Sum),
         "dinov2" | "clip" => (Crop::Whole, Filter::PillowBicubic, 224, unit_range, Mirror::None),
         _ => return None,
@@ -40,7 +45,8 @@ pub fn profile(name: &str) -> Option<Preprocess> {
         profile: name.to_owned(),
         crop,
         resize: Resize { size, filter },
-        channels: ChannelOrder::Rgb,
+        // AdaFace's `to_input` gives the network BGR.
+        channels: if name == "adaface" { ChannelOrder::Bgr } else { ChannelOrder::Rgb },
         standardise,
         mirror,
     })

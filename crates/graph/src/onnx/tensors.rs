@@ -143,7 +143,11 @@ impl<'a> Tensors<'a> {
     /// The path of external data, which must lie in the folder of the ONNX file.
     fn beside(&self, location: &str) -> Result<PathBuf, Fault> {
         let Some(folder) = self.folder else {
-            return Err(wrong!("it is in `{}`, and the ONNX file came alone", quoted(location)));
+            return Err(wrong!(
+                "it is in `{}`, and the ONNX file came alone; use a local copy with that file beside it, or save both in one \
+                 file: `onnx.save(onnx.load(path), path)`",
+                quoted(location)
+            ));
         };
         let outside =
             || wrong!("its external data `{}` is not in the folder of the ONNX file; it is not read", quoted(location));
