@@ -236,6 +236,7 @@ def normalisations():
     case("layer_normalization_axes", "LayerNormalization", f32(6, 8), axis=2)
     case("instance_normalization", "InstanceNormalization", f32(3), f32(3), epsilon=1e-4, opset=7)
     case("group_normalization_groups", "GroupNormalization", f32(2), f32(2), num_groups=2, shape=(1, 6, 4, 6), opset=18)
+    case("group_normalization_groups_20", "GroupNormalization", numpy.float32([0.5, 2]), numpy.float32([1, -1]), num_groups=2, shape=(1, 6, 4, 6), opset=20)
     case("group_normalization_channels", "GroupNormalization", f32(6), f32(6), num_groups=3, shape=(1, 6, 4, 6), opset=21)
     case("lp_normalization", "LpNormalization", axis=1, p=2)
     case("lp_normalization_sum", "LpNormalization", p=1)

@@ -140,7 +140,8 @@ pub(super) fn face(
     Ok(Face { name: input.name.clone(), shape, layout, element, batch: batch.unwrap_or(1).max(1) })
 }
 
-/// The name of the embedding: the one asked for, the only one, or the only matrix. AdaFace's norms are a column beside it.
+/// The name of the embedding: the one asked for, the only one, or the only matrix. The norms that some
+/// networks give with it are a column.
 pub(super) fn output<'a>(outputs: &'a [proto::ValueInfo], asked: Option<&str>) -> Result<&'a str, OnnxError> {
     let names = || {
         let shown = outputs.iter().take(20).map(|output| {

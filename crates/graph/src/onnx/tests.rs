@@ -524,6 +524,15 @@ fn a_batch_in_the_shapes_is_refused_and_one_that_is_not_does_no_harm() {
     assert_eq!(Written { inputs: eight, ..flat() }.read().unwrap().found.dimension, 48);
 }
 
+#[test]
+fn a_second_output_that_is_read_is_refused() {
+    let mut file = Written::new().node("Dropout", &["face"], "a").node("Flatten", &["a"], "embedding");
+    file.nodes[0].outputs.push("mask".into());
+    assert!(file.read().is_ok(), "nobody reads it");
+    file.nodes[1].inputs[0] = "mask".into();
+    file.refused(&["node `Dropout_0`", "its output 1 is read, which is not supported"]);
+}
+
 /// Fault (weights): weights, shapes or indices of an ONNX file that depend on the face → refused with the node
 #[test]
 fn what_must_be_constant_and_is_not_is_refused() {
