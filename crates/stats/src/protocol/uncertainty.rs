@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ABSENT, ListedPair, PairOutcome};
+use crate::disjoint_sets::DisjointSets;
 use crate::estimate::{Estimate, Unit};
 use crate::verification::carriers::{EffectiveTrials, too_few};
 use crate::verification::clustered::ClusteredRate;
@@ -56,16 +57,12 @@ impl ListedPeople {
             let of = of.collect();
             return Self { of, count: numbers.len(), unit: "identities" };
         }
-        let mut groups = DisjointSets((0..identities.len() as u32).collect());
+        let mut groups = DisjointSets::new(identities.len());
         let same = |pair: &&ListedPair| pair.same && listed(pair.a) && listed(pair.b);
         pairs.iter().filter(same).for_each(|pair| groups.join(pair.a, pair.b));
-        let mut numbers = BTreeMap::new();
-        let of = (0..identities.len() as u32).map(|face| {
-            let next = numbers.len() as u32;
-            *numbers.entry(groups.root(face)).or_insert(next)
-        });
-        let of = of.collect();
-        Self { of, count: numbers.len(), unit: "groups of pictures" }
+        let of = groups.numbered();
+        let count = of.iter().max().map_or(0, |last| *last as usize + 1);
+        Self { of, count, unit: "groups of pictures" }
     }
 
     /// The estimate of a rate whose point, a mean over folds, is given.
@@ -166,24 +163,4 @@ fn add(cells: &mut Cells, (a, b): (u32, u32), value: f64) {
 
 fn sums(cells: Cells) -> Vec<((usize, usize), f64, f64)> {
     cells.into_iter().map(|((a, b), (sum, n))| ((a as usize, b as usize), sum, n)).collect()
-}
-
-/// Disjoint sets.
-struct DisjointSets(Vec<u32>);
-
-impl DisjointSets {
-    fn root(&mut self, mut face: u32) -> u32 {
-        while self.0[face as usize] != face {
-            let above = self.0[self.0[face as usize] as usize];
-            self.0[face as usize] = above;
-            face = above;
-        }
-        face
-    }
-
-    /// The lower number becomes the root, whatever the order.
-    fn join(&mut self, a: u32, b: u32) {
-        let (a, b) = (self.root(a), self.root(b));
-        self.0[a.max(b) as usize] = a.min(b);
-    }
 }
