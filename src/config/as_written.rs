@@ -59,6 +59,7 @@ fn dataset(source: &DatasetSource) -> Json {
         DatasetSource::Phase1 { .. }
         | DatasetSource::Folders { .. }
         | DatasetSource::HubFolders { .. }
+        | DatasetSource::Ijb { .. }
         | DatasetSource::Synthetic { .. } => written,
     }
 }

@@ -178,6 +178,7 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
             containers::validate(&key("archive"), archive, PathKind::Either, context)?;
             containers::validate(&key("boxes"), boxes, PathKind::File, context)?;
         }
+        DatasetSource::Ijb { root, .. } => *root = context.path(&key("root"), root, PathKind::Folder)?,
         DatasetSource::Synthetic { .. } => {}
     }
     Ok(dataset)
@@ -224,7 +225,10 @@ fn detect(mut detect: Detect, dataset: &DatasetSource, context: &Context<'_>) ->
             "`detect` needs photos, and `dataset.image` is `crop`",
             "set `dataset.image: photo`, or remove `detect`",
         )),
-        DatasetSource::InsightfaceBin { .. } | DatasetSource::Vggface2 { .. } | DatasetSource::Synthetic { .. } => {
+        DatasetSource::InsightfaceBin { .. }
+        | DatasetSource::Vggface2 { .. }
+        | DatasetSource::Ijb { .. }
+        | DatasetSource::Synthetic { .. } => {
             Some(("`detect` needs photos, and this dataset's faces are located already", "remove `detect`"))
         }
         _ => None,

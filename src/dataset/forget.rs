@@ -134,6 +134,7 @@ impl Manifest {
             root: self.root.clone(),
             table: SourceTable { headers: self.table.headers.clone(), columns: columns.collect() },
             lists: self.lists.iter().map(|list| without(list, &now, traces)).collect(),
+            templates: self.templates.as_ref().map(|set| set.without(gone)),
             commit: self.commit.clone(),
             containers: self.containers.clone(),
             left_out: self.left_out.clone(),

@@ -14,6 +14,7 @@ pub(crate) mod forget;
 pub(crate) mod fuzzing;
 mod hand_over;
 mod hub_folders;
+mod ijb;
 mod image_folder;
 mod left_out;
 mod listing;
@@ -38,6 +39,8 @@ pub mod synthetic;
 mod table;
 mod table_columns;
 mod tables;
+mod templates_file;
+mod text_lines;
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +55,7 @@ use crate::preprocess::{BoundingBox, Crop, Landmarks};
 use crate::progress::{Cancel, Progress};
 use crate::protocol::{ListedPair, PairList};
 use crate::similarity::Labelled;
+use crate::templates::{TemplatePair, TemplateSet};
 use crate::table::Table;
 use crate::transient;
 
@@ -63,11 +67,17 @@ pub(crate) use hand_over::METADATA;
 pub use left_out::{LeftOut, LeftOutReason};
 pub use pair_list::{contradictions, read_pair_list};
 pub(crate) use short_name::short_name;
-pub use source::{Container, DatasetSource, HubFiles, PathRewrite, Phase1Image, Tables};
+pub use source::{Container, DatasetSource, HubFiles, IjbSet, PathRewrite, Phase1Image, Tables};
 pub use table::{SourceTable, TextColumn};
 
 /// The tables that a run keeps of its dataset.
-pub(crate) const TABLES: [&Table; 3] = [&manifest_file::MANIFEST, &pair_lists_file::PAIR_LISTS, &METADATA];
+pub(crate) const TABLES: [&Table; 5] = [
+    &manifest_file::MANIFEST,
+    &pair_lists_file::PAIR_LISTS,
+    &templates_file::TEMPLATES,
+    &templates_file::TEMPLATE_PAIRS,
+    &METADATA,
+];
 
 /// Maximum size of an encoded picture in bytes; anything larger would only fill the memory.
 const LARGEST_PICTURE: u64 = 1 << 29;
@@ -174,6 +184,8 @@ pub struct Manifest {
     pub table: SourceTable,
     /// Pairs that protocols compare; the dataset's own list first, if it has one.
     pub lists: Vec<PairList>,
+    /// The templates that protocols compare, if the dataset has any.
+    pub templates: Option<TemplateSet>,
     /// Commit of the Hub repository of the pictures.
     pub commit: Option<String>,
     /// The container files of the dataset.
@@ -205,6 +217,7 @@ pub fn open(
         DatasetSource::InsightfaceBin { file } => container::insightface(file, &context),
         DatasetSource::Parquet { shards } => container::parquet(shards, &context),
         DatasetSource::Vggface2 { archive, boxes } => container::vggface2(archive, boxes, &context),
+        DatasetSource::Ijb { root, set } => ijb::open(root, *set, &context),
         &DatasetSource::Synthetic { seed, identities, samples, size } => {
             procedural::open(seed, identities, samples, size)
         }
@@ -236,6 +249,7 @@ pub(crate) fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Re
             Some(phase1::list(csv, root, rewrite, *image, &context).map(|(manifest, _)| manifest))
         }
         DatasetSource::Folders { root, tables } => Some(folders::list(root, tables, &context)),
+        DatasetSource::Ijb { root, set } => Some(ijb::list(root, *set, &context)),
         _ => None,
     }
 }
@@ -280,6 +294,9 @@ pub(crate) fn describe(source: &DatasetSource) -> String {
         DatasetSource::Parquet { shards } => format!("pictures in parquet, {}", container::describe(shards)),
         DatasetSource::Vggface2 { archive, boxes } => {
             format!("VGGFace2: photos {}; boxes {}", container::describe(archive), container::describe(boxes))
+        }
+        DatasetSource::Ijb { root, set } => {
+            format!("{} in insightface's layout, {}; nothing to download", set.title(), there(root, root.is_dir()))
         }
         DatasetSource::Synthetic { seed, identities, samples, size } => format!(
             "{} synthetic faces ({identities} identities × {samples} samples, {size}×{size} pixels, seed {seed}, \
@@ -410,6 +427,31 @@ impl Manifest {
                     .field(&[&a.to_le_bytes()[..], &b.to_le_bytes(), &[u8::from(*same)], &fold.to_le_bytes()].concat());
             }
         }
+        if let Some(set) = &self.templates {
+            self.digest_templates(set, &mut hasher);
+        }
         hasher.finish()
+    }
+
+    /// Adds the templates, and the faces' scores, by which they may count.
+    fn digest_templates(&self, set: &TemplateSet, hasher: &mut Hasher) {
+        hasher.field(b"templates");
+        let mut numbers = |name: &[u8], numbers: &mut dyn Iterator<Item = u32>| {
+            hasher.field(name);
+            numbers.for_each(|number| hasher.update(&number.to_le_bytes()));
+        };
+        let name = |template: u32| set.names[template as usize];
+        numbers(b"names", &mut set.names.iter().copied());
+        numbers(b"subjects", &mut set.subject_of.iter().copied());
+        numbers(b"template of each face", &mut set.template_of.iter().copied());
+        numbers(b"media of each face", &mut set.media_of.iter().copied());
+        let scores = self.faces.iter().map(|face| face.detector_score.map_or(u32::MAX, f32::to_bits));
+        numbers(b"score of each face", &mut { scores });
+        let pair = |pair: &TemplatePair| [name(pair.a()), name(pair.b()), u32::from(pair.same())];
+        numbers(b"pairs", &mut set.pairs.iter().flat_map(pair));
+        for gallery in &set.galleries {
+            numbers(b"gallery", &mut gallery.iter().copied().map(name));
+        }
+        numbers(b"probes", &mut set.probes.iter().copied().map(name));
     }
 }

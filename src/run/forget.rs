@@ -33,12 +33,14 @@ const JOURNAL: &str = ".forgetting";
 const KEPT: &str = ".kept";
 
 /// The files of a run that are rewritten without the faces, or do not name any.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 9] = [
     RunDirectory::CONFIG,
     RunDirectory::PLAN,
     RunDirectory::PROVENANCE,
     RunDirectory::MANIFEST,
     RunDirectory::PAIR_LISTS,
+    RunDirectory::TEMPLATES,
+    RunDirectory::TEMPLATE_PAIRS,
     RunDirectory::CALIBRATION,
     RunDirectory::AGREEMENT,
 ];
@@ -179,7 +181,7 @@ pub(super) fn refuse_embedding(run: &RunDirectory) -> Result<(), RunError> {
         let plan = run.json::<RunPlan>(RunDirectory::PLAN).ok()?;
         let path = run.file(RunDirectory::MANIFEST);
         let mut manifest = Manifest::read_parquet(&path, PathBuf::new()).ok()?;
-        manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS)).ok()?;
+        manifest.read_lists(run.path()).ok()?;
         Some(manifest.digest() == plan.manifest_digest())
     };
     if removals.is_empty() && (run.json::<Provenance>(RunDirectory::PROVENANCE).is_ok() || is_planned() != Some(false))
@@ -387,7 +389,7 @@ impl RunContext<'_> {
 /// The manifest with its lists.
 fn manifest(run: &RunDirectory) -> Result<Manifest, RunError> {
     let mut manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), super::inspect::dataset_root(run)?)?;
-    manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
+    manifest.read_lists(run.path())?;
     Ok(manifest)
 }
 
@@ -457,7 +459,7 @@ fn keep(run: &RunDirectory, manifest: &Manifest, gone: &[bool]) -> Result<Kept, 
     files::remove_all(&folder)?;
     files::create_dir(&folder)?;
     manifest.write_parquet(&folder.join(RunDirectory::MANIFEST))?;
-    manifest.write_pair_lists(&folder.join(RunDirectory::PAIR_LISTS))?;
+    manifest.write_lists(&folder)?;
     let chunks = embed::copy_without(run.path(), gone, &folder)?;
     files::sync_dir(run.path())?;
     let lists = files::is_file(&folder.join(RunDirectory::PAIR_LISTS))?;
@@ -479,7 +481,12 @@ fn replace(run: &RunDirectory, kept: &Kept) -> Result<(), RunError> {
         }
     }
     files::sync_dir(&run.file(CHUNKS))?;
-    for name in [RunDirectory::PAIR_LISTS, RunDirectory::MANIFEST] {
+    for name in [
+        RunDirectory::PAIR_LISTS,
+        RunDirectory::TEMPLATES,
+        RunDirectory::TEMPLATE_PAIRS,
+        RunDirectory::MANIFEST,
+    ] {
         if files::is_file(&folder.join(name))? {
             rename(folder.join(name), run.file(name))?;
         }

@@ -32,7 +32,7 @@ impl EmbeddedFaces {
     /// Reads both.
     pub fn open(run: &RunDirectory) -> Result<Self, RunError> {
         let mut manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), dataset_root(run)?)?;
-        manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
+        manifest.read_lists(run.path())?;
         let records = embed::read_records(run.path())?;
         let quality = records.iter().flat_map(ChunkRecord::qualities).collect();
         let failures: Vec<FailedFace> = records.into_iter().flat_map(|record| record.failures).collect();

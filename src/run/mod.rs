@@ -235,7 +235,7 @@ impl RunContext<'_> {
         }
         seal::discard(run)?;
         manifest.write_parquet(&run.file(RunDirectory::MANIFEST))?;
-        manifest.write_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
+        manifest.write_lists(run.path())?;
         let known = provenance.arithmetic.as_ref().map(|arithmetic| arithmetic.fingerprint);
         let mut store = ChunkStore::open(&lock, manifest.len(), dimension, options.chunk_size, known, self.progress)?;
         if store.is_complete() && !store.is_empty() && precision::is_complete(run, plan.precision()) {

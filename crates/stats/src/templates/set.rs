@@ -17,6 +17,51 @@ pub struct TemplateSet {
     pub named_subjects: bool,
     /// The listed pairs.
     pub pairs: Vec<TemplatePair>,
+    /// The galleries of 1:N, each the indices of its templates, ascending.
+    pub galleries: Vec<Vec<u32>>,
+    /// The templates that are searched in the galleries, ascending.
+    pub probes: Vec<u32>,
+}
+
+impl TemplateSet {
+    /// The set as if it had never had the faces for which `gone` is true. Templates that lose their last face leave it with
+    /// their pairs.
+    #[must_use]
+    pub fn without(&self, gone: &[bool]) -> Self {
+        let mut lost = vec![false; self.names.len()];
+        let mut left = vec![false; self.names.len()];
+        for (&template, gone) in self.template_of.iter().zip(gone) {
+            let side = if *gone { &mut lost } else { &mut left };
+            side[template as usize] = true;
+        }
+        let kept: Vec<bool> = lost.iter().zip(&left).map(|(lost, left)| *left || !lost).collect();
+        let mut now = vec![None; kept.len()];
+        (0..).zip(now.iter_mut().zip(&kept).filter(|(_, kept)| **kept)).for_each(|(at, (now, _))| *now = Some(at));
+        let moved = |template: &u32| -> Option<u32> { now[*template as usize] };
+        let of_templates = |values: &[u32]| -> Vec<u32> {
+            values.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(value, _)| *value).collect()
+        };
+        let faces = || gone.iter().zip(0..).filter(|(gone, _)| !**gone).map(|(_, face): (_, usize)| face);
+        let subjects = of_templates(&self.subject_of);
+        let mut known = subjects.clone();
+        known.sort_unstable();
+        known.dedup();
+        let subject = |subject: &u32| known.partition_point(|other| other < subject) as u32;
+        Self {
+            template_of: faces().filter_map(|face| moved(&self.template_of[face])).collect(),
+            media_of: faces().map(|face| self.media_of[face]).collect(),
+            names: of_templates(&self.names),
+            subject_of: subjects.iter().map(subject).collect(),
+            named_subjects: self.named_subjects,
+            pairs: self
+                .pairs
+                .iter()
+                .filter_map(|pair| Some(TemplatePair::new(moved(&pair.a())?, moved(&pair.b())?, pair.same())))
+                .collect(),
+            galleries: self.galleries.iter().map(|gallery| gallery.iter().filter_map(moved).collect()).collect(),
+            probes: self.probes.iter().filter_map(moved).collect(),
+        }
+    }
 }
 
 /// Two templates, and whether the list calls them one person. 8 bytes: lists have millions of pairs.

@@ -92,6 +92,7 @@ impl Made {
                 pairs: pairs.collect(),
                 subject_of,
                 named_subjects: true,
+                ..TemplateSet::default()
             },
         }
     }
@@ -259,4 +260,31 @@ proptest! {
         })).sum();
         prop_assert!((sorted.auc() - above / (genuine.len() * impostor.len()) as f64).abs() < 1e-12);
     }
+}
+
+#[test]
+fn a_template_without_its_last_face_leaves_the_set_with_its_pairs() {
+    let pair = TemplatePair::new;
+    let set = TemplateSet {
+        template_of: vec![0, 1, 1, 2, 3],
+        media_of: vec![7, 8, 8, 9, 7],
+        names: vec![10, 20, 30, 40],
+        subject_of: vec![0, 1, 2, 1],
+        named_subjects: true,
+        pairs: vec![pair(0, 1, false), pair(1, 3, true), pair(2, 3, false)],
+        galleries: vec![vec![0, 1], vec![2]],
+        probes: vec![3],
+    };
+    let expected = TemplateSet {
+        template_of: vec![0, 1, 2],
+        media_of: vec![8, 9, 7],
+        names: vec![20, 30, 40],
+        subject_of: vec![0, 1, 0],
+        named_subjects: true,
+        pairs: vec![pair(0, 2, true), pair(1, 2, false)],
+        galleries: vec![vec![0], vec![1]],
+        probes: vec![2],
+    };
+    assert_eq!(set.without(&[true, true, false, false, false]), expected);
+    assert_eq!(set.without(&[false; 5]), set);
 }
