@@ -14,6 +14,7 @@ use crate::model::{DeviceKind, EmbedderInfo, ModelSpec, Precision};
 use crate::numbers::as_json;
 use crate::preprocess::Preprocess;
 use crate::protocol::Protocol;
+use crate::templates::TemplateProtocol;
 use crate::sample;
 use crate::similarity::SimilarityOptions;
 
@@ -42,6 +43,9 @@ pub(crate) struct RunPlan {
     /// Verification protocols over lists of pairs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     protocols: Vec<Protocol>,
+    /// Template protocols.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    templates: Vec<TemplateProtocol>,
 }
 
 /// The faces, by content rather than by location.
@@ -111,6 +115,7 @@ impl RunPlan {
             },
             similarity: config.similarity.clone(),
             protocols: config.protocols.clone(),
+            templates: config.templates.clone(),
         }
     }
 

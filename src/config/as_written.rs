@@ -3,10 +3,12 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::overrides;
+use super::protocol_entry::{KIND, TEMPLATES};
 use super::types::ExperimentConfig;
 use crate::dataset::{Container, DatasetSource, HubFiles};
 use crate::numbers::as_json;
 use crate::protocol::{PairsSource, Protocol, Split};
+use crate::templates::TemplateProtocol;
 use crate::text;
 
 /// The config as data. A key that is left out, and has no value that could be written, is null.
@@ -14,7 +16,11 @@ use crate::text;
 pub fn as_written(config: &ExperimentConfig) -> Json {
     let mut written = as_json(config);
     written["dataset"] = dataset(&config.dataset);
-    written["protocols"] = config.protocols.iter().map(protocol).collect();
+    let templates = config.templates.iter().map(template_protocol);
+    written["protocols"] = config.protocols.iter().map(protocol).chain(templates).collect();
+    if let Json::Object(entries) = &mut written {
+        entries.remove("templates");
+    }
     written["similarity"]["device"] = as_json(&config.pairs_device);
     if let Some(ablation) = &config.ablation {
         for (step, written) in
@@ -93,6 +99,13 @@ fn protocol(protocol: &Protocol) -> Json {
     };
     written["split"] = split.into();
     written["folds"] = folds;
+    written["max_left_out"] = protocol.max_left_out.into();
+    written
+}
+
+fn template_protocol(protocol: &TemplateProtocol) -> Json {
+    let mut written = as_json(protocol);
+    written[KIND] = TEMPLATES.into();
     written["max_left_out"] = protocol.max_left_out.into();
     written
 }

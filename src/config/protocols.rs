@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::diagnostics::{Diagnostic, quoted};
+use super::protocol_entry::ProtocolEntry;
 use super::types::Published;
 use super::validate::{Context, KnownMetrics, PathKind};
+use crate::dataset::DatasetSource;
 use crate::metrics;
-use crate::protocol::{PairsSource, Protocol, Split, WrittenProtocol};
+use crate::protocol::{PairsSource, Protocol, Split};
+use crate::templates::TemplateProtocol;
 
 /// More thresholds than these would only cost time: at most they are a millionth of the range apart.
 const MOST_THRESHOLDS: f64 = 1e6;
@@ -14,16 +17,28 @@ const MOST_THRESHOLDS: f64 = 1e6;
 /// Names that are the first part of a metric path already.
 const TAKEN: [&str; 4] = ["genuine", "impostor", "upstream", "faces"];
 
+/// The protocols of a config, by kind.
+#[derive(Debug, Default)]
+pub(super) struct Protocols {
+    pub pairs: Vec<Protocol>,
+    pub templates: Vec<TemplateProtocol>,
+}
+
 /// Validates the protocols and resolves their paths.
-pub(super) fn protocols(wire: Vec<WrittenProtocol>, context: &Context<'_>) -> Result<Vec<Protocol>, Diagnostic> {
+pub(super) fn protocols(
+    wire: Vec<ProtocolEntry>,
+    dataset: &DatasetSource,
+    context: &Context<'_>,
+) -> Result<Protocols, Diagnostic> {
     let mut names = BTreeSet::new();
-    let mut protocols = Vec::new();
-    for (index, wire) in wire.into_iter().enumerate() {
+    let mut protocols = Protocols::default();
+    for (index, entry) in wire.into_iter().enumerate() {
         let index = index.to_string();
         let at = |key| ["protocols", index.as_str(), key];
-        let has_folds = wire.folds.is_some();
-        let mut protocol = wire.into_protocol();
-        let name = &protocol.name;
+        let name = match &entry {
+            ProtocolEntry::Pairs(written) => &written.name,
+            ProtocolEntry::Templates(protocol) => &protocol.name,
+        };
         if TAKEN.contains(&name.as_str()) {
             let rule = format!("`{name}` is already the first part of other metrics' paths");
             return Err(context.problem(&at("name"), rule).help(format!("for example `{name}-pairs`")));
@@ -31,6 +46,20 @@ pub(super) fn protocols(wire: Vec<WrittenProtocol>, context: &Context<'_>) -> Re
         if !names.insert(name.clone()) {
             return Err(context.problem(&at("name"), format!("two protocols are called `{name}`")));
         }
+        let written = match entry {
+            ProtocolEntry::Pairs(written) => written,
+            ProtocolEntry::Templates(protocol) => {
+                if !matches!(dataset, DatasetSource::Ijb { .. }) {
+                    let rule = "`kind: templates` needs a dataset with templates, and this one has none";
+                    let help = "set `dataset: {source: ijb, …}`, or remove the protocol";
+                    return Err(context.problem(&at("kind"), rule).help(help));
+                }
+                protocols.templates.push(protocol);
+                continue;
+            }
+        };
+        let has_folds = written.folds.is_some();
+        let mut protocol = written.into_protocol();
         if has_folds && protocol.split == Split::TrainTest {
             let rule = "`folds` cuts the list into blocks, which `split: train-test` does not use";
             return Err(context.problem(&at("folds"), rule).help("remove one of the two"));
@@ -49,7 +78,7 @@ pub(super) fn protocols(wire: Vec<WrittenProtocol>, context: &Context<'_>) -> Re
         let finest = range / MOST_THRESHOLDS;
         context.within(&within("thresholds", "step"), protocol.thresholds.step, finest, range)?;
         context.within(&within("far", "step"), protocol.far.step, finest, range)?;
-        protocols.push(protocol);
+        protocols.pairs.push(protocol);
     }
     Ok(protocols)
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use super::diagnostics::{Diagnostic, Source, listed, quoted};
 use super::place::Place;
-use super::schema::{SCHEMA, SchemaKind, kind, range, resolved, shown, tag, texts};
+use super::schema::{SCHEMA, SchemaKind, kind, range, resolved, shown, tag, texts, unnamed};
 use super::tree::{Key, Node, Value};
 use crate::spelling::did_you_mean;
 
@@ -36,7 +36,10 @@ impl Reader<'_> {
         match (kind(schema), &node.value) {
             (SchemaKind::Tagged(tag, variants), Value::Map(entries)) => {
                 let Some((name, variant)) = node.get(tag) else {
-                    return Err(self.missing(node, schema, tag, key));
+                    return match unnamed(tag, &variants) {
+                        Some((_, chosen)) => self.mapping(node, entries, chosen, key),
+                        None => Err(self.missing(node, schema, tag, key)),
+                    };
                 };
                 let words: Vec<&str> = variants.iter().map(|(word, _)| *word).collect();
                 let word = self.below(&name.name, |reader| reader.word(variant, &words))?;

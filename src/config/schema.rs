@@ -89,6 +89,11 @@ pub(super) fn tag(schema: &Json) -> Option<(&str, &str)> {
     properties.find_map(|(key, value)| Some((key.as_str(), value["const"].as_str()?)))
 }
 
+/// The variant that a mapping is without the key that says which: the one that does not require it.
+pub(super) fn unnamed<'a>(tag: &str, variants: &[(&'a str, &'a Json)]) -> Option<(&'a str, &'a Json)> {
+    variants.iter().copied().find(|(_, schema)| texts(&schema["required"]).all(|key| key != tag))
+}
+
 /// A text, or all texts of a list.
 pub(super) fn texts(value: &Json) -> impl Iterator<Item = &str> {
     value.as_str().into_iter().chain(value.as_array().into_iter().flatten().filter_map(Json::as_str))

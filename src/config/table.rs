@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::schema::{SCHEMA, SchemaKind, kind, range, resolved, shown, texts};
+use super::schema::{SCHEMA, SchemaKind, kind, range, resolved, shown, texts, unnamed};
 
 /// A row, once for all variants in which it says the same.
 #[derive(PartialEq)]
@@ -75,7 +75,7 @@ fn below(rows: &mut Vec<Row>, key: &str, schema: &'static Json, variant: Option<
                         variants.iter().map(each).collect::<Vec<_>>().join("<br>")
                     ),
                     values: variants.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", "),
-                    default: "required".into(),
+                    default: unnamed(tag, &variants).map_or("required".into(), |(name, _)| format!("`{name}`")),
                 },
             );
             for (name, schema) in variants {

@@ -10,6 +10,7 @@ use super::diagnostics::{Diagnostic, Source, quoted};
 use super::schema::shown;
 use super::tree::Node;
 use super::types::ExperimentConfig;
+use super::protocols::Protocols;
 use super::{ablation, protocols, wire};
 use crate::dataset::{DatasetSource, Phase1Image, Tables};
 use crate::detect::{Detect, DetectorFiles};
@@ -17,7 +18,6 @@ use crate::hub::{self, Unusable};
 use crate::metrics::{self, Expectation};
 use crate::model::{Facts, ModelSpec, Network, UNIT_RANGE};
 use crate::preprocess::{Crop, MarginUnit, Preprocess, PreprocessChanges, Standardise, profile};
-use crate::protocol::Protocol;
 use crate::spelling::did_you_mean;
 use crate::weights::WeightsSource;
 
@@ -122,7 +122,7 @@ pub(super) fn similar_entry(path: &Path) -> Option<String> {
 
 /// Validates everything.
 pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Result<ExperimentConfig, Diagnostic> {
-    let protocols = protocols::protocols(wire.protocols, context)?;
+    let protocols = protocols::protocols(wire.protocols, &wire.dataset, context)?;
     let known = KnownMetrics { upstream: wire.similarity.options.upstream.is_some(), protocols: &protocols };
     model(&wire.model, context)?;
     expect(&wire.expect, &known, context)?;
@@ -139,8 +139,9 @@ pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Resul
         embed: wire.embed,
         expect: wire.expect,
         published: wire.published,
-        ablation: wire.ablation.map(|wire| ablation::validated(wire, &protocols, context)).transpose()?,
-        protocols,
+        ablation: wire.ablation.map(|wire| ablation::validated(wire, &protocols.pairs, context)).transpose()?,
+        protocols: protocols.pairs,
+        templates: protocols.templates,
         similarity: wire.similarity.options,
         pairs_device: wire.similarity.device,
         report: wire.report,
@@ -339,7 +340,7 @@ fn fitting_standardise(
 /// The metrics that a run of this config has.
 pub(super) struct KnownMetrics<'a> {
     pub upstream: bool,
-    pub protocols: &'a [Protocol],
+    pub protocols: &'a Protocols,
 }
 
 impl KnownMetrics<'_> {
@@ -349,8 +350,11 @@ impl KnownMetrics<'_> {
             let rule = format!("{} is computed only with `similarity.upstream`", quoted(metric));
             return Some((rule, None, "add `similarity: {upstream: {}}`, or remove the metric"));
         }
-        let of_protocols = self.protocols.iter().flat_map(|protocol| metrics::protocol_paths(&protocol.name));
-        let known: Vec<String> = metrics::PATHS.iter().map(ToString::to_string).chain(of_protocols).collect();
+        let Protocols { pairs, templates } = self.protocols;
+        let of_pairs = pairs.iter().flat_map(|protocol| metrics::protocol_paths(&protocol.name));
+        let of_templates = templates.iter().flat_map(|protocol| metrics::template_paths(&protocol.name));
+        let known = metrics::PATHS.iter().map(ToString::to_string);
+        let known: Vec<String> = known.chain(of_pairs).chain(of_templates).collect();
         if known.iter().any(|known| known == metric) {
             return None;
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::protocol_entry::ProtocolEntry;
 use super::types::{Ablation, Published, ReportOptions, only_known_metrics};
 use crate::dataset::DatasetSource;
 use crate::detect::Detect;
@@ -12,7 +13,6 @@ use crate::embed::EmbedOptions;
 use crate::metrics::Expectation;
 use crate::model::{DeviceRequest, ModelSpec};
 use crate::preprocess::PreprocessChanges;
-use crate::protocol::WrittenProtocol;
 use crate::similarity::SimilarityOptions;
 use crate::weights::WeightsSource;
 
@@ -57,9 +57,9 @@ pub(super) struct Experiment {
     /// What the report shows.
     #[serde(default)]
     pub report: ReportOptions,
-    /// Verification protocols over published lists of pairs, run in addition to the comparison of faces.
+    /// Published protocols, run in addition to the comparison of faces.
     #[serde(default)]
-    pub protocols: Vec<WrittenProtocol>,
+    pub protocols: Vec<ProtocolEntry>,
     /// Ranges that metrics must fall in, by the names below; a run that misses one ends with exit code 3.
     #[serde(default)]
     #[schemars(transform = only_known_metrics)]

@@ -57,16 +57,31 @@ impl EmbeddedFaces {
         self.manifest.faces.iter().map(|face| face.identity_id.as_deref()).collect()
     }
 
-    /// The lists that came with the faces and the config's protocols; the slices are [`Self::row_of`] and
-    /// [`Self::identities`].
+    /// The detector's score of each manifest row.
+    pub fn scores(&self) -> Vec<Option<f32>> {
+        self.manifest.faces.iter().map(|face| face.detector_score).collect()
+    }
+
+    /// The lists that came with the faces and the config's protocols; the slices are [`Self::row_of`],
+    /// [`Self::identities`] and [`Self::scores`].
     pub fn benchmarks<'a>(
         &'a self,
         config: &'a ExperimentConfig,
         row_of: &'a [Option<u32>],
         identities: &'a [Option<&'a str>],
+        scores: &'a [Option<f32>],
     ) -> Benchmarks<'a> {
         let (protocols, halves) = (&config.protocols, config.preprocess.mirror == Mirror::Concat);
-        Benchmarks { protocols, lists: &self.manifest.lists, row_of, identities, halves }
+        Benchmarks {
+            protocols,
+            lists: &self.manifest.lists,
+            row_of,
+            identities,
+            template_protocols: &config.templates,
+            templates: self.manifest.templates.as_ref(),
+            scores,
+            halves,
+        }
     }
 
     /// Checks that matrix, index and manifest list the same faces in the same order.

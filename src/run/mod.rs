@@ -71,6 +71,7 @@ use crate::provenance::{
     self, Build, ConfigOrigin, DatasetOrigin, DetectionOrigin, MachineInfo, Provenance, RunArithmetic, RunSession,
 };
 use crate::similarity::Cards;
+use crate::templates::TemplatesResult;
 use crate::weights::WeightsOrigin;
 use crate::{files, results, text};
 
@@ -401,6 +402,13 @@ impl RunContext<'_> {
                     evaluate::check_left_out(protocol, pairs.missing as usize, pairs.listed as usize)?;
                 }
             }
+            for protocol in &config.templates {
+                let of = |result: &&TemplatesResult| result.protocol.name == protocol.name;
+                if let Some(TemplatesResult { counts, .. }) = evaluation.metrics.templates.iter().find(of) {
+                    let (missing, listed) = (counts.missing as usize, counts.listed as usize);
+                    evaluate::left_out_within(&protocol.name, protocol.max_left_out, missing, listed)?;
+                }
+            }
             let judged = evaluate::judge(&evaluation.metrics, &config.expect);
             if judged != evaluation.metrics.expectations || !sealed {
                 evaluation.metrics.expectations = judged;
@@ -460,8 +468,8 @@ impl RunContext<'_> {
         let labelled: Vec<Labelled<'_>> = faces.iter().map(Labelled::from).collect();
         let keeper = PartialPairs::of(run, self.progress)?;
         let columns = columns::columns(&faces);
-        let (row_of, identities) = (faces.row_of(), faces.identities());
-        let benchmarks = faces.benchmarks(config, &row_of, &identities);
+        let (row_of, identities, scores) = (faces.row_of(), faces.identities(), faces.scores());
+        let benchmarks = faces.benchmarks(config, &row_of, &identities, &scores);
         let cards = Cards::new(config.pairs_device);
         let input = evaluate::EvaluationInput {
             matrix: &matrix.data,

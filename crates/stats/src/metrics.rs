@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::estimate::Estimate;
 use crate::protocol::ProtocolResult;
 use crate::similarity::ComparedPairs;
+use crate::templates::{self, TemplatesResult};
 use crate::verification::cells::Of;
 use crate::verification::distribution::distribution;
 use crate::verification::rates::RateEstimator;
@@ -54,6 +55,9 @@ pub struct Metrics {
     /// Verification protocols over published lists of pairs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protocols: Vec<ProtocolResult>,
+    /// Verification of templates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub templates: Vec<TemplatesResult>,
     /// The config's expectations (`expect:`), judged.
     pub expectations: Vec<Judged>,
 }
@@ -316,12 +320,17 @@ pub fn protocol_paths(name: &str) -> impl Iterator<Item = String> {
     PROTOCOL_QUANTITIES.iter().map(move |quantity| format!("{name}.{quantity}"))
 }
 
+/// The metric paths of a template protocol.
+pub fn template_paths(name: &str) -> impl Iterator<Item = String> {
+    templates::QUANTITIES.iter().map(move |quantity| format!("{name}.{quantity}"))
+}
+
 /// What kind of number is at a path of [`PATHS`] or of a protocol; `None` for any other path.
 #[must_use]
 pub fn kind(path: &str) -> Option<MetricKind> {
     let of_protocol = || {
         let (_, quantity) = path.rsplit_once('.')?;
-        PROTOCOL_QUANTITIES.contains(&quantity).then_some(MetricKind::Rate)
+        (PROTOCOL_QUANTITIES.contains(&quantity) || templates::QUANTITIES.contains(&quantity)).then_some(MetricKind::Rate)
     };
     find(path).map(|metric| metric.kind).or_else(of_protocol)
 }
@@ -396,6 +405,7 @@ impl Metrics {
             thresholds: thresholds::ladder(rates),
             upstream,
             protocols: Vec::new(),
+            templates: Vec::new(),
             expectations: Vec::new(),
         }
     }
@@ -421,7 +431,12 @@ impl Metrics {
             Some(_) => None,
             None => {
                 let (name, quantity) = path.rsplit_once('.')?;
-                self.protocols.iter().find(|found| found.protocol.name == name)?.estimate(quantity)
+                let pairs = self.protocols.iter().find(|found| found.protocol.name == name);
+                let templates = || self.templates.iter().find(|found| found.protocol.name == name);
+                match pairs {
+                    Some(pairs) => pairs.estimate(quantity),
+                    None => templates()?.estimate(quantity),
+                }
             }
         }
     }
@@ -441,7 +456,12 @@ impl Metrics {
             _ if self.protocols.iter().any(|found| found.protocol.name == protocol) => {
                 format!("protocol `{protocol}` does not report this quantity")
             }
-            _ => format!("protocol `{protocol}` was not run"),
+            _ => match self.templates.iter().find(|found| found.protocol.name == protocol) {
+                Some(found) => {
+                    format!("{} impostor pairs of templates are too few to observe such a rate", found.counts.impostor)
+                }
+                None => format!("protocol `{protocol}` was not run"),
+            },
         }
     }
 

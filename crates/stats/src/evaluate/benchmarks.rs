@@ -6,6 +6,8 @@ use crate::protocol::uncertainty::ListedPeople;
 use crate::protocol::{self, DATASET_PAIRS, Listed, ListedPair, PairList, PairsSource, Protocol, ProtocolResult};
 use crate::similarity::kernel::Rows;
 use crate::similarity::listed::RowPair;
+use crate::templates::{TemplateCounts, TemplateInput, TemplateProtocol, TemplateSet, TemplatesResult};
+use crate::verification::bootstrap::Resampling;
 
 /// Published lists of pairs, and the protocols that use them.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,6 +20,12 @@ pub struct Benchmarks<'a> {
     pub row_of: &'a [Option<u32>],
     /// Identity of each manifest row, if known.
     pub identities: &'a [Option<&'a str>],
+    /// The template protocols.
+    pub template_protocols: &'a [TemplateProtocol],
+    /// The templates, if the dataset has any.
+    pub templates: Option<&'a TemplateSet>,
+    /// The detector's score of each manifest row.
+    pub scores: &'a [Option<f32>],
     /// Whether a row is two halves side by side, of the face and of its mirror image.
     pub halves: bool,
 }
@@ -44,6 +52,26 @@ impl Benchmarks<'_> {
             found.1.push(TestedProtocol { protocol: protocol.name.clone(), pairs });
         }
         Ok(found)
+    }
+
+    /// Runs all template protocols.
+    pub(super) fn verify_templates(
+        &self,
+        rows: Rows<'_>,
+        resampling: Resampling,
+    ) -> Result<Vec<TemplatesResult>, EvaluateError> {
+        let &Self { template_protocols, templates, row_of, scores, .. } = self;
+        let one = |protocol: &TemplateProtocol| {
+            let name = || protocol.name.clone();
+            let set = templates.ok_or_else(|| EvaluateError::NoTemplates { protocol: name() })?;
+            let input = TemplateInput { set, row_of, scores, resampling };
+            let result = input.verify(protocol, &input.templates(protocol, rows));
+            let result = result.ok_or_else(|| EvaluateError::OneKind { protocol: name() })?;
+            let TemplateCounts { missing, listed, .. } = result.counts;
+            left_out_within(&protocol.name, protocol.max_left_out, missing as usize, listed as usize)?;
+            Ok(result)
+        };
+        template_protocols.iter().map(one).collect()
     }
 
     /// The first list, to use in place of identities if no face has one.
@@ -80,11 +108,18 @@ pub fn list_of(protocol: &Protocol) -> &str {
 /// # Errors
 /// [`EvaluateError::LeftOut`].
 pub fn check_left_out(protocol: &Protocol, left_out: usize, pairs: usize) -> Result<(), EvaluateError> {
-    let most = protocol.max_left_out;
+    left_out_within(&protocol.name, protocol.max_left_out, left_out, pairs)
+}
+
+/// Checks that a share of at most `most` pairs is left out.
+///
+/// # Errors
+/// [`EvaluateError::LeftOut`].
+pub fn left_out_within(protocol: &str, most: f64, left_out: usize, pairs: usize) -> Result<(), EvaluateError> {
     if left_out as f64 <= most * pairs as f64 {
         return Ok(());
     }
-    Err(EvaluateError::LeftOut { protocol: protocol.name.clone(), left_out, pairs, most })
+    Err(EvaluateError::LeftOut { protocol: protocol.into(), left_out, pairs, most })
 }
 
 /// A list of pairs in place of identities.

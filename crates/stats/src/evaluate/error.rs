@@ -30,6 +30,15 @@ pub enum EvaluateError {
          or they have no embedding; `max_left_out` allows a share of {most}: add the faces, use another list, or raise the limit"
     )]
     LeftOut { protocol: String, left_out: usize, pairs: usize, most: f64 },
+    /// A template protocol without templates.
+    #[error("protocol `{protocol}` compares templates, but the run has none; embed a dataset with `source: ijb`")]
+    NoTemplates { protocol: String },
+    /// No pair of one kind is left.
+    #[error(
+        "protocol `{protocol}`: the pairs of templates with an embedding are all of one person, or all of two; error rates \
+         need both: `failures.csv` says why faces have no embedding"
+    )]
+    OneKind { protocol: String },
     /// A list that a protocol cannot use.
     #[error("protocol `{protocol}`: {source}")]
     Protocol { protocol: String, source: PartitionError },

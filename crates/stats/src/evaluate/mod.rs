@@ -6,7 +6,7 @@ mod published;
 
 use std::collections::BTreeMap;
 
-pub use benchmarks::{Benchmarks, ListedPairs, check_left_out, list_of};
+pub use benchmarks::{Benchmarks, ListedPairs, check_left_out, left_out_within, list_of};
 pub use error::EvaluateError;
 
 use crate::breakdown::{self, Breakdown, FaceColumn};
@@ -101,11 +101,13 @@ pub fn evaluate(
     let rows = checked_rows(input)?;
     // Before the long work, so that a list that a protocol cannot split fails early.
     let (results, tested) = input.benchmarks.run(rows, input.options.confidence)?;
+    let templates = input.benchmarks.verify_templates(rows, resampling(input))?;
     let mut evaluation = match input.benchmarks.list_in_place_of_names(input.faces) {
         Some(list) => by_list(input, rows, &list, cancel)?,
         None => by_names(input, rows, progress, cancel)?,
     };
     evaluation.metrics.protocols = results;
+    evaluation.metrics.templates = templates;
     evaluation.metrics.expectations = judge(&evaluation.metrics, input.expect);
     evaluation.tested = tested;
     Ok(evaluation)
