@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity;
 use crate::protocol::Protocol;
+use crate::templates::TemplateProtocol;
 use crate::published::{self, PublishedAgreement, PublishedResult};
 
 /// Marks the start of the table, on its own line.
@@ -71,7 +72,8 @@ pub(crate) struct RunIdentity<'a> {
 pub(crate) struct MissingMarkers;
 
 /// The rows of a config: one per published value, or without any the accuracy of its first protocol or its equal error
-/// rate; of a finished run, whose metrics are `found`, also accuracy, VAL and EER of every protocol.
+/// rate; of a finished run, whose metrics are `found`, also accuracy, VAL and EER of every protocol, and TAR and EER of those
+/// of templates.
 pub(crate) fn rows(of: &ReproducedConfig<'_>, found: Option<(&Metrics, RunIdentity<'_>)>) -> Vec<ReproducedRow> {
     let &ReproducedConfig { path, config, overrides, command } = of;
     let published = |row: &PublishedResult| {
@@ -84,8 +86,9 @@ pub(crate) fn rows(of: &ReproducedConfig<'_>, found: Option<(&Metrics, RunIdenti
     // Without a run there are no metrics, but the published values are known.
     let mut wanted: Vec<(String, String, Option<PublishedResult>)> = match found {
         _ if config.published.is_empty() => {
-            let metric = config.protocols.first().map_or("eer".into(), |first| format!("{}.accuracy", first.name));
-            vec![(metric, String::new(), None)]
+            let accuracy = config.protocols.first().map(|first| format!("{}.accuracy", first.name));
+            let of_templates = || config.templates.first().map(|first| format!("{}.tar@fmr=1e-4", first.name));
+            vec![(accuracy.or_else(of_templates).unwrap_or("eer".into()), String::new(), None)]
         }
         Some((metrics, _)) => {
             let all = published::compare(metrics, &config.published, overrides);
@@ -108,7 +111,11 @@ pub(crate) fn rows(of: &ReproducedConfig<'_>, found: Option<(&Metrics, RunIdenti
     if let Some((metrics, _)) = found {
         let of =
             |protocol: &Protocol| ["accuracy", "val", "eer"].map(|quantity| format!("{}.{quantity}", protocol.name));
-        for metric in config.protocols.iter().flat_map(of).filter(|metric| metrics.estimate(metric).is_some()) {
+        let of_templates = |protocol: &TemplateProtocol| {
+            ["eer", "tar@fmr=1e-4", "tar@fmr=1e-5"].map(|quantity| format!("{}.{quantity}", protocol.name))
+        };
+        let all = config.protocols.iter().flat_map(of).chain(config.templates.iter().flat_map(of_templates));
+        for metric in all.filter(|metric| metrics.estimate(metric).is_some()) {
             if wanted.iter().all(|(known, _, _)| *known != metric) {
                 wanted.push((metric, String::new(), None));
             }

@@ -24,6 +24,7 @@ mod rows;
 pub(crate) mod sample;
 mod sections;
 mod slice_names;
+mod templates;
 mod thresholds;
 mod throughput;
 mod verdict;
