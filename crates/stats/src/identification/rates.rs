@@ -31,7 +31,7 @@ pub struct Asked<'a> {
 /// Searches of a gallery, or of several of about the same size.
 #[derive(Debug)]
 pub struct Searches<'a> {
-    searches: &'a [Search],
+    all: &'a [Search],
     /// People in the (smallest) gallery.
     gallery: u64,
     /// The mate must be among this many candidates to be found at a threshold; `None`: at any rank.
@@ -131,7 +131,7 @@ impl<'a> Searches<'a> {
             non_mated_people: people(false),
         };
         let (mates, non_mates) = (descending(found), descending(non_mates));
-        Self { searches, gallery, candidates, level, people: numbers.len(), units, mates, non_mates, counts }
+        Self { all: searches, gallery, candidates, level, people: numbers.len(), units, mates, non_mates, counts }
     }
 
     /// Numbers of searches.
@@ -249,7 +249,7 @@ impl<'a> Searches<'a> {
     /// Searches by the probe's person that `hit` says yes to; `None` is no trial.
     fn by_person(&self, hit: impl Fn(&Search) -> Option<bool>) -> Vec<Count> {
         let mut counts = vec![Count::default(); self.people];
-        for (search, &unit) in self.searches.iter().zip(&self.units) {
+        for (search, &unit) in self.all.iter().zip(&self.units) {
             let Some(hit) = hit(search) else { continue };
             let count = &mut counts[unit as usize];
             *count = Count { hits: count.hits + u64::from(hit), trials: count.trials + 1 };
