@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! similarity (unit rows → tallies, cells, hardest pairs) ─ verification (tallies → estimates)
-//!        └─ protocol (published lists) · templates (sets of faces) · people (identities, label audit, routing) · breakdown (slices, discard curves)
+//!        └─ protocol (published lists) · identification (gallery and probes) · people (identities, label audit, routing)
+//!           · templates (sets of faces) · breakdown (slices, discard curves)
 //! ```
 //!
 //! Pairs are compared on a GPU through `facevault-cuda` where the caller asks for one.
@@ -14,6 +15,7 @@ pub(crate) mod disjoint_sets;
 pub mod estimate;
 pub mod evaluate;
 pub mod headline;
+pub mod identification;
 pub mod metrics;
 pub mod people;
 pub mod protocol;
