@@ -14,9 +14,9 @@ use crate::model::{DeviceKind, EmbedderInfo, ModelSpec, Precision};
 use crate::numbers::as_json;
 use crate::preprocess::Preprocess;
 use crate::protocol::Protocol;
-use crate::templates::TemplateProtocol;
 use crate::sample;
 use crate::similarity::SimilarityOptions;
+use crate::templates::TemplateProtocol;
 
 /// Version of the code between a picture's bytes and its embedding, and between embeddings and metrics. Increase it
 /// with every change that can change a number, so that runs of the older code stay separate.

@@ -10,8 +10,8 @@ use crate::digest::Digest;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity;
 use crate::protocol::Protocol;
-use crate::templates::TemplateProtocol;
 use crate::published::{self, PublishedAgreement, PublishedResult};
+use crate::templates::TemplateProtocol;
 
 /// Marks the start of the table, on its own line.
 pub(crate) const BEGIN: &str = "<!-- reproduce: begin -->";

@@ -61,12 +61,13 @@ pub(super) fn found(metrics: &Metrics) -> String {
     let templates = metrics.templates.iter().filter_map(|found| {
         let resolved = |point: &&TemplatePoint| point.tar.is_some() && point.target_fmr >= TEMPLATE_FMR;
         let point = found.operating_points.iter().rfind(resolved)?;
+        let rank = found.estimate("rank1").map(|rank| format!(", rank 1 {}", Quantity::Rate.value(rank.point)));
         let missing = match found.counts.missing {
             0 => String::new(),
             n => format!(", {n} of {} pairs left out", found.counts.listed),
         };
         let name = format!("{} TAR at FMR {:e}", found.protocol.name, point.target_fmr);
-        Some([name, Quantity::Rate.sentence(point.tar.as_ref()?) + &missing])
+        Some([name, Quantity::Rate.sentence(point.tar.as_ref()?) + &rank.unwrap_or_default() + &missing])
     });
     let cosines = [
         ("genuine cosine", &metrics.genuine.mean, metrics.pairs.genuine),

@@ -46,7 +46,8 @@ impl JsonSchema for ProtocolEntry {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let pairs = "Verification over a published list of pairs of faces: thresholds from some folds are judged on another.";
+        let pairs =
+            "Verification over a published list of pairs of faces: thresholds from some folds are judged on another.";
         let templates = "Verification of templates, sets of faces of one subject (IJB-B, IJB-C); for `source: ijb`.";
         let variants = [
             of_kind(PAIRS, false, pairs, WrittenProtocol::json_schema(generator)),

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::diagnostics::{Diagnostic, Source, quoted};
+use super::protocols::Protocols;
 use super::schema::shown;
 use super::tree::Node;
 use super::types::ExperimentConfig;
-use super::protocols::Protocols;
 use super::{ablation, protocols, wire};
 use crate::dataset::{DatasetSource, Phase1Image, Tables};
 use crate::detect::{Detect, DetectorFiles};

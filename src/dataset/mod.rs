@@ -55,8 +55,8 @@ use crate::preprocess::{BoundingBox, Crop, Landmarks};
 use crate::progress::{Cancel, Progress};
 use crate::protocol::{ListedPair, PairList};
 use crate::similarity::Labelled;
-use crate::templates::{TemplatePair, TemplateSet};
 use crate::table::Table;
+use crate::templates::{TemplatePair, TemplateSet};
 use crate::transient;
 
 pub(crate) use columns::landmarks as landmark_columns;

@@ -108,7 +108,8 @@ impl Manifest {
         };
         let faces = of_faces(TEMPLATE).zip(of_faces(MEDIA));
         let faces = faces.and_then(|(templates, media)| {
-            let templates = templates.iter().map(|template| number.get(template).copied()).collect::<Option<Vec<u32>>>();
+            let templates =
+                templates.iter().map(|template| number.get(template).copied()).collect::<Option<Vec<u32>>>();
             Some((templates?, media))
         });
         let Some((template_of, media_of)) = faces else {

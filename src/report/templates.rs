@@ -5,8 +5,12 @@ use super::axis::ChartAxis;
 use super::page::{DataTable, Exhibit, Legend, Section};
 use super::plots::{Chart, ChartLayer, Style};
 use super::words::{NONE, count, counted, interval_name, maybe, target, value_and_interval};
+use crate::estimate::Estimate;
+use crate::identification::{SearchCounts, SearchRates};
 use crate::numbers::Quantity::{Cosine, Rate};
-use crate::templates::{Aggregation, TemplateCounts, TemplateProtocol, TemplatesResult};
+use crate::templates::{
+    Aggregation, MeanRank, MeanTpir, TemplateCounts, TemplateProtocol, TemplateSearches, TemplatesResult,
+};
 
 /// All template protocols of a run.
 pub(super) fn section(results: &[TemplatesResult]) -> Result<Section, ReportError> {
@@ -56,14 +60,62 @@ pub(super) fn section(results: &[TemplatesResult]) -> Result<Section, ReportErro
         let threshold = Cosine.value(result.eer_threshold);
         rates.row([result.protocol.name.clone(), eer, eer_interval, threshold, auc, auc_interval]);
     }
-    Ok(section.texts(results.iter().map(description)).with(table).with(rates).with(roc(results)?))
+    let section = section.texts(results.iter().map(description)).with(table).with(rates).with(roc(results)?);
+    Ok(match searches(results) {
+        Some(table) => section.with(table),
+        None => section,
+    })
+}
+
+/// 1:N of all protocols that have it.
+fn searches(results: &[TemplatesResult]) -> Option<DataTable> {
+    let found = || results.iter().filter_map(|result| Some((&result.protocol.name, result.searches.as_ref()?)));
+    let interval = interval_name(&results.first()?.eer);
+    let (_, first) = found().next()?;
+    let mut columns =
+        vec!["protocol".to_owned(), "rate".into(), "#mean of the galleries".into(), format!("#{interval}")];
+    columns.extend((1..=first.galleries.len()).map(|gallery| format!("#gallery {gallery}")));
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let mut table = DataTable::new("Probe templates searched in the galleries (1:N)", &columns);
+    for (protocol, TemplateSearches { mean, galleries, .. }) in found() {
+        let mut row = |name: String, mean: &Option<Estimate>, of: &dyn Fn(&SearchRates) -> Option<f64>| {
+            let [value, interval] = value_and_interval(Rate, mean);
+            let alone = galleries.iter().map(|gallery| maybe(of(gallery), Rate));
+            table.row([protocol.clone(), name, value, interval].into_iter().chain(alone));
+        };
+        for (at, MeanRank { rank, rate }) in mean.ranks.iter().enumerate() {
+            let of = |gallery: &SearchRates| Some(gallery.ranks.get(at)?.rate.as_ref()?.point);
+            row(format!("found at rank {rank} or better"), rate, &of);
+        }
+        for (at, MeanTpir { target_fpir, tpir }) in mean.open_set.iter().enumerate() {
+            let of = |gallery: &SearchRates| Some(gallery.open_set.get(at)?.tpir.as_ref()?.point);
+            row(format!("TPIR at FPIR {}", target(*target_fpir)), tpir, &of);
+        }
+    }
+    let sizes = first.galleries.iter().map(|gallery| {
+        let SearchCounts { gallery, mated, non_mated, .. } = gallery.counts;
+        format!(
+            "{} with {} and {}",
+            counted(gallery, "subject", "subjects"),
+            counted(mated, "mated search", "mated searches"),
+            counted(non_mated, "non-mated one", "non-mated ones")
+        )
+    });
+    table.note = format!(
+        "A probe whose subject is in one gallery is a non-mated search of the other. Galleries: {}. {} left out, because no \
+         face of theirs has an embedding. The interval of a mean is the mean of the galleries' intervals.",
+        sizes.collect::<Vec<_>>().join("; "),
+        counted(first.left_out, "template was", "templates were"),
+    );
+    Some(table)
 }
 
 /// The protocol in sentences.
 fn description(TemplatesResult { protocol, counts, .. }: &TemplatesResult) -> String {
     let TemplateProtocol { name, aggregation, detector_score, .. } = protocol;
-    let &TemplateCounts { faces, failed, templates, empty, subjects, named_subjects, genuine, impostor, missing, .. } =
-        counts;
+    let &TemplateCounts {
+        faces, failed, templates, empty, subjects, named_subjects, genuine, impostor, missing, ..
+    } = counts;
     let how = match aggregation {
         Aggregation::Media => "the mean of each media's faces, then the sum over media",
         Aggregation::Faces => "the mean of all faces",

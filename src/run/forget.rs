@@ -481,12 +481,9 @@ fn replace(run: &RunDirectory, kept: &Kept) -> Result<(), RunError> {
         }
     }
     files::sync_dir(&run.file(CHUNKS))?;
-    for name in [
-        RunDirectory::PAIR_LISTS,
-        RunDirectory::TEMPLATES,
-        RunDirectory::TEMPLATE_PAIRS,
-        RunDirectory::MANIFEST,
-    ] {
+    for name in
+        [RunDirectory::PAIR_LISTS, RunDirectory::TEMPLATES, RunDirectory::TEMPLATE_PAIRS, RunDirectory::MANIFEST]
+    {
         if files::is_file(&folder.join(name))? {
             rename(folder.join(name), run.file(name))?;
         }

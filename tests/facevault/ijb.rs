@@ -142,7 +142,7 @@ fn scores(rows: &[Vec<f32>], by_media: bool, weighted: bool) -> [Vec<f64>; 2] {
 #[test]
 fn templates_of_a_set_are_verified_from_its_files_to_the_report() {
     let workspace = workspace();
-    configure(&workspace, "expect: {ijbc.eer: {max: 1}, 'ijbc.tar@fmr=1e-2': {min: 0}}\n");
+    configure(&workspace, "expect: {ijbc.eer: {max: 1}, 'ijbc.tar@fmr=1e-2': {min: 0}, ijbc.rank1: {min: 0}}\n");
     let (out, _) = experiment(&workspace);
     assert!(out.contains("ijbc TAR at FMR 1e-3") && out.contains("met     ijbc.eer"), "{out}");
     let run = workspace.only_run();
@@ -167,6 +167,14 @@ fn templates_of_a_set_are_verified_from_its_files_to_the_report() {
         let tar = genuine.iter().filter(|score| **score > limit).count() as f64 / genuine.len() as f64;
         let point = &result["operating_points"][1];
         assert_eq!(point["target_fmr"], 0.01);
+        let searches = &result["searches"];
+        let sizes = [6, 18, 18].map(Some);
+        for gallery in searches["galleries"].as_array().unwrap() {
+            let counts = ["gallery", "mated", "non_mated"].map(|key| gallery["counts"][key].as_u64());
+            assert_eq!(counts, sizes, "12 subjects in two galleries, 3 probes of each");
+        }
+        let rank = |at: usize| searches["galleries"][at]["ranks"][0]["rate"]["point"].as_f64().unwrap();
+        assert_eq!(searches["mean"]["ranks"][0]["rate"]["point"].as_f64(), Some(f64::midpoint(rank(0), rank(1))));
         assert!((point["tar"]["point"].as_f64().unwrap() - tar).abs() < 1e-9, "{point} {tar}");
     }
     let done = workspace.json(0, &["experiment", "config.yaml", ALIGN[0], ALIGN[1]]);
@@ -196,7 +204,11 @@ fn ijb_b_has_galleries_of_its_own_names_and_subjects_may_be_implied() {
     experiment(&workspace);
     let implied = metrics(&workspace.only_run())["templates"][0].clone();
     assert_eq!((&implied["counts"]["named_subjects"], &implied["counts"]["subjects"]), (&false.into(), &12.into()));
-    assert_eq!((&implied["eer"], &implied["auc"]), (&named["eer"], &named["auc"]), "the list implies the same subjects");
+    assert_eq!(
+        (&implied["eer"], &implied["auc"]),
+        (&named["eer"], &named["auc"]),
+        "the list implies the same subjects"
+    );
 }
 
 /// Fault (tables): a picture of a template that is missing → a row of `failures.csv`; its template does without it
@@ -251,13 +263,25 @@ fn tables_that_contradict_themselves_are_refused_with_the_line() {
             "line 2: `the label` is `2`, expected 1 for templates of one person, or 0",
         ),
         ("template_pair_label.txt", "0 1 1\n10 10 1\n", "line 2: the pair compares `10` with itself"),
-        ("template_pair_label.txt", "0 10 0\n", "no pair is of one person; error rates need pairs of one person and of two"),
+        (
+            "template_pair_label.txt",
+            "0 10 0\n",
+            "no pair is of one person; error rates need pairs of one person and of two",
+        ),
         ("template_pair_label.txt", "0 1\n", "line 1: the line has 2 values, expected 3: two templates and 1 or 0"),
         ("template_pair_label.txt", "0 -1 1\n", "`the template` is `-1`, expected a number from 0 to 2147483647"),
-        ("face_tid_mid.txt", "1.jpg 0 1\n../2.jpg 0 2\n", "line 2: `the picture` is `../2.jpg`, expected the name of a file"),
+        (
+            "face_tid_mid.txt",
+            "1.jpg 0 1\n../2.jpg 0 2\n",
+            "line 2: `the picture` is `../2.jpg`, expected the name of a file",
+        ),
         ("face_tid_mid.txt", "1.jpg 0 1\n1.jpg 1 2\n", "line 2: duplicate picture `1.jpg`, first used on line 1"),
         ("face_tid_mid.txt", "\n", "line 1: the table has a header but no rows"),
-        ("1N_gallery_G2.csv", "TEMPLATE_ID,SUBJECT_ID\n1,1\n1,2\n", "line 3: template 1 is of subject 1 and of subject 2"),
+        (
+            "1N_gallery_G2.csv",
+            "TEMPLATE_ID,SUBJECT_ID\n1,1\n1,2\n",
+            "line 3: template 1 is of subject 1 and of subject 2",
+        ),
         ("1N_gallery_G2.csv", "TEMPLATE,SUBJECT_ID\n1,1\n", "missing column `TEMPLATE_ID`"),
         ("name_5pts_score.txt", "1.jpg 1 2 3\n", "line 1: the line has 4 values, expected 12: a picture, five points"),
     ] {

@@ -330,7 +330,8 @@ pub fn template_paths(name: &str) -> impl Iterator<Item = String> {
 pub fn kind(path: &str) -> Option<MetricKind> {
     let of_protocol = || {
         let (_, quantity) = path.rsplit_once('.')?;
-        (PROTOCOL_QUANTITIES.contains(&quantity) || templates::QUANTITIES.contains(&quantity)).then_some(MetricKind::Rate)
+        (PROTOCOL_QUANTITIES.contains(&quantity) || templates::QUANTITIES.contains(&quantity))
+            .then_some(MetricKind::Rate)
     };
     find(path).map(|metric| metric.kind).or_else(of_protocol)
 }

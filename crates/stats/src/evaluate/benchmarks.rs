@@ -8,6 +8,7 @@ use crate::similarity::kernel::Rows;
 use crate::similarity::listed::RowPair;
 use crate::templates::{TemplateCounts, TemplateInput, TemplateProtocol, TemplateSet, TemplatesResult};
 use crate::verification::bootstrap::Resampling;
+use facevault_base::progress::Cancel;
 
 /// Published lists of pairs, and the protocols that use them.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,14 +60,17 @@ impl Benchmarks<'_> {
         &self,
         rows: Rows<'_>,
         resampling: Resampling,
+        cancel: &Cancel,
     ) -> Result<Vec<TemplatesResult>, EvaluateError> {
         let &Self { template_protocols, templates, row_of, scores, .. } = self;
         let one = |protocol: &TemplateProtocol| {
             let name = || protocol.name.clone();
             let set = templates.ok_or_else(|| EvaluateError::NoTemplates { protocol: name() })?;
             let input = TemplateInput { set, row_of, scores, resampling };
-            let result = input.verify(protocol, &input.templates(protocol, rows));
-            let result = result.ok_or_else(|| EvaluateError::OneKind { protocol: name() })?;
+            let result = input.verify(protocol, &input.templates(protocol, rows), cancel);
+            let result = result
+                .map_err(|_| EvaluateError::Interrupted)?
+                .ok_or_else(|| EvaluateError::OneKind { protocol: name() })?;
             let TemplateCounts { missing, listed, .. } = result.counts;
             left_out_within(&protocol.name, protocol.max_left_out, missing as usize, listed as usize)?;
             Ok(result)

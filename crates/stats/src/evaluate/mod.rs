@@ -101,7 +101,7 @@ pub fn evaluate(
     let rows = checked_rows(input)?;
     // Before the long work, so that a list that a protocol cannot split fails early.
     let (results, tested) = input.benchmarks.run(rows, input.options.confidence)?;
-    let templates = input.benchmarks.verify_templates(rows, resampling(input))?;
+    let templates = input.benchmarks.verify_templates(rows, resampling(input), cancel)?;
     let mut evaluation = match input.benchmarks.list_in_place_of_names(input.faces) {
         Some(list) => by_list(input, rows, &list, cancel)?,
         None => by_names(input, rows, progress, cancel)?,

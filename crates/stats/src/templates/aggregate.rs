@@ -76,6 +76,18 @@ impl Templates {
         self.has_face.is_empty()
     }
 
+    /// Numbers in a row.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// All embeddings in 32 bits, row-major.
+    #[must_use]
+    pub fn to_f32(&self) -> Vec<f32> {
+        self.data.iter().map(|value| *value as f32).collect()
+    }
+
     /// Whether a template has a face.
     #[must_use]
     pub fn has_face(&self, template: u32) -> bool {

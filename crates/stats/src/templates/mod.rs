@@ -2,14 +2,17 @@
 //! listed pairs of templates are compared.
 //!
 //! `aggregate` makes templates, `score` compares the listed pairs, `roc` computes exact rates from the sorted scores. The
-//! intervals are those of all pairs (`verification::rates`), over subjects.
+//! intervals are those of all pairs (`verification::rates`), over subjects. `searches` looks for the probe templates in the
+//! galleries, as `identification` does for faces.
 
 mod aggregate;
 mod options;
 mod roc;
 mod score;
+mod searches;
 mod set;
 
+use facevault_base::progress::Cancel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +20,7 @@ pub use aggregate::{TemplateFace, Templates};
 pub use options::{Aggregation, TemplateProtocol};
 pub use roc::{RocPoint, SortedScores};
 pub use score::ScoredTemplates;
+pub use searches::{Interrupted, MeanRank, MeanRates, MeanTpir, TemplateSearches};
 pub use set::{MOST_TEMPLATES, TemplatePair, TemplateSet, implied_subjects};
 
 use crate::estimate::{Estimate, Unit};
@@ -29,8 +33,8 @@ use crate::verification::thresholds;
 pub const TARGETS: [f64; 6] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6];
 
 /// What the metric paths of a template protocol end in. All of them are rates. `tar` is exact, `nearest` is read from the
-/// curve as insightface does.
-pub const QUANTITIES: [&str; 14] = [
+/// curve as insightface does; `rank1` and so on are means over the galleries of 1:N.
+pub const QUANTITIES: [&str; 19] = [
     "eer",
     "auc",
     "tar@fmr=1e-1",
@@ -45,6 +49,11 @@ pub const QUANTITIES: [&str; 14] = [
     "nearest@fmr=1e-4",
     "nearest@fmr=1e-5",
     "nearest@fmr=1e-6",
+    "rank1",
+    "rank5",
+    "rank10",
+    "tpir@fpir=1e-2",
+    "tpir@fpir=1e-1",
 ];
 
 /// The result of a template protocol.
@@ -64,6 +73,9 @@ pub struct TemplatesResult {
     pub operating_points: Vec<TemplatePoint>,
     /// The ROC curve, strictest threshold first, thinned for plotting; each point is exact.
     pub curve: Vec<TemplateCurvePoint>,
+    /// 1:N, if the dataset has galleries and probes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searches: Option<TemplateSearches>,
 }
 
 /// What a template protocol compared.
@@ -129,7 +141,7 @@ impl TemplatesResult {
         let (kind, rate) = match quantity.split_once("@fmr=") {
             None if quantity == "eer" => return Some(&self.eer),
             None if quantity == "auc" => return Some(&self.auc),
-            None => return None,
+            None => return self.searches.as_ref()?.estimate(quantity),
             Some((kind, rate)) => (kind, rate.parse::<f64>().ok()?),
         };
         let point = self.operating_points.iter().find(|point| (point.target_fmr / rate - 1.0).abs() < 1e-9)?;
@@ -166,12 +178,28 @@ impl TemplateInput<'_> {
         Templates::new(rows, faces.collect(), self.set.names.len(), protocol.aggregation)
     }
 
-    /// Compares the listed pairs. `None` unless there are both kinds.
-    #[must_use]
-    pub fn verify(&self, protocol: &TemplateProtocol, templates: &Templates) -> Option<TemplatesResult> {
+    /// Compares the listed pairs, and searches the galleries. `Ok(None)` unless there are pairs of both kinds.
+    ///
+    /// # Errors
+    /// [`Interrupted`] when cancelled.
+    pub fn verify(
+        &self,
+        protocol: &TemplateProtocol,
+        templates: &Templates,
+        cancel: &Cancel,
+    ) -> Result<Option<TemplatesResult>, Interrupted> {
+        let Some(pairs) = self.pairs(protocol, templates) else { return Ok(None) };
+        if cancel.requested() {
+            return Err(Interrupted);
+        }
+        let searches = TemplateSearches::of(self.set, templates, self.resampling.level, cancel)?;
+        Ok(Some(TemplatesResult { searches, ..pairs }))
+    }
+
+    /// The result without 1:N.
+    fn pairs(&self, protocol: &TemplateProtocol, templates: &Templates) -> Option<TemplatesResult> {
         let scored = ScoredTemplates::new(self.set, templates)?;
-        let estimator =
-            Estimator::new(&scored.genuine, &scored.impostor, &scored.cells, self.resampling, &|| false)?;
+        let estimator = Estimator::new(&scored.genuine, &scored.impostor, &scored.cells, self.resampling, &|| false)?;
         let rates = RateEstimator { estimator: &estimator, cells: &scored.cells };
         let sorted = &scored.sorted;
         let (genuine, impostor) = sorted.counts();
@@ -226,6 +254,7 @@ impl TemplateInput<'_> {
             auc: exactly(sorted.auc(), thresholds::auc(rates)),
             operating_points,
             curve: sorted.curve(CURVE).into_iter().map(TemplateCurvePoint::from).collect(),
+            searches: None,
         })
     }
 }

@@ -71,11 +71,7 @@ impl SortedScores {
                 }
             }
             let taken = |all: &[f64], left: &[f64]| (all.len() - left.len()) as u64;
-            Some(Matched {
-                score,
-                genuine: taken(&self.genuine, genuine),
-                impostor: taken(&self.impostor, impostor),
-            })
+            Some(Matched { score, genuine: taken(&self.genuine, genuine), impostor: taken(&self.impostor, impostor) })
         })
     }
 

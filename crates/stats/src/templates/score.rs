@@ -100,8 +100,9 @@ fn cells(set: &TemplateSet, templates: &Templates, order: &[u32], scored: &[f64]
         let subject = set.subject_of[template as usize];
         subjects.partition_point(|known| *known < subject) % MAX_UNITS
     };
-    let units: Vec<usize> =
-        (0..templates.len() as u32).map(|template| if compared[template as usize] { unit(template) } else { 0 }).collect();
+    let units: Vec<usize> = (0..templates.len() as u32)
+        .map(|template| if compared[template as usize] { unit(template) } else { 0 })
+        .collect();
     let key = |pair: &u32| {
         let pair = set.pairs[*pair as usize];
         let (a, b) = (units[pair.a() as usize], units[pair.b() as usize]);
