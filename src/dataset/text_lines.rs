@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_line_without_an_end_is_not_read_into_memory() {
         let endless = [&b"a\n"[..], &vec![b'7'; 1 << 20]].concat();
-        insta::assert_snapshot!(lines(&endless).unwrap_err(), @"");
-        insta::assert_snapshot!(lines(b"a\nb \xff\n").unwrap_err(), @"");
+        insta::assert_snapshot!(lines(&endless).unwrap_err(), @", line 2: `the line` is `7777777777777777777777777777777777777777… (100 bytes)`, and at most 8192 bytes are accepted; look for a missing separator or quote");
+        insta::assert_snapshot!(lines(b"a\nb \xff\n").unwrap_err(), @", line 2: invalid UTF-8 at byte 3 of the line; save the table as UTF-8");
     }
 }

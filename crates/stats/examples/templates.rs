@@ -1,0 +1,124 @@
+//! Time and memory of template verification at the size of IJB-C, on made-up embeddings. The figures are in
+//! `docs/templates.md`.
+//!
+//! ```sh
+//! cargo run --release -p facevault-stats --example templates
+//! ```
+
+#![expect(clippy::print_stdout, reason = "a measurement prints what it measured")]
+
+use std::time::Instant;
+
+use facevault_base::progress::Cancel;
+use facevault_stats::similarity::kernel::Rows;
+use facevault_stats::templates::{Aggregation, TemplateInput, TemplatePair, TemplateProtocol, TemplateSet};
+use facevault_stats::verification::bootstrap::Resampling;
+use rayon::prelude::*;
+
+const FACES: usize = 469_375;
+const TEMPLATES: u32 = 23_124;
+const SUBJECTS: u32 = 3_531;
+const GENUINE: u32 = 19_557;
+const PAIRS: usize = 15_658_489;
+const DIMENSION: usize = 512;
+
+/// Marsaglia's xorshift; seeds are spread first.
+struct Draw(u64);
+
+impl Draw {
+    fn new(seed: u64) -> Self {
+        Self((seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, end: u32) -> u32 {
+        ((self.next() >> 32) * u64::from(end) >> 32) as u32
+    }
+
+    /// −1 to 1.
+    fn even(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+}
+
+/// The first templates are the galleries', one a subject; the others are probes.
+fn subject(template: u32) -> u32 {
+    template % SUBJECTS
+}
+
+/// Unit rows around a direction of each subject.
+fn rows(template_of: &[u32]) -> Vec<f32> {
+    let mut data = vec![0.0; FACES * DIMENSION];
+    data.par_chunks_exact_mut(DIMENSION).zip(template_of).enumerate().for_each(|(face, (row, &template))| {
+        let mut centre = Draw::new(u64::from(subject(template)));
+        let mut noise = Draw::new(1 << 40 | face as u64);
+        row.iter_mut().for_each(|value| *value = centre.even() + 14.0 * noise.even());
+        let length = row.iter().map(|value| value * value).sum::<f32>().sqrt();
+        row.iter_mut().for_each(|value| *value /= length);
+    });
+    data
+}
+
+fn set() -> TemplateSet {
+    let mut draw = Draw::new(7);
+    // Each template has a face; the rest are spread unevenly.
+    let mut template_of: Vec<u32> = (0..TEMPLATES).collect();
+    template_of.extend((TEMPLATES as usize..FACES).map(|_| draw.below(TEMPLATES).min(draw.below(TEMPLATES))));
+    let media_of = template_of.iter().map(|_| draw.below(6)).collect();
+    let probes: Vec<u32> = (SUBJECTS..TEMPLATES).collect();
+    let mut pairs: Vec<TemplatePair> =
+        probes.iter().take(GENUINE as usize).map(|&probe| TemplatePair::new(subject(probe), probe, true)).collect();
+    while pairs.len() < PAIRS {
+        let (a, b) = (draw.below(SUBJECTS), SUBJECTS + draw.below(TEMPLATES - SUBJECTS));
+        if subject(b) != a {
+            pairs.push(TemplatePair::new(a, b, false));
+        }
+    }
+    TemplateSet {
+        template_of,
+        media_of,
+        names: (0..TEMPLATES).collect(),
+        subject_of: (0..TEMPLATES).map(subject).collect(),
+        named_subjects: true,
+        pairs,
+        galleries: vec![(0..SUBJECTS / 2).collect(), (SUBJECTS / 2..SUBJECTS).collect()],
+        probes,
+    }
+}
+
+fn main() {
+    let set = set();
+    let data = rows(&set.template_of);
+    let row_of: Vec<Option<u32>> = (0..FACES as u32).map(Some).collect();
+    let scores: Vec<Option<f32>> = (0..FACES).map(|face| Some(0.5 + (face % 50) as f32 / 100.0)).collect();
+    let protocol =
+        TemplateProtocol { name: "ijbc".into(), aggregation: Aggregation::Media, detector_score: true, max_left_out: 0.0 };
+    let resampling = Resampling { replicates: 1000, level: 0.95, seed: 0 };
+    let input = TemplateInput { set: &set, row_of: &row_of, scores: &scores, resampling };
+    println!("made {FACES} faces, {TEMPLATES} templates, {} pairs; {} MiB", set.pairs.len(), peak());
+    let started = Instant::now();
+    let templates = input.templates(&protocol, Rows { data: &data, dimension: DIMENSION });
+    println!("faces to templates: {:.1} s", started.elapsed().as_secs_f64());
+    let started = Instant::now();
+    let Ok(Some(found)) = input.verify(&protocol, &templates, &Cancel::default()) else { return };
+    println!("pairs and searches: {:.1} s; peak {} MiB", started.elapsed().as_secs_f64(), peak());
+    for point in &found.operating_points {
+        let tar = point.tar.as_ref().map(|tar| (tar.point, tar.lower, tar.upper));
+        println!("FMR {:e}: TAR {tar:?}, nearest {}", point.target_fmr, point.nearest_tar.point);
+    }
+    println!("EER {} AUC {}", found.eer.point, found.auc.point);
+    println!("rank 1 {:?}", found.estimate("rank1").map(|rank| rank.point));
+}
+
+/// Peak memory so far in MiB, where the system tells.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kib| kib / 1024)
+}
