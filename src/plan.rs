@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::config::ExperimentConfig;
 use crate::detect::DetectorPlan;
 use crate::digest::Digest;
+use crate::identification::IdentificationProtocol;
 use crate::model::{DeviceKind, EmbedderInfo, ModelSpec, Precision};
 use crate::numbers::as_json;
 use crate::preprocess::Preprocess;
@@ -42,6 +43,9 @@ pub(crate) struct RunPlan {
     /// Verification protocols over lists of pairs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     protocols: Vec<Protocol>,
+    /// Identification protocols.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    identification: Vec<IdentificationProtocol>,
 }
 
 /// The faces, by content rather than by location.
@@ -111,6 +115,7 @@ impl RunPlan {
             },
             similarity: config.similarity.clone(),
             protocols: config.protocols.clone(),
+            identification: config.identification.clone(),
         }
     }
 
@@ -282,6 +287,8 @@ weights: {source: embedded, name: demo}
             "similarity.hardest=5",
             "protocols=[{name: a}]",
             "protocols=[{name: a, distance: arccos}]",
+            "protocols=[{name: a, kind: identification}]",
+            "protocols=[{name: a, kind: identification, gallery: {first: 2}}]",
         ] {
             ids.push(id(&[set]));
         }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::dataset::DatasetSource;
 use crate::detect::Detect;
 use crate::embed::EmbedOptions;
+use crate::identification::IdentificationProtocol;
 use crate::metrics::{self, Expectation};
 use crate::model::{DeviceRequest, ModelSpec};
 use crate::preprocess::Preprocess;
@@ -49,6 +50,9 @@ pub struct ExperimentConfig {
     pub report: ReportOptions,
     /// Verification protocols, run in addition to the comparison of faces.
     pub protocols: Vec<Protocol>,
+    /// Identification protocols, likewise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identification: Vec<IdentificationProtocol>,
     /// Ranges that metrics must fall in, by metric path (e.g. `eer`, `impostor.mean`, `upstream.genuine.mean`).
     pub expect: BTreeMap<String, Expectation>,
     /// What `ablate` varies. Not part of a run's identity.
@@ -148,7 +152,8 @@ pub(super) fn only_known_metrics(schema: &mut Schema) {
 }
 
 fn known_metric() -> serde_json::Value {
-    let protocols = format!("^[a-z0-9][a-z0-9_-]*\\.({})$", metrics::PROTOCOL_QUANTITIES.join("|"));
+    let quantities = metrics::PROTOCOL_QUANTITIES.join("|");
+    let protocols = format!("^[a-z0-9][a-z0-9_-]*\\.({quantities}|{})$", metrics::IDENTIFICATION_QUANTITIES);
     serde_json::json!({ "anyOf": [{ "enum": metrics::PATHS }, { "pattern": protocols }] })
 }
 

@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::diagnostics::{Diagnostic, Source, quoted};
+use super::protocols::{self, Protocols};
 use super::schema::shown;
 use super::tree::Node;
 use super::types::ExperimentConfig;
-use super::{ablation, protocols, wire};
+use super::{ablation, wire};
 use crate::dataset::{DatasetSource, Phase1Image, Tables};
 use crate::detect::{Detect, DetectorFiles};
 use crate::hub::{self, Unusable};
+use crate::identification::IdentificationProtocol;
 use crate::metrics::{self, Expectation};
 use crate::model::{Facts, ModelSpec, Network, UNIT_RANGE};
 use crate::preprocess::{Crop, MarginUnit, Preprocess, PreprocessChanges, Standardise, profile};
@@ -122,8 +124,12 @@ pub(super) fn similar_entry(path: &Path) -> Option<String> {
 
 /// Validates everything.
 pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Result<ExperimentConfig, Diagnostic> {
-    let protocols = protocols::protocols(wire.protocols, context)?;
-    let known = KnownMetrics { upstream: wire.similarity.options.upstream.is_some(), protocols: &protocols };
+    let Protocols { pairs: protocols, identification } = protocols::protocols(wire.protocols, context)?;
+    let known = KnownMetrics {
+        upstream: wire.similarity.options.upstream.is_some(),
+        protocols: &protocols,
+        identification: &identification,
+    };
     model(&wire.model, context)?;
     expect(&wire.expect, &known, context)?;
     protocols::published(&wire.published, &known, context)?;
@@ -141,6 +147,7 @@ pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Resul
         published: wire.published,
         ablation: wire.ablation.map(|wire| ablation::validated(wire, &protocols, context)).transpose()?,
         protocols,
+        identification,
         similarity: wire.similarity.options,
         pairs_device: wire.similarity.device,
         report: wire.report,
@@ -159,7 +166,7 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
                 context.path(&key("root"), root, PathKind::Folder)?
             };
         }
-        DatasetSource::Folders { root, tables } => {
+        DatasetSource::Folders { root, tables, .. } => {
             *root = context.path(&key("root"), root, PathKind::Folder)?;
             local_tables(tables, context)?;
         }
@@ -336,6 +343,7 @@ fn fitting_standardise(
 pub(super) struct KnownMetrics<'a> {
     pub upstream: bool,
     pub protocols: &'a [Protocol],
+    pub identification: &'a [IdentificationProtocol],
 }
 
 impl KnownMetrics<'_> {
@@ -346,7 +354,9 @@ impl KnownMetrics<'_> {
             return Some((rule, None, "add `similarity: {upstream: {}}`, or remove the metric"));
         }
         let of_protocols = self.protocols.iter().flat_map(|protocol| metrics::protocol_paths(&protocol.name));
-        let known: Vec<String> = metrics::PATHS.iter().map(ToString::to_string).chain(of_protocols).collect();
+        let of_searches = self.identification.iter().flat_map(metrics::identification_paths);
+        let known: Vec<String> =
+            metrics::PATHS.iter().map(ToString::to_string).chain(of_protocols).chain(of_searches).collect();
         if known.iter().any(|known| known == metric) {
             return None;
         }

@@ -93,6 +93,7 @@ fn faces(run: &RunDirectory, prepared: &PreparedRun) -> String {
     let read = || {
         let mut manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), PathBuf::new()).ok()?;
         manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS)).ok()?;
+        manifest.read_roles(&run.file(RunDirectory::ROLES)).ok()?;
         manifest.changes(&prepared.manifest)
     };
     read().unwrap_or_else(|| "the dataset has changed".into())

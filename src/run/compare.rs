@@ -154,7 +154,7 @@ impl First {
     /// Calls `act` with the pairs among the shared faces. Fails with the reason why there are none.
     fn on<T>(&self, common: &SharedFaces, act: impl FnOnce(&Pairing<'_>) -> T) -> Result<T, String> {
         let (labelled, identities) = (self.labelled(), self.faces.identities());
-        let benchmarks = self.faces.benchmarks(&self.config, &self.row_of, &identities);
+        let benchmarks = self.faces.benchmarks(&self.config, &self.row_of, &identities, &[]);
         let (options, seed) = (&self.config.similarity, self.config.seed);
         let by_list = benchmarks.list_in_place_of_names(&labelled);
         let pairing = match &by_list {

@@ -25,6 +25,8 @@ impl RunDirectory {
     pub const MANIFEST: &str = "manifest.parquet";
     /// The lists of pairs that came with the dataset, if any did.
     pub const PAIR_LISTS: &str = "pair_lists.parquet";
+    /// Which faces the tables of identification protocols make gallery or probe, if there are such tables.
+    pub const ROLES: &str = "roles.parquet";
     /// int8: the range of each layer's output, and the faces they come from.
     pub const CALIBRATION: &str = "calibration.json";
     /// Below f32: how far a sample of the embeddings is from f32.
@@ -138,6 +140,7 @@ impl RunDirectory {
             Self::PROVENANCE,
             Self::MANIFEST,
             Self::PAIR_LISTS,
+            Self::ROLES,
             Self::CALIBRATION,
             Self::AGREEMENT,
             Self::EMBEDDINGS,

@@ -33,12 +33,13 @@ const JOURNAL: &str = ".forgetting";
 const KEPT: &str = ".kept";
 
 /// The files of a run that are rewritten without the faces, or do not name any.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     RunDirectory::CONFIG,
     RunDirectory::PLAN,
     RunDirectory::PROVENANCE,
     RunDirectory::MANIFEST,
     RunDirectory::PAIR_LISTS,
+    RunDirectory::ROLES,
     RunDirectory::CALIBRATION,
     RunDirectory::AGREEMENT,
 ];
@@ -180,6 +181,7 @@ pub(super) fn refuse_embedding(run: &RunDirectory) -> Result<(), RunError> {
         let path = run.file(RunDirectory::MANIFEST);
         let mut manifest = Manifest::read_parquet(&path, PathBuf::new()).ok()?;
         manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS)).ok()?;
+        manifest.read_roles(&run.file(RunDirectory::ROLES)).ok()?;
         Some(manifest.digest() == plan.manifest_digest())
     };
     if removals.is_empty() && (run.json::<Provenance>(RunDirectory::PROVENANCE).is_ok() || is_planned() != Some(false))
@@ -388,6 +390,7 @@ impl RunContext<'_> {
 fn manifest(run: &RunDirectory) -> Result<Manifest, RunError> {
     let mut manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), super::inspect::dataset_root(run)?)?;
     manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
+    manifest.read_roles(&run.file(RunDirectory::ROLES))?;
     Ok(manifest)
 }
 
@@ -458,6 +461,7 @@ fn keep(run: &RunDirectory, manifest: &Manifest, gone: &[bool]) -> Result<Kept, 
     files::create_dir(&folder)?;
     manifest.write_parquet(&folder.join(RunDirectory::MANIFEST))?;
     manifest.write_pair_lists(&folder.join(RunDirectory::PAIR_LISTS))?;
+    manifest.write_roles(&folder.join(RunDirectory::ROLES))?;
     let chunks = embed::copy_without(run.path(), gone, &folder)?;
     files::sync_dir(run.path())?;
     let lists = files::is_file(&folder.join(RunDirectory::PAIR_LISTS))?;
@@ -479,7 +483,7 @@ fn replace(run: &RunDirectory, kept: &Kept) -> Result<(), RunError> {
         }
     }
     files::sync_dir(&run.file(CHUNKS))?;
-    for name in [RunDirectory::PAIR_LISTS, RunDirectory::MANIFEST] {
+    for name in [RunDirectory::PAIR_LISTS, RunDirectory::ROLES, RunDirectory::MANIFEST] {
         if files::is_file(&folder.join(name))? {
             rename(folder.join(name), run.file(name))?;
         }

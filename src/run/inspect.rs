@@ -11,6 +11,7 @@ use crate::dataset::{Face, Manifest};
 use crate::embed::{self, ChunkRecord, EmbeddingMatrix, FailedFace};
 use crate::evaluate::Benchmarks;
 use crate::files;
+use crate::identification::{Enrolment, IdentificationProtocol};
 use crate::metrics::Metrics;
 use crate::preprocess::Mirror;
 use crate::provenance::Provenance;
@@ -33,6 +34,7 @@ impl EmbeddedFaces {
     pub fn open(run: &RunDirectory) -> Result<Self, RunError> {
         let mut manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), dataset_root(run)?)?;
         manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
+        manifest.read_roles(&run.file(RunDirectory::ROLES))?;
         let records = embed::read_records(run.path())?;
         let quality = records.iter().flat_map(ChunkRecord::qualities).collect();
         let failures: Vec<FailedFace> = records.into_iter().flat_map(|record| record.failures).collect();
@@ -57,16 +59,17 @@ impl EmbeddedFaces {
         self.manifest.faces.iter().map(|face| face.identity_id.as_deref()).collect()
     }
 
-    /// The lists that came with the faces and the config's protocols; the slices are [`Self::row_of`] and
-    /// [`Self::identities`].
+    /// The lists that came with the faces and the config's protocols; the slices are [`Self::row_of`],
+    /// [`Self::identities`] and `searches::enrolled`.
     pub fn benchmarks<'a>(
         &'a self,
         config: &'a ExperimentConfig,
         row_of: &'a [Option<u32>],
         identities: &'a [Option<&'a str>],
+        searches: &'a [(&'a IdentificationProtocol, Enrolment)],
     ) -> Benchmarks<'a> {
         let (protocols, halves) = (&config.protocols, config.preprocess.mirror == Mirror::Concat);
-        Benchmarks { protocols, lists: &self.manifest.lists, row_of, identities, halves }
+        Benchmarks { protocols, searches, lists: &self.manifest.lists, row_of, identities, halves }
     }
 
     /// Checks that matrix, index and manifest list the same faces in the same order.

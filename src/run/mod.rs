@@ -24,6 +24,7 @@ mod pairs_left_out;
 mod partial;
 mod precision;
 mod seal;
+mod searches;
 mod sources;
 mod traces;
 mod verify;
@@ -61,6 +62,7 @@ use crate::embed::{
     FaceReader, RunLock,
 };
 use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
+use crate::identification::IdentificationResult;
 use crate::metrics::Judged;
 use crate::model::weights::Checkpoint;
 use crate::model::{self, EmbedderInfo};
@@ -236,6 +238,7 @@ impl RunContext<'_> {
         seal::discard(run)?;
         manifest.write_parquet(&run.file(RunDirectory::MANIFEST))?;
         manifest.write_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
+        manifest.write_roles(&run.file(RunDirectory::ROLES))?;
         let known = provenance.arithmetic.as_ref().map(|arithmetic| arithmetic.fingerprint);
         let mut store = ChunkStore::open(&lock, manifest.len(), dimension, options.chunk_size, known, self.progress)?;
         if store.is_complete() && !store.is_empty() && precision::is_complete(run, plan.precision()) {
@@ -401,6 +404,12 @@ impl RunContext<'_> {
                     evaluate::check_left_out(protocol, pairs.missing as usize, pairs.listed as usize)?;
                 }
             }
+            for protocol in &config.identification {
+                let of = |result: &&IdentificationResult| result.protocol.name == protocol.name;
+                if let Some(result) = evaluation.metrics.identification.iter().find(of) {
+                    evaluate::check_searches(protocol, &result.left_out, result.probes())?;
+                }
+            }
             let judged = evaluate::judge(&evaluation.metrics, &config.expect);
             if judged != evaluation.metrics.expectations || !sealed {
                 evaluation.metrics.expectations = judged;
@@ -461,7 +470,8 @@ impl RunContext<'_> {
         let keeper = PartialPairs::of(run, self.progress)?;
         let columns = columns::columns(&faces);
         let (row_of, identities) = (faces.row_of(), faces.identities());
-        let benchmarks = faces.benchmarks(config, &row_of, &identities);
+        let searches = searches::enrolled(&faces.manifest, config)?;
+        let benchmarks = faces.benchmarks(config, &row_of, &identities, &searches);
         let cards = Cards::new(config.pairs_device);
         let input = evaluate::EvaluationInput {
             matrix: &matrix.data,
