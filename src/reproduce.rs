@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::config::ExperimentConfig;
 use crate::digest::Digest;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::numbers::Quantity;
 use crate::protocol::Protocol;
 use crate::published::{self, PublishedAgreement, PublishedResult};
@@ -84,7 +84,9 @@ pub(crate) fn rows(of: &ReproducedConfig<'_>, found: Option<(&Metrics, RunIdenti
     // Without a run there are no metrics, but the published values are known.
     let mut wanted: Vec<(String, String, Option<PublishedResult>)> = match found {
         _ if config.published.is_empty() => {
-            let metric = config.protocols.first().map_or("eer".into(), |first| format!("{}.accuracy", first.name));
+            let accuracy = config.protocols.first().map(|first| format!("{}.accuracy", first.name));
+            let search = || config.identification.first().and_then(|first| metrics::identification_paths(first).next());
+            let metric = accuracy.or_else(search).unwrap_or_else(|| "eer".into());
             vec![(metric, String::new(), None)]
         }
         Some((metrics, _)) => {
@@ -108,7 +110,10 @@ pub(crate) fn rows(of: &ReproducedConfig<'_>, found: Option<(&Metrics, RunIdenti
     if let Some((metrics, _)) = found {
         let of =
             |protocol: &Protocol| ["accuracy", "val", "eer"].map(|quantity| format!("{}.{quantity}", protocol.name));
-        for metric in config.protocols.iter().flat_map(of).filter(|metric| metrics.estimate(metric).is_some()) {
+        let searches = config.identification.iter().flat_map(metrics::identification_paths);
+        let searches = searches.filter(|metric| !metric.contains(".fnir@"));
+        let all = config.protocols.iter().flat_map(of).chain(searches);
+        for metric in all.filter(|metric| metrics.estimate(metric).is_some()) {
             if wanted.iter().all(|(known, _, _)| *known != metric) {
                 wanted.push((metric, String::new(), None));
             }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::inspect::{self, EmbeddedFaces};
 use super::{RunContext, RunDirectory, RunError, not_yet, stored_config, summary};
 use crate::compare::{
-    self, CompareError, HeadlineMetric, LeftOutRun, Matrix, Paired, PairedProtocol, Pairing, RunComparison, RunSummary,
-    Setting, SharedFaces, Timing, speeds,
+    self, CompareError, HeadlineMetric, LeftOutRun, Matrix, Paired, PairedProtocol, PairedSearch, Pairing,
+    RunComparison, RunSummary, Setting, SharedFaces, Timing, speeds,
 };
 use crate::config::ExperimentConfig;
 use crate::embed::{self, MatrixReader};
@@ -102,6 +102,7 @@ impl RunContext<'_> {
                 let ids =
                     candidates.iter().map(|candidate| inspect::index(&candidate.run)).collect::<Result<Vec<_>, _>>()?;
                 paired.protocols = PairedProtocol::all(&summaries, &ids);
+                paired.searches = PairedSearch::all(&summaries, &ids);
                 Ok(Ok(paired))
             }
         }
