@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::config::ExperimentConfig;
 use crate::detect::DetectorPlan;
 use crate::digest::Digest;
+use crate::identification::IdentificationProtocol;
 use crate::model::{DeviceKind, EmbedderInfo, ModelSpec, Precision};
 use crate::numbers::as_json;
 use crate::preprocess::Preprocess;
@@ -46,6 +47,9 @@ pub(crate) struct RunPlan {
     /// Template protocols.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     templates: Vec<TemplateProtocol>,
+    /// Identification protocols.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    identification: Vec<IdentificationProtocol>,
 }
 
 /// The faces, by content rather than by location.
@@ -116,6 +120,7 @@ impl RunPlan {
             similarity: config.similarity.clone(),
             protocols: config.protocols.clone(),
             templates: config.templates.clone(),
+            identification: config.identification.clone(),
         }
     }
 
@@ -287,6 +292,8 @@ weights: {source: embedded, name: demo}
             "similarity.hardest=5",
             "protocols=[{name: a}]",
             "protocols=[{name: a, distance: arccos}]",
+            "protocols=[{name: a, kind: identification}]",
+            "protocols=[{name: a, kind: identification, gallery: {first: 2}}]",
         ] {
             ids.push(id(&[set]));
         }

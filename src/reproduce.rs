@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::config::ExperimentConfig;
 use crate::digest::Digest;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::numbers::Quantity;
 use crate::protocol::Protocol;
 use crate::published::{self, PublishedAgreement, PublishedResult};
@@ -88,7 +88,9 @@ pub(crate) fn rows(of: &ReproducedConfig<'_>, found: Option<(&Metrics, RunIdenti
         _ if config.published.is_empty() => {
             let accuracy = config.protocols.first().map(|first| format!("{}.accuracy", first.name));
             let of_templates = || config.templates.first().map(|first| format!("{}.tar@fmr=1e-4", first.name));
-            vec![(accuracy.or_else(of_templates).unwrap_or("eer".into()), String::new(), None)]
+            let search = || config.identification.first().and_then(|first| metrics::identification_paths(first).next());
+            let metric = accuracy.or_else(of_templates).or_else(search).unwrap_or_else(|| "eer".into());
+            vec![(metric, String::new(), None)]
         }
         Some((metrics, _)) => {
             let all = published::compare(metrics, &config.published, overrides);
@@ -114,7 +116,10 @@ pub(crate) fn rows(of: &ReproducedConfig<'_>, found: Option<(&Metrics, RunIdenti
         let of_templates = |protocol: &TemplateProtocol| {
             ["eer", "tar@fmr=1e-4", "tar@fmr=1e-5"].map(|quantity| format!("{}.{quantity}", protocol.name))
         };
-        let all = config.protocols.iter().flat_map(of).chain(config.templates.iter().flat_map(of_templates));
+        let templates = config.templates.iter().flat_map(of_templates);
+        let searches = config.identification.iter().flat_map(metrics::identification_paths);
+        let searches = searches.filter(|metric| !metric.contains(".fnir@"));
+        let all = config.protocols.iter().flat_map(of).chain(templates).chain(searches);
         for metric in all.filter(|metric| metrics.estimate(metric).is_some()) {
             if wanted.iter().all(|(known, _, _)| *known != metric) {
                 wanted.push((metric, String::new(), None));

@@ -69,12 +69,29 @@ pub(super) fn found(metrics: &Metrics) -> String {
         let name = format!("{} TAR at FMR {:e}", found.protocol.name, point.target_fmr);
         Some([name, Quantity::Rate.sentence(point.tar.as_ref()?) + &rank.unwrap_or_default() + &missing])
     });
+    let searches = metrics.identification.iter().flat_map(|found| {
+        let name = &found.protocol.name;
+        let strictest = found.rates.open_set.iter().filter_map(|at| Some((at.target_fpir, at.tpir.as_ref()?)));
+        let strictest = strictest.min_by(|a, b| a.0.total_cmp(&b.0));
+        let left_out = match found.left_out.searches() {
+            0 => String::new(),
+            n => format!("   {n} of {} probes left out", found.probes()),
+        };
+        let rank = found.estimate("rank1").map(|rate| {
+            let people = format!("   {} people in the gallery", found.rates.counts.gallery);
+            [format!("{name} rank 1"), Quantity::Rate.sentence(rate) + &people + &left_out]
+        });
+        let tpir =
+            strictest.map(|(fpir, rate)| [format!("{name} TPIR at FPIR {fpir:e}"), Quantity::Rate.sentence(rate)]);
+        rank.into_iter().chain(tpir)
+    });
     let cosines = [
         ("genuine cosine", &metrics.genuine.mean, metrics.pairs.genuine),
         ("impostor cosine", &metrics.impostor.mean, metrics.pairs.impostor),
     ]
     .map(|(name, mean, pairs)| [name.into(), format!("{}   {pairs} pairs", Quantity::Cosine.sentence(mean))]);
-    TextTable::default().rows(rates.chain(protocols).chain(templates).chain(cosines)).to_string()
+    let found = rates.chain(protocols).chain(templates).chain(searches).chain(cosines);
+    TextTable::default().rows(found).to_string()
 }
 
 /// One judged expectation in words; `known` is a reason that has been printed already.

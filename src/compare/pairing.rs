@@ -13,6 +13,7 @@ use super::headline::{HeadlineMetric, MetricDirection};
 use super::migration::{Keep, MeasuredThresholds, Thresholds};
 use super::protocols::PairedProtocol;
 use super::same_space::{self, FaceAgreement};
+use super::searches::PairedSearch;
 use crate::estimate::Estimate;
 use crate::numbers::Quantity;
 use crate::progress::{Cancel, Progress};
@@ -48,6 +49,8 @@ pub struct Paired {
     pub metrics: Vec<PairedMetric>,
     /// Protocols that all runs ran on the same list.
     pub protocols: Vec<PairedProtocol>,
+    /// Rates of identification protocols with the same gallery and probes in all runs.
+    pub searches: Vec<PairedSearch>,
     /// Each run's threshold at its equal error rate, a cosine.
     pub eer_thresholds: Vec<f64>,
     /// Each run's thresholds, and what keeping the first run's would do.
@@ -71,7 +74,7 @@ pub struct PairedRow<'a> {
 }
 
 impl Paired {
-    /// The metrics that any run has, and the accuracies.
+    /// The metrics that any run has, the accuracies, and the rates of searches.
     pub fn rows(&self) -> Vec<PairedRow<'_>> {
         let metrics = self.metrics.iter().filter(|row| row.values.iter().any(Option::is_some)).map(|row| PairedRow {
             name: row.name.clone(),
@@ -85,7 +88,13 @@ impl Paired {
             values: row.accuracies.iter().map(Some).collect(),
             effects: &row.effects,
         });
-        metrics.chain(protocols).collect()
+        let searches = self.searches.iter().map(|row| PairedRow {
+            name: row.metric.clone(),
+            quantity: Quantity::of_metric(&row.metric),
+            values: row.values.iter().map(Some).collect(),
+            effects: &row.effects,
+        });
+        metrics.chain(protocols).chain(searches).collect()
     }
 }
 
@@ -401,6 +410,7 @@ impl<'a> Pairing<'a> {
             pairs: self.asked(&measured[0]),
             metrics: metrics.collect(),
             protocols: Vec::new(),
+            searches: Vec::new(),
             eer_thresholds: measured.iter().map(|run| run.eer_threshold).collect(),
             thresholds: {
                 let found = measured.iter().map(|run| (&run.thresholds, run.same(&measured[0])));

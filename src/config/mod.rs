@@ -20,7 +20,6 @@ mod in_words;
 mod load;
 mod overrides;
 mod place;
-mod protocol_entry;
 mod protocols;
 mod rules;
 mod schema;

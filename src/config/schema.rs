@@ -89,9 +89,10 @@ pub(super) fn tag(schema: &Json) -> Option<(&str, &str)> {
     properties.find_map(|(key, value)| Some((key.as_str(), value["const"].as_str()?)))
 }
 
-/// The variant that a mapping is without the key that says which: the one that does not require it.
-pub(super) fn unnamed<'a>(tag: &str, variants: &[(&'a str, &'a Json)]) -> Option<(&'a str, &'a Json)> {
-    variants.iter().copied().find(|(_, schema)| texts(&schema["required"]).all(|key| key != tag))
+/// What the key that says which variant a mapping is means where it is left out; `None` where it may not be.
+pub(super) fn default_tag(tag: &str, variants: &[(&'static str, &'static Json)]) -> Option<&'static str> {
+    let optional = |(_, variant): &&(&str, &Json)| texts(&variant["required"]).all(|required| required != tag);
+    variants.iter().find(optional).map(|(word, _)| *word)
 }
 
 /// A text, or all texts of a list.

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::schema::{SCHEMA, SchemaKind, kind, range, resolved, shown, texts, unnamed};
+use super::schema::{SCHEMA, SchemaKind, default_tag, kind, range, resolved, shown, texts};
 
 /// A row, once for all variants in which it says the same.
 #[derive(PartialEq)]
@@ -75,7 +75,7 @@ fn below(rows: &mut Vec<Row>, key: &str, schema: &'static Json, variant: Option<
                         variants.iter().map(each).collect::<Vec<_>>().join("<br>")
                     ),
                     values: variants.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", "),
-                    default: unnamed(tag, &variants).map_or("required".into(), |(name, _)| format!("`{name}`")),
+                    default: default_tag(tag, &variants).map_or_else(|| "required".into(), |word| format!("`{word}`")),
                 },
             );
             for (name, schema) in variants {

@@ -359,7 +359,10 @@ fn the_middle_of_a_picture_can_be_asked_for() {
 #[test]
 fn every_kind_of_source_can_be_written() {
     let folders = accepted(SMALL, &["dataset={source: folders, root: faces}"]);
-    assert_eq!(folders.dataset, DatasetSource::Folders { root: "/current/faces".into(), tables: Tables::default() });
+    assert_eq!(
+        folders.dataset,
+        DatasetSource::Folders { root: "/current/faces".into(), parts: Vec::new(), tables: Tables::default() }
+    );
     let hub = accepted(SMALL, &["dataset={source: hub-folders, repo: a/b, revision: A6B6E3D, folder: x/y/}"]);
     assert_eq!(
         hub.dataset,
@@ -412,7 +415,7 @@ fn relative_paths_start_at_the_file_or_at_the_current_folder_for_an_override() {
     let loaded = load_stored(text.as_bytes(), Path::new("/configs/a.yaml"), &overrides, Path::new("/current")).unwrap();
     assert_eq!(
         loaded.config.dataset,
-        DatasetSource::Folders { root: "/configs/faces".into(), tables: Tables::default() }
+        DatasetSource::Folders { root: "/configs/faces".into(), parts: Vec::new(), tables: Tables::default() }
     );
     assert_eq!(loaded.config.weights, WeightsSource::File { path: "/current/w.pt".into(), sha256: None });
     assert_eq!(loaded.config.base, Path::new("/configs"));

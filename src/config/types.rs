@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::dataset::DatasetSource;
 use crate::detect::Detect;
 use crate::embed::EmbedOptions;
+use crate::identification::IdentificationProtocol;
 use crate::metrics::{self, Expectation};
 use crate::model::{DeviceRequest, ModelSpec};
 use crate::preprocess::Preprocess;
@@ -53,6 +54,9 @@ pub struct ExperimentConfig {
     /// Template protocols, likewise.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub templates: Vec<TemplateProtocol>,
+    /// Identification protocols, likewise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identification: Vec<IdentificationProtocol>,
     /// Ranges that metrics must fall in, by metric path (e.g. `eer`, `impostor.mean`, `upstream.genuine.mean`).
     pub expect: BTreeMap<String, Expectation>,
     /// What `ablate` varies. Not part of a run's identity.
@@ -153,9 +157,11 @@ pub(super) fn only_known_metrics(schema: &mut Schema) {
 
 fn known_metric() -> serde_json::Value {
     let mut quantities: Vec<&str> = metrics::PROTOCOL_QUANTITIES.into_iter().chain(templates::QUANTITIES).collect();
+    quantities.retain(|quantity| !quantity.starts_with("rank") && !quantity.contains("@fpir="));
     quantities.sort_unstable();
     quantities.dedup();
-    let protocols = format!("^[a-z0-9][a-z0-9_-]*\\.({})$", quantities.join("|"));
+    let quantities = quantities.join("|");
+    let protocols = format!("^[a-z0-9][a-z0-9_-]*\\.({quantities}|{})$", metrics::IDENTIFICATION_QUANTITIES);
     serde_json::json!({ "anyOf": [{ "enum": metrics::PATHS }, { "pattern": protocols }] })
 }
 

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::diagnostics::{Diagnostic, Source, quoted};
-use super::protocols::Protocols;
+use super::protocols::{self, Protocols};
 use super::schema::shown;
 use super::tree::Node;
 use super::types::ExperimentConfig;
-use super::{ablation, protocols, wire};
+use super::{ablation, wire};
 use crate::dataset::{DatasetSource, Phase1Image, Tables};
 use crate::detect::{Detect, DetectorFiles};
 use crate::hub::{self, Unusable};
@@ -142,6 +142,7 @@ pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Resul
         ablation: wire.ablation.map(|wire| ablation::validated(wire, &protocols.pairs, context)).transpose()?,
         protocols: protocols.pairs,
         templates: protocols.templates,
+        identification: protocols.identification,
         similarity: wire.similarity.options,
         pairs_device: wire.similarity.device,
         report: wire.report,
@@ -160,7 +161,7 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
                 context.path(&key("root"), root, PathKind::Folder)?
             };
         }
-        DatasetSource::Folders { root, tables } => {
+        DatasetSource::Folders { root, tables, .. } => {
             *root = context.path(&key("root"), root, PathKind::Folder)?;
             local_tables(tables, context)?;
         }
@@ -350,11 +351,12 @@ impl KnownMetrics<'_> {
             let rule = format!("{} is computed only with `similarity.upstream`", quoted(metric));
             return Some((rule, None, "add `similarity: {upstream: {}}`, or remove the metric"));
         }
-        let Protocols { pairs, templates } = self.protocols;
+        let Protocols { pairs, templates, identification } = self.protocols;
         let of_pairs = pairs.iter().flat_map(|protocol| metrics::protocol_paths(&protocol.name));
         let of_templates = templates.iter().flat_map(|protocol| metrics::template_paths(&protocol.name));
+        let of_searches = identification.iter().flat_map(metrics::identification_paths);
         let known = metrics::PATHS.iter().map(ToString::to_string);
-        let known: Vec<String> = known.chain(of_pairs).chain(of_templates).collect();
+        let known: Vec<String> = known.chain(of_pairs).chain(of_templates).chain(of_searches).collect();
         if known.iter().any(|known| known == metric) {
             return None;
         }

@@ -64,9 +64,11 @@ pub enum DatasetError {
     },
     /// The pictures of identities are one folder deeper.
     #[error(
-        "no faces in {}: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to {}",
+        "no faces in {}: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to {}, or \
+         `dataset.parts` to [{}]",
         root.display(),
-        inside.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or ")
+        inside.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or "),
+        inside.iter().filter_map(|path| path.file_name()?.to_str()).collect::<Vec<_>>().join(", ")
     )]
     OneLevelTooHigh {
         root: PathBuf,

@@ -29,6 +29,8 @@ mod pairs_builder;
 mod paths;
 mod phase1;
 mod procedural;
+mod role_table;
+mod roles_file;
 mod scan;
 mod scan_cache;
 pub(crate) mod sealed_json;
@@ -51,9 +53,10 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError};
+use crate::identification::{RoleEntry, RoleTable};
 use crate::preprocess::{BoundingBox, Crop, Landmarks};
 use crate::progress::{Cancel, Progress};
-use crate::protocol::{ListedPair, PairList};
+use crate::protocol::{ABSENT, ListedPair, PairList};
 use crate::similarity::Labelled;
 use crate::table::Table;
 use crate::templates::{TemplatePair, TemplateSet};
@@ -66,14 +69,16 @@ pub use fault::{Fault, FaultIn};
 pub(crate) use hand_over::METADATA;
 pub use left_out::{LeftOut, LeftOutReason};
 pub use pair_list::{contradictions, read_pair_list};
+pub use role_table::read_roles;
 pub(crate) use short_name::short_name;
 pub use source::{Container, DatasetSource, HubFiles, IjbSet, PathRewrite, Phase1Image, Tables};
 pub use table::{SourceTable, TextColumn};
 
 /// The tables that a run keeps of its dataset.
-pub(crate) const TABLES: [&Table; 5] = [
+pub(crate) const TABLES: [&Table; 6] = [
     &manifest_file::MANIFEST,
     &pair_lists_file::PAIR_LISTS,
+    &roles_file::ROLES,
     &templates_file::TEMPLATES,
     &templates_file::TEMPLATE_PAIRS,
     &METADATA,
@@ -186,6 +191,8 @@ pub struct Manifest {
     pub lists: Vec<PairList>,
     /// The templates that protocols compare, if the dataset has any.
     pub templates: Option<TemplateSet>,
+    /// Roles that tables of identification protocols give to faces.
+    pub roles: Vec<RoleTable>,
     /// Commit of the Hub repository of the pictures.
     pub commit: Option<String>,
     /// The container files of the dataset.
@@ -209,7 +216,7 @@ pub fn open(
     let context = scan::OpenContext { cache, progress, cancel };
     let mut manifest = match source {
         DatasetSource::Phase1 { csv, root, rewrite, image } => phase1::open(csv, root, rewrite, *image, &context),
-        DatasetSource::Folders { root, tables } => folders::open(root, tables, &context),
+        DatasetSource::Folders { root, parts, tables } => folders::open(root, parts, tables, &context),
         DatasetSource::HubFolders { repo, revision, folder, tables } => {
             hub_folders::open(&hub_folders::HubFolder { repo, revision, folder }, tables, &context)
         }
@@ -248,8 +255,8 @@ pub(crate) fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Re
         DatasetSource::Phase1 { csv, root, rewrite, image } => {
             Some(phase1::list(csv, root, rewrite, *image, &context).map(|(manifest, _)| manifest))
         }
-        DatasetSource::Folders { root, tables } => Some(folders::list(root, tables, &context)),
         DatasetSource::Ijb { root, set } => Some(ijb::list(root, *set, &context)),
+        DatasetSource::Folders { root, parts, tables } => Some(folders::list(root, parts, tables, &context)),
         _ => None,
     }
 }
@@ -275,10 +282,11 @@ pub(crate) fn describe(source: &DatasetSource) -> String {
                 n => format!(" after {n} path rewrites"),
             }
         ),
-        DatasetSource::Folders { root, tables } => {
+        DatasetSource::Folders { root, parts, tables } => {
             format!(
-                "identity folders or image folder {}{}; nothing to download",
+                "identity folders or image folder {}{}{}; nothing to download",
                 there(root, root.is_dir()),
+                if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) },
                 tables::describe(tables)
             )
         }
@@ -425,6 +433,15 @@ impl Manifest {
                 let fold = fold.map_or(u64::MAX, u64::from);
                 hasher
                     .field(&[&a.to_le_bytes()[..], &b.to_le_bytes(), &[u8::from(*same)], &fold.to_le_bytes()].concat());
+            }
+        }
+        for RoleTable { protocol, entries } in &self.roles {
+            hasher.field(b"roles");
+            hasher.field(protocol.as_bytes());
+            for RoleEntry { row, role, identity } in entries {
+                hasher.field(&[&row.unwrap_or(ABSENT).to_le_bytes()[..], &[u8::from(identity.is_some())]].concat());
+                hasher.field(role.name().as_bytes());
+                hasher.field(identity.as_deref().unwrap_or_default().as_bytes());
             }
         }
         if let Some(set) = &self.templates {

@@ -40,6 +40,14 @@ pub enum DatasetSource {
         /// The folder that holds the identity folders, or `metadata.csv`.
         #[schemars(extend("x-values" = "path of a folder"))]
         root: PathBuf,
+        /// Folders in the root that hold the identity folders, such as `gallery` and `probe`. An identity may be in several; a
+        /// picture directly in one of them has no identity.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schemars(
+            transform = reference::parts,
+            extend("x-values" = "list of names of folders", "x-default" = "the root holds them")
+        )]
+        parts: Vec<String>,
         /// What lies next to the pictures.
         #[serde(flatten)]
         tables: Tables,

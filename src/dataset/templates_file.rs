@@ -48,9 +48,10 @@ pub(crate) const TEMPLATE_PAIRS: Table = Table {
 };
 
 impl Manifest {
-    /// Writes the lists of pairs and the templates into a run's folder, each atomically. What there is none of has no file.
+    /// Writes the lists of pairs, the roles and the templates into a run's folder, each atomically. What there is none of has no file.
     pub(crate) fn write_lists(&self, folder: &Path) -> Result<(), DatasetError> {
         self.write_pair_lists(&folder.join(super::pair_lists_file::PAIR_LISTS.file))?;
+        self.write_roles(&folder.join(super::roles_file::ROLES.file))?;
         let Some(set) = &self.templates else { return Ok(()) };
         let listed = |templates: &[u32]| {
             let mut there = vec![false; set.names.len()];
@@ -78,9 +79,10 @@ impl Manifest {
         write(folder, &TEMPLATE_PAIRS, columns)
     }
 
-    /// Reads the lists of pairs and the templates of a run's folder; without files there are none.
+    /// Reads the lists of pairs, the roles and the templates of a run's folder; without files there are none.
     pub(crate) fn read_lists(&mut self, folder: &Path) -> Result<(), DatasetError> {
         self.read_pair_lists(&folder.join(super::pair_lists_file::PAIR_LISTS.file))?;
+        self.read_roles(&folder.join(super::roles_file::ROLES.file))?;
         let path = folder.join(TEMPLATES.file);
         if !path.exists() {
             return Ok(());

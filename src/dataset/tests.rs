@@ -41,7 +41,7 @@ impl Progress for TestDir {
 
 /// A folder without tables.
 fn folders_at(root: &Path) -> DatasetSource {
-    DatasetSource::Folders { root: root.into(), tables: Tables::default() }
+    DatasetSource::Folders { root: root.into(), parts: Vec::new(), tables: Tables::default() }
 }
 
 impl TestDir {
@@ -384,7 +384,8 @@ fn an_identity_in_two_normalisations_is_one_identity() {
     place.put("Jose\u{301}/1.jpg", "one").put("Jos\u{e9}/1.jpg", "two").put("Jo/1.jpg", "three");
     place.put("pairs.csv", "face_a,face_b,same\nJose\u{301}/1.jpg,Jos\u{e9}/1.jpg,1\n");
     let tables = Tables { pairs: Some("pairs.csv".into()), boxes: None };
-    let manifest = place.open(&DatasetSource::Folders { root: place.root().into(), tables }).unwrap();
+    let manifest =
+        place.open(&DatasetSource::Folders { root: place.root().into(), parts: Vec::new(), tables }).unwrap();
     assert_eq!(manifest.identities(), ["Jo", "Jose\u{301}"]);
     assert_eq!(ids(&manifest), ["Jo/1.jpg", "Jose\u{301}/1.jpg", "Jos\u{e9}/1.jpg"]);
     assert_eq!(contradictions(&manifest.lists[0], &manifest.faces), 0);
@@ -624,7 +625,7 @@ fn tables_are_found_in_the_folder_and_in_the_one_above() {
     let root = place.root().join("lfw/train");
     let with = |pairs: Option<&str>, boxes: Option<&str>| {
         let tables = Tables { pairs: pairs.map(Into::into), boxes: boxes.map(Into::into) };
-        place.open(&DatasetSource::Folders { root: root.clone(), tables })
+        place.open(&DatasetSource::Folders { root: root.clone(), parts: Vec::new(), tables })
     };
     let plain = with(None, None).unwrap();
     let manifest = with(Some("pairs.csv"), Some("boxes.csv")).unwrap();

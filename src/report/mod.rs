@@ -13,6 +13,7 @@ mod comparison;
 mod explorer;
 mod figures;
 mod findings;
+mod identification;
 mod markup;
 mod page;
 mod paired;

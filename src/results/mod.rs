@@ -3,6 +3,7 @@
 mod error;
 mod files;
 mod people;
+mod searched;
 mod table;
 mod tested;
 #[cfg(test)]
@@ -14,7 +15,7 @@ pub(crate) use files::{read, write};
 pub use tested::read as read_tested;
 
 /// The tables of an evaluation.
-pub(crate) const TABLES: [&Table; 9] = [
+pub(crate) const TABLES: [&Table; 11] = [
     &files::HISTOGRAMS,
     &files::CURVES,
     &files::PAIRS,
@@ -24,4 +25,6 @@ pub(crate) const TABLES: [&Table; 9] = [
     &people::PAIRS,
     &files::IDENTITY_IDS,
     &tested::PROTOCOL_PAIRS,
+    &searched::SEARCHES,
+    &searched::CURVES,
 ];

@@ -29,6 +29,8 @@ impl RunDirectory {
     pub const TEMPLATES: &str = "templates.parquet";
     /// The pairs of templates that it lists.
     pub const TEMPLATE_PAIRS: &str = "template_pairs.parquet";
+    /// Which faces the tables of identification protocols make gallery or probe, if there are such tables.
+    pub const ROLES: &str = "roles.parquet";
     /// int8: the range of each layer's output, and the faces they come from.
     pub const CALIBRATION: &str = "calibration.json";
     /// Below f32: how far a sample of the embeddings is from f32.
@@ -144,6 +146,7 @@ impl RunDirectory {
             Self::PAIR_LISTS,
             Self::TEMPLATES,
             Self::TEMPLATE_PAIRS,
+            Self::ROLES,
             Self::CALIBRATION,
             Self::AGREEMENT,
             Self::EMBEDDINGS,

@@ -33,7 +33,7 @@ const JOURNAL: &str = ".forgetting";
 const KEPT: &str = ".kept";
 
 /// The files of a run that are rewritten without the faces, or do not name any.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     RunDirectory::CONFIG,
     RunDirectory::PLAN,
     RunDirectory::PROVENANCE,
@@ -41,6 +41,7 @@ const SOURCES: [&str; 9] = [
     RunDirectory::PAIR_LISTS,
     RunDirectory::TEMPLATES,
     RunDirectory::TEMPLATE_PAIRS,
+    RunDirectory::ROLES,
     RunDirectory::CALIBRATION,
     RunDirectory::AGREEMENT,
 ];
@@ -481,9 +482,13 @@ fn replace(run: &RunDirectory, kept: &Kept) -> Result<(), RunError> {
         }
     }
     files::sync_dir(&run.file(CHUNKS))?;
-    for name in
-        [RunDirectory::PAIR_LISTS, RunDirectory::TEMPLATES, RunDirectory::TEMPLATE_PAIRS, RunDirectory::MANIFEST]
-    {
+    for name in [
+        RunDirectory::PAIR_LISTS,
+        RunDirectory::ROLES,
+        RunDirectory::TEMPLATES,
+        RunDirectory::TEMPLATE_PAIRS,
+        RunDirectory::MANIFEST,
+    ] {
         if files::is_file(&folder.join(name))? {
             rename(folder.join(name), run.file(name))?;
         }

@@ -11,6 +11,7 @@ use crate::dataset::{Face, Manifest};
 use crate::embed::{self, ChunkRecord, EmbeddingMatrix, FailedFace};
 use crate::evaluate::Benchmarks;
 use crate::files;
+use crate::identification::{Enrolment, IdentificationProtocol};
 use crate::metrics::Metrics;
 use crate::preprocess::Mirror;
 use crate::provenance::Provenance;
@@ -63,17 +64,19 @@ impl EmbeddedFaces {
     }
 
     /// The lists that came with the faces and the config's protocols; the slices are [`Self::row_of`],
-    /// [`Self::identities`] and [`Self::scores`].
+    /// [`Self::identities`], `searches::enrolled` and [`Self::scores`].
     pub fn benchmarks<'a>(
         &'a self,
         config: &'a ExperimentConfig,
         row_of: &'a [Option<u32>],
         identities: &'a [Option<&'a str>],
+        searches: &'a [(&'a IdentificationProtocol, Enrolment)],
         scores: &'a [Option<f32>],
     ) -> Benchmarks<'a> {
         let (protocols, halves) = (&config.protocols, config.preprocess.mirror == Mirror::Concat);
         Benchmarks {
             protocols,
+            searches,
             lists: &self.manifest.lists,
             row_of,
             identities,

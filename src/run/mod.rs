@@ -24,6 +24,7 @@ mod pairs_left_out;
 mod partial;
 mod precision;
 mod seal;
+mod searches;
 mod sources;
 mod traces;
 mod verify;
@@ -61,6 +62,7 @@ use crate::embed::{
     FaceReader, RunLock,
 };
 use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
+use crate::identification::IdentificationResult;
 use crate::metrics::Judged;
 use crate::model::weights::Checkpoint;
 use crate::model::{self, EmbedderInfo};
@@ -409,6 +411,12 @@ impl RunContext<'_> {
                     evaluate::left_out_within(&protocol.name, protocol.max_left_out, missing, listed)?;
                 }
             }
+            for protocol in &config.identification {
+                let of = |result: &&IdentificationResult| result.protocol.name == protocol.name;
+                if let Some(result) = evaluation.metrics.identification.iter().find(of) {
+                    evaluate::check_searches(protocol, &result.left_out, result.probes())?;
+                }
+            }
             let judged = evaluate::judge(&evaluation.metrics, &config.expect);
             if judged != evaluation.metrics.expectations || !sealed {
                 evaluation.metrics.expectations = judged;
@@ -469,7 +477,8 @@ impl RunContext<'_> {
         let keeper = PartialPairs::of(run, self.progress)?;
         let columns = columns::columns(&faces);
         let (row_of, identities, scores) = (faces.row_of(), faces.identities(), faces.scores());
-        let benchmarks = faces.benchmarks(config, &row_of, &identities, &scores);
+        let searches = searches::enrolled(&faces.manifest, config)?;
+        let benchmarks = faces.benchmarks(config, &row_of, &identities, &searches, &scores);
         let cards = Cards::new(config.pairs_device);
         let input = evaluate::EvaluationInput {
             matrix: &matrix.data,

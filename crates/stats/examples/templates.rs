@@ -97,8 +97,12 @@ fn main() {
     let data = rows(&set.template_of);
     let row_of: Vec<Option<u32>> = (0..FACES as u32).map(Some).collect();
     let scores: Vec<Option<f32>> = (0..FACES).map(|face| Some(0.5 + (face % 50) as f32 / 100.0)).collect();
-    let protocol =
-        TemplateProtocol { name: "ijbc".into(), aggregation: Aggregation::Media, detector_score: true, max_left_out: 0.0 };
+    let protocol = TemplateProtocol {
+        name: "ijbc".into(),
+        aggregation: Aggregation::Media,
+        detector_score: true,
+        max_left_out: 0.0,
+    };
     let resampling = Resampling { replicates: 1000, level: 0.95, seed: 0 };
     let input = TemplateInput { set: &set, row_of: &row_of, scores: &scores, resampling };
     println!("made {FACES} faces, {TEMPLATES} templates, {} pairs; {} MiB", set.pairs.len(), peak());

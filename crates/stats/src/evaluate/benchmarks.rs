@@ -1,7 +1,8 @@
 //! Published lists of pairs in an evaluation: the protocols over them, and, if no face has an identity, the list in
 //! place of all pairs.
 
-use super::{EvaluateError, Labelled, TestedProtocol};
+use super::{EvaluateError, Labelled, SearchedProtocol, TestedProtocol};
+use crate::identification::{self, Enrolment, IdentificationProtocol, IdentificationResult, LeftOutSearches};
 use crate::protocol::uncertainty::ListedPeople;
 use crate::protocol::{self, DATASET_PAIRS, Listed, ListedPair, PairList, PairsSource, Protocol, ProtocolResult};
 use crate::similarity::kernel::Rows;
@@ -15,6 +16,8 @@ use facevault_base::progress::Cancel;
 pub struct Benchmarks<'a> {
     /// The protocols.
     pub protocols: &'a [Protocol],
+    /// Identification protocols, each with its gallery and its probes in manifest rows.
+    pub searches: &'a [(&'a IdentificationProtocol, Enrolment)],
     /// The lists, in manifest rows.
     pub lists: &'a [PairList],
     /// Matrix row of each manifest row; `None` without embedding.
@@ -78,6 +81,28 @@ impl Benchmarks<'_> {
         template_protocols.iter().map(one).collect()
     }
 
+    /// Runs all identification protocols.
+    pub(super) fn search(
+        &self,
+        rows: Rows<'_>,
+        level: f64,
+        cancel: &Cancel,
+    ) -> Result<(Vec<IdentificationResult>, Vec<SearchedProtocol>), EvaluateError> {
+        let mut found = (Vec::new(), Vec::new());
+        for (protocol, enrolment) in self.searches {
+            let (result, probes) = identification::run(protocol, enrolment, rows, self.row_of, level, cancel)
+                .ok_or(EvaluateError::Interrupted)?;
+            check_searches(protocol, &result.left_out, enrolment.probes.len())?;
+            if result.rates.counts.gallery == 0 {
+                let protocol = protocol.name.clone();
+                return Err(EvaluateError::NobodyEnrolled { protocol });
+            }
+            found.1.push(SearchedProtocol { protocol: protocol.name.clone(), probes });
+            found.0.push(result);
+        }
+        Ok(found)
+    }
+
     /// The first list, to use in place of identities if no face has one.
     #[must_use]
     pub fn list_in_place_of_names(&self, faces: &[Labelled<'_>]) -> Option<ListedPairs> {
@@ -124,6 +149,22 @@ pub fn left_out_within(protocol: &str, most: f64, left_out: usize, pairs: usize)
         return Ok(());
     }
     Err(EvaluateError::LeftOut { protocol: protocol.into(), left_out, pairs, most })
+}
+
+/// Checks that an identification protocol tolerates this many left-out probes.
+///
+/// # Errors
+/// [`EvaluateError::SearchesLeftOut`].
+pub fn check_searches(
+    protocol: &IdentificationProtocol,
+    left_out: &LeftOutSearches,
+    probes: usize,
+) -> Result<(), EvaluateError> {
+    let (most, left_out) = (protocol.max_left_out, left_out.searches() as usize);
+    if left_out as f64 <= most * probes as f64 {
+        return Ok(());
+    }
+    Err(EvaluateError::SearchesLeftOut { protocol: protocol.name.clone(), left_out, probes, most })
 }
 
 /// A list of pairs in place of identities.

@@ -39,6 +39,15 @@ pub enum EvaluateError {
          need both: `failures.csv` says why faces have no embedding"
     )]
     OneKind { protocol: String },
+    /// More probes of a protocol cannot be searched for than it allows.
+    #[error(
+        "protocol `{protocol}`: {left_out} of {probes} probes would be left out because they or all gallery faces of their \
+         person have no embedding; `max_left_out` allows a share of {most}: add the faces, or raise the limit"
+    )]
+    SearchesLeftOut { protocol: String, left_out: usize, probes: usize, most: f64 },
+    /// No face of a gallery has an embedding.
+    #[error("protocol `{protocol}`: no face of the gallery has an embedding; failures.csv says why")]
+    NobodyEnrolled { protocol: String },
     /// A list that a protocol cannot use.
     #[error("protocol `{protocol}`: {source}")]
     Protocol { protocol: String, source: PartitionError },

@@ -1,6 +1,6 @@
 //! Identification: each probe is searched for among the people of a gallery (1:N).
 //!
-//! `gallery` holds the templates, `search` compares each probe with all of them, `rates` says how often searches succeed,
+//! `options` is a protocol, `roles` says which faces are its gallery and its probes, `protocol` runs it. `gallery` holds the templates, `search` compares each probe with all of them, `rates` says how often searches succeed,
 //! with intervals over people, and `curves` draws that over ranks and thresholds.
 //!
 //! Terms and decision rule are those of ISO/IEC 19795-1:2021 and of NIST's FRVT 1:N (Grother, Ngan & Hanaoka, NIST IR
@@ -20,11 +20,19 @@
 
 pub mod curves;
 mod gallery;
+mod options;
+mod protocol;
 mod rates;
+mod roles;
+#[cfg(test)]
+mod roles_tests;
 mod search;
 #[cfg(test)]
 mod tests;
 
 pub use gallery::{Gallery, GalleryRule, Template};
+pub use options::{IdentificationProtocol, Roles, WrittenGallery, WrittenIdentification, WrittenProbes};
+pub use protocol::{IdentificationResult, LeftOutSearches, SearchedProbe, run};
 pub use rates::{Asked, OpenSetRates, RankRate, SearchCounts, SearchRates, Searches};
+pub use roles::{Enrolled, Enrolment, Role, RoleEntry, RoleFace, RoleTable, RolesError, enrol};
 pub use search::{Mate, OtherPerson, Search, search};
