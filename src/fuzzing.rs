@@ -19,7 +19,7 @@ use crate::{config as configs, dataset, embed, hub as hubs, run as runs};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     ("boxes", boxes),
     ("config", config),
     ("csv", csv),
@@ -37,6 +37,7 @@ pub const TARGETS: [Target; 17] = [
     ("set", set),
     ("sidecar", sidecar),
     ("tar", tar),
+    ("templates", templates),
 ];
 
 /// A config file.
@@ -72,6 +73,11 @@ pub fn insightface(data: &[u8]) {
 /// Pictures in parquet.
 pub fn parquet(data: &[u8]) {
     dataset::fuzzing::parquet(data);
+}
+
+/// The tables of IJB-B and IJB-C, a NUL between them.
+pub fn templates(data: &[u8]) {
+    dataset::fuzzing::templates(data);
 }
 
 /// A tar archive of identity folders.
@@ -252,6 +258,13 @@ mod tests {
         };
         assert_eq!(files("corpus"), names, "fuzz/run takes the names of the targets from there");
         assert!(files("regressions").is_subset(&names));
+    }
+
+    /// Fault (tables): any bytes as the tables of templates → refused with the line, or every face, pair and search is of a
+    /// template of the set, and the run's tables read back the same
+    #[test]
+    fn no_templates_input_panics() {
+        replay("templates");
     }
 
     /// Fault (tables): any bytes as a table of boxes → refused with the line, or every box has an area and finite edges

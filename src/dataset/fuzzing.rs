@@ -13,8 +13,8 @@ use super::columns::TableKind;
 use super::paths::{PathRules, normalise};
 use super::phase1::FaceTableParser;
 use super::{
-    Container, DatasetError, DatasetSource, Face, FaultIn, Manifest, Phase1Image, PixelSource, Tables, boxes, open,
-    read_pair_list, self_digest,
+    Container, DatasetError, DatasetSource, Face, FaultIn, IjbSet, Manifest, Phase1Image, PixelSource, Tables, boxes,
+    open, read_pair_list, self_digest,
 };
 use crate::progress::{Cancel, Silent};
 use crate::protocol::{ABSENT, PairList};
@@ -52,6 +52,54 @@ pub(crate) fn phase1(data: &[u8]) {
         assert_eq!(column.len(), table.faces.len());
     }
 }
+
+/// The tables of IJB-C, one after the other with a NUL between them; a table that is left out is sound. Every face, pair
+/// and search is of a template of the set, and what a run writes of them reads back the same.
+pub(crate) fn templates(data: &[u8]) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (root, run) = (folder.path().join("IJBC"), folder.path().join("run"));
+    for path in [root.join("loose_crop"), root.join("meta"), run.clone()] {
+        fs::create_dir_all(path).expect("a folder");
+    }
+    let mut given = data.split(|byte| *byte == 0);
+    for (name, sound) in TEMPLATE_TABLES {
+        let text = given.next().filter(|text| !text.is_empty()).unwrap_or(sound.as_bytes());
+        fs::write(root.join(format!("meta/ijbc_{name}")), text).expect("a table");
+    }
+    let source = DatasetSource::Ijb { root, set: IjbSet::Ijbc };
+    let Some(Ok(manifest)) = super::list(&source, &Silent) else { return };
+    let set = manifest.templates.as_ref().expect("the source has templates");
+    let (faces, templates) = (manifest.len(), set.names.len());
+    assert!(set.template_of.len() == faces && set.media_of.len() == faces && set.subject_of.len() == templates);
+    assert!(set.names.is_sorted_by(|a, b| a < b));
+    let listed = set.galleries.iter().flatten().chain(&set.probes).chain(&set.template_of);
+    assert!(listed.chain(&set.subject_of).all(|template| (*template as usize) < templates));
+    assert!(set.pairs.iter().all(|pair| pair.a() != pair.b() && (pair.a().max(pair.b()) as usize) < templates));
+    let ids: HashSet<_> = manifest.faces.iter().map(|face| &face.face_id).collect();
+    assert_eq!(ids.len(), faces);
+    for face in &manifest.faces {
+        let PixelSource::File { path, .. } = &face.pixels else { panic!("a table draws no faces") };
+        assert!(normalise(path).as_deref() == Some(&path[..]) && path.starts_with("loose_crop/"), "{path}");
+        assert_eq!(face.fault.is_none(), face.landmarks.is_some() && face.detector_score.is_some());
+    }
+    manifest.write_lists(&run).expect("the run's tables");
+    let mut again = Manifest { templates: None, ..manifest.clone() };
+    again.read_lists(&run).expect("what was written is read");
+    assert_eq!(again.digest(), manifest.digest());
+}
+
+/// The tables of a set of two subjects.
+const TEMPLATE_TABLES: [(&str, &str); 6] = [
+    ("face_tid_mid.txt", "1.jpg 1 10\n2.jpg 1 10\n3.jpg 2 11\n4.jpg 7 12\n5.jpg 9 12\n"),
+    (
+        "name_5pts_score.txt",
+        "1.jpg 1 2 3 4 5 6 7 8 9 10 0.9\n2.jpg 1 2 3 4 5 6 7 8 9 10 0.8\n3.jpg 1 2 3 4 5 6 7 8 9 10 1\n",
+    ),
+    ("template_pair_label.txt", "1 2 1\n1 7 0\n7 9 1\n"),
+    ("1N_gallery_G1.csv", "TEMPLATE_ID,SUBJECT_ID\n1,5\n"),
+    ("1N_gallery_G2.csv", "TEMPLATE_ID,SUBJECT_ID\n7,6\n"),
+    ("1N_probe_mixed.csv", "TEMPLATE_ID,SUBJECT_ID,FILENAME\n2,5,a.jpg\n9,6,b.jpg\n"),
+];
 
 /// 4 pictures of `Ann`, 3 of `Bob` and 2 of `Cy`.
 fn faces() -> Vec<Face> {

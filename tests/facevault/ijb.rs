@@ -305,7 +305,10 @@ fn a_protocol_of_templates_needs_a_dataset_with_templates() {
     let (_, said) = workspace.run(2, &["check", "config.yaml"]);
     assert!(said.contains("needs a dataset with templates") && said.contains("source: ijb"), "{said}");
     let (_, said) = workspace.run(2, &["check", "config.yaml", "--set", "protocols=[{name: t, kind: template}]"]);
-    assert!(said.contains("`protocols.0.kind` must be `pairs`, `identification` or `templates`, got `template`"), "{said}");
+    assert!(
+        said.contains("`protocols.0.kind` must be `pairs`, `identification` or `templates`, got `template`"),
+        "{said}"
+    );
     let (_, said) =
         workspace.run(2, &["check", "config.yaml", "--set", "protocols=[{name: t, kind: templates, folds: 3}]"]);
     assert!(said.contains("unknown key `folds` in `protocols.0` with `kind: templates`"), "{said}");

@@ -2,16 +2,22 @@
 //! `docs/templates.md`.
 //!
 //! ```sh
-//! cargo run --release -p facevault-stats --example templates
+//! cargo run --release -p facevault-stats --example templates [FOLDER]
 //! ```
+//!
+//! FOLDER gets what is compared in insightface's layout, without pictures but with the embeddings (1.3 GB), for
+//! `experiments/peers/templates.py` to compute the same numbers from.
 
 #![expect(clippy::print_stdout, reason = "a measurement prints what it measured")]
 
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write as _};
+use std::path::Path;
 use std::time::Instant;
 
 use facevault_base::progress::Cancel;
 use facevault_stats::similarity::kernel::Rows;
-use facevault_stats::templates::{Aggregation, TemplateInput, TemplatePair, TemplateProtocol, TemplateSet};
+use facevault_stats::templates::{Aggregation, QUANTITIES, TemplateInput, TemplatePair, TemplateProtocol, TemplateSet};
 use facevault_stats::verification::bootstrap::Resampling;
 use rayon::prelude::*;
 
@@ -92,11 +98,41 @@ fn set() -> TemplateSet {
     }
 }
 
-fn main() {
+/// Writes the set in insightface's layout, and its embeddings as plain numbers.
+fn write(folder: &Path, set: &TemplateSet, data: &[f32], scores: &[Option<f32>]) -> io::Result<()> {
+    let meta = folder.join("meta");
+    fs::create_dir_all(&meta)?;
+    fs::create_dir_all(folder.join("loose_crop"))?;
+    let open = |path: &Path| File::create(path).map(BufWriter::new);
+    let table = |end: &str| open(&meta.join(format!("ijbc_{end}")));
+    let (mut points, mut members) = (table("name_5pts_score.txt")?, table("face_tid_mid.txt")?);
+    for (face, score) in scores.iter().enumerate() {
+        let (name, score) = (face + 1, score.unwrap_or_default());
+        writeln!(points, "{name}.jpg 38.3 51.7 73.5 51.5 56.0 71.7 41.5 92.4 70.7 92.2 {score}")?;
+        writeln!(members, "{name}.jpg {} {}", set.template_of[face], set.media_of[face])?;
+    }
+    let mut pairs = table("template_pair_label.txt")?;
+    for pair in &set.pairs {
+        writeln!(pairs, "{} {} {}", pair.a(), pair.b(), u8::from(pair.same()))?;
+    }
+    let lists = [("gallery_G1", &set.galleries[0]), ("gallery_G2", &set.galleries[1]), ("probe_mixed", &set.probes)];
+    for (name, templates) in lists {
+        let mut out = table(&format!("1N_{name}.csv"))?;
+        writeln!(out, "TEMPLATE_ID,SUBJECT_ID")?;
+        templates.iter().try_for_each(|&template| writeln!(out, "{template},{}", subject(template)))?;
+    }
+    let mut out = open(&folder.join("embeddings.f32"))?;
+    data.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))
+}
+
+fn main() -> io::Result<()> {
     let set = set();
     let data = rows(&set.template_of);
     let row_of: Vec<Option<u32>> = (0..FACES as u32).map(Some).collect();
     let scores: Vec<Option<f32>> = (0..FACES).map(|face| Some(0.5 + (face % 50) as f32 / 100.0)).collect();
+    if let Some(folder) = std::env::args_os().nth(1) {
+        write(Path::new(&folder), &set, &data, &scores)?;
+    }
     let protocol = TemplateProtocol {
         name: "ijbc".into(),
         aggregation: Aggregation::Media,
@@ -110,14 +146,13 @@ fn main() {
     let templates = input.templates(&protocol, Rows { data: &data, dimension: DIMENSION });
     println!("faces to templates: {:.1} s", started.elapsed().as_secs_f64());
     let started = Instant::now();
-    let Ok(Some(found)) = input.verify(&protocol, &templates, &Cancel::default()) else { return };
+    let Ok(Some(found)) = input.verify(&protocol, &templates, &Cancel::default()) else { return Ok(()) };
     println!("pairs and searches: {:.1} s; peak {} MiB", started.elapsed().as_secs_f64(), peak());
-    for point in &found.operating_points {
-        let tar = point.tar.as_ref().map(|tar| (tar.point, tar.lower, tar.upper));
-        println!("FMR {:e}: TAR {tar:?}, nearest {}", point.target_fmr, point.nearest_tar.point);
+    for quantity in QUANTITIES {
+        let Some(rate) = found.estimate(quantity) else { continue };
+        println!("{quantity} {:.12} {:?}", rate.point, rate.lower.zip(rate.upper));
     }
-    println!("EER {} AUC {}", found.eer.point, found.auc.point);
-    println!("rank 1 {:?}", found.estimate("rank1").map(|rank| rank.point));
+    Ok(())
 }
 
 /// Peak memory so far in MiB, where the system tells.
