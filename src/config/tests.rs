@@ -455,7 +455,7 @@ fn unknown_keys_at_each_level() {
     assert_snapshot!(refused_with("embeded: {}"), @"config.yaml:4:1 `embeded`: unknown key `embeded` | did you mean `embed`? | the keys are `name`, `description`, `seed`, `dataset`, `detect`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`");
     assert_snapshot!(refused_with("embed:\n  batchsize: 32\n"), @"config.yaml:5:3 `batchsize`: unknown key `batchsize` in `embed` | did you mean `batch_size`? | the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `picture_memory`, `on_error` and `max_failures`");
     assert_snapshot!(refused_with("similarity:\n  upstream:\n    pears: 5\n"), @"config.yaml:6:5 `pears`: unknown key `pears` in `similarity.upstream` | the keys are `faces_per_identity` and `impostor_pairs`");
-    assert_snapshot!(refused_with("preprocess:\n  crop: {mode: whole, margin: 3}\n"), @"config.yaml:5:23 `margin`: unknown key `margin` in `preprocess.crop` with `mode: whole` | it takes no other keys");
+    assert_snapshot!(refused_with("preprocess:\n  crop: {mode: whole, margin: 3}\n"), @"config.yaml:5:23 `margin`: unknown key `margin` in `preprocess.crop` with `mode: whole` | it takes no other keys | `margin` is a key of `mode: box`");
     assert_snapshot!(refused_with("expect:\n  eer: {maximum: 3}\n"), @"config.yaml:5:9 `maximum`: unknown key `maximum` in `expect.eer` | the keys are `min`, `max` and `source`");
     assert_snapshot!(refused_instead("dataset", "{source: synthetic, idenities: 3, samples: 2}"), @"config.yaml:3:30 `idenities`: unknown key `idenities` in `dataset` with `source: synthetic` | did you mean `identities`? | the keys are `seed`, `identities`, `samples` and `size`");
     assert_snapshot!(refused_instead("dataset", "\n  source: phase1\n  csv: a.csv\n  rewrite:\n    - {from: a, too: b}"), @"config.yaml:7:17 `too`: unknown key `too` in `dataset.rewrite.0` | the keys are `from` and `to`");
@@ -544,7 +544,7 @@ fn urls_of_weights() {
     assert_snapshot!(url("https://a.org/w.onnx?file=w.pt"), @r#"config.yaml:3:29 `"https://a.org/w.onnx?*********"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `https://a.org/w.onnx?*********` (30 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
     assert_snapshot!(url("https://a.org/w.pt#part"), @r#"config.yaml:3:29 `"https://a.org/w.pt#part"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `https://a.org/w.pt#part` (23 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
     assert_snapshot!(url("https://a.org/my weights.pt"), @r#"config.yaml:3:29 `"https://a.org/my weights.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `https://a.org/my weights.pt` (27 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
-    assert_snapshot!(refused_instead("weights", "{source: url, path: w.pt}"), @"config.yaml:3:24 `path`: unknown key `path` in `weights` with `source: url` | the keys are `url` and `sha256`");
+    assert_snapshot!(refused_instead("weights", "{source: url, path: w.pt}"), @"config.yaml:3:24 `path`: unknown key `path` in `weights` with `source: url` | the keys are `url` and `sha256` | `path` is a key of `source: file`");
     assert_snapshot!(refused_instead("weights", "{source: url, sha256: abc}"), @"config.yaml:3:32 `abc`: `weights.sha256` must be 64 hexadecimal characters, got `abc` | `sha256sum FILE` prints it; the Hub shows it beside each large file");
     for good in [
         "https://github.com/a/b/releases/download/v2.2.9/20180402-114759-vggface2.pt",
@@ -580,7 +580,7 @@ fn wrong_overrides() {
     assert_snapshot!(refused_set("embed={batch_size: 4, thraeds: 2}"), @"in --set `thraeds`: unknown key `thraeds` in `embed` | did you mean `threads`? | the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `picture_memory`, `on_error` and `max_failures`");
     assert_snapshot!(refused_set("embed={batch_size: 4"), @"in --set `{`: not valid YAML: unclosed bracket '{'");
     assert_snapshot!(refused_set("name.first=a"), @"in --set `first`: `name` is the text `small` and has no key `first`");
-    assert_snapshot!(refused_set("weights.source=file"), @"config.yaml:3:29 `name`: unknown key `name` in `weights` with `source: file` | the keys are `path` and `sha256` | to change `weights.source`, replace the whole mapping: `--set 'weights={…}'`");
+    assert_snapshot!(refused_set("weights.source=file"), @"config.yaml:3:29 `name`: unknown key `name` in `weights` with `source: file` | the keys are `path` and `sha256` | to change `weights.source`, replace the whole mapping: `--set 'weights={…}'` | `name` is a key of `source: embedded`");
     assert_snapshot!(refused_set("expect.eeer.max=1"), @"in --set `eeer`: unknown metric `eeer` | did you mean `eer`? | `facevault guide config-keys` lists the metrics");
 }
 

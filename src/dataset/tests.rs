@@ -332,9 +332,9 @@ fn folders_are_read_in_byte_order_and_the_rest_is_counted() {
 fn a_root_that_is_one_level_too_high_is_told_the_right_one() {
     let place = TestDir::new();
     place.put("train/a/1.jpg", "1").put("train/b/1.jpg", "2").put("notes/x.txt", "3");
-    assert_snapshot!(place.error(place.folders()), @"no faces in <dir>: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to <dir>/train");
+    assert_snapshot!(place.error(place.folders()), @"no faces in <dir>: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to <dir>/train, or `dataset.parts` to [train]");
     place.put("test/c/1.jpg", "4");
-    assert_snapshot!(place.error(place.folders()), @"no faces in <dir>: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to <dir>/test or <dir>/train");
+    assert_snapshot!(place.error(place.folders()), @"no faces in <dir>: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to <dir>/test or <dir>/train, or `dataset.parts` to [test, train]");
     // Two levels are not guessed at.
     let place = TestDir::new();
     place.put("data/train/a/1.jpg", "1");
