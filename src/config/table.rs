@@ -212,7 +212,7 @@ mod tests {
             "| `report.pictures` | Show the faces of the hardest pairs. Faces are personal data: off unless asked for. | \
              `true`, `false` | `false` |",
             "| `expect.<metric>.min` | Inclusive lower bound. | the metric's unit | no bound |",
-            "| `protocols[].thresholds.step` | The distance between two thresholds. | above 0, as a distance | 0.01 |",
+            "| `protocols[].thresholds.step` | `pairs`: The distance between two thresholds. | above 0, as a distance | 0.01 |",
         ] {
             assert!(table.contains(row), "{row}");
         }

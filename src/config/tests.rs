@@ -765,3 +765,44 @@ fn detect_needs_photos_without_boxes() {
     assert_snapshot!(with(photos, "{weights: {pnet: {source: embedded, name: demo}}}"), @"config.yaml:4:10 `weights`: missing key `rnet` in `detect.weights` | `facevault guide config-keys` lists every key with its unit and default");
     assert_snapshot!(with(photos, "{min_probabilty: 0.9}"), @"config.yaml:4:10 `min_probabilty`: unknown key `min_probabilty` in `detect` | did you mean `min_probability`? | the keys are `detector`, `weights`, `min_size`, `thresholds`, `factor`, `keep` and `min_probability`");
 }
+
+#[test]
+fn protocols_are_of_pairs_unless_they_say_otherwise() {
+    let config = accepted(
+        SMALL,
+        &[
+            "protocols=[{name: a, folds: 3}, {kind: identification, name: b, fpir: [0.03], ranks: [1, 20]}, {kind: pairs, name: c}]",
+        ],
+    );
+    assert_eq!(config.protocols.iter().map(|protocol| protocol.name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+    assert_eq!(
+        config.identification[0].quantities().collect::<Vec<_>>(),
+        ["rank1", "rank20", "tpir@fpir=3e-2", "fnir@fpir=3e-2"]
+    );
+    let metrics = "protocols: [{kind: identification, name: b}]\n\
+                   expect: {b.rank1: {min: 0.9}, b.tpir@fpir=1e-4: {min: 0.5}}\n\
+                   published: [{metric: b.fnir@fpir=1e-2, value: 0.1, source: x}]\n";
+    accepted(&format!("{SMALL}{metrics}"), &[]);
+}
+
+/// Fault (config): keys of an identification protocol that contradict each other, or a metric that it does not report → refused at the key, with what to remove
+#[test]
+fn identification_protocols_that_contradict_themselves_are_refused() {
+    let protocol = |keys: &str| refused_with(&format!("protocols:\n  - {{name: b, {keys}}}\n"));
+    assert_snapshot!(protocol("unknown_share: 0.5"), @"");
+    assert_snapshot!(protocol("kind: search"), @"");
+    assert_snapshot!(protocol("kind: identification, folds: 3"), @"");
+    assert_snapshot!(protocol("kind: identification, gallery: {}"), @"");
+    assert_snapshot!(protocol("kind: identification, gallery: {first: 1, folders: [a]}"), @"");
+    assert_snapshot!(protocol("kind: identification, gallery: {first: 0}"), @"");
+    assert_snapshot!(protocol("kind: identification, gallery: {folders: [a]}, probes: {folders: [b, a]}"), @"");
+    assert_snapshot!(protocol("kind: identification, gallery: {folders: [a]}, unknown_share: 0.5"), @"");
+    assert_snapshot!(protocol("kind: identification, probes: {folders: [a]}"), @"");
+    assert_snapshot!(protocol("kind: identification, roles: nowhere.csv"), @"");
+    assert_snapshot!(protocol("kind: identification, roles: a.csv, gallery: {first: 1}"), @"");
+    assert_snapshot!(protocol("kind: identification, fpir: [0.1, 0]"), @"");
+    assert_snapshot!(protocol("kind: identification, ranks: []"), @"");
+    assert_snapshot!(protocol("kind: identification}\n  - {name: b"), @"");
+    assert_snapshot!(protocol("kind: identification}\nexpect: {b.rank2: {min: 1}"), @"");
+    assert_snapshot!(protocol("kind: identification}\nexpect: {b.tpir@fpir=1e-5: {min: 1}"), @"");
+}

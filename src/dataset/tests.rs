@@ -916,3 +916,21 @@ fn a_damaged_or_foreign_manifest_file_is_an_error() {
     climbing.write_parquet(&path).unwrap();
     assert_snapshot!(place.error(read()), @"<dir>/manifest.parquet is not a manifest of this version: row 0 has a path outside the dataset's root; run `facevault embed` again");
 }
+
+#[test]
+fn parts_of_a_root_hold_identity_folders_and_pictures_of_nobody_known() {
+    let place = TestDir::new();
+    place.put("probe/b/1.jpg", "1").put("probe/a/2.jpg", "2").put("probe/9.jpg", "3").put("probe/a/deep/1.jpg", "4");
+    place.put("gallery/a/1.jpg", "5").put("other/c/1.jpg", "6").put("top.jpg", "7").put("notes.txt", "8");
+    let source = |parts: &[&str]| DatasetSource::Folders {
+        root: place.root().into(),
+        parts: parts.iter().map(ToString::to_string).collect(),
+        tables: Tables::default(),
+    };
+    let manifest = place.open(&source(&["gallery", "probe"])).unwrap();
+    assert_eq!(ids(&manifest), ["gallery/a/1.jpg", "probe/9.jpg", "probe/a/2.jpg", "probe/b/1.jpg"]);
+    let identities: Vec<_> = manifest.faces.iter().map(|face| face.identity_id.as_deref()).collect();
+    assert_eq!(identities, [Some("a"), None, Some("a"), Some("b")]);
+    assert_snapshot!(place.said(), @"");
+    assert_snapshot!(place.error(place.open(&source(&["gallery", "probes"]))), @"");
+}
