@@ -120,10 +120,10 @@ mod tests {
     fn a_wrong_table_is_refused_with_its_line() {
         assert_snapshot!(message("face_id,role\nann/1.jpg,galery\n"), @"line 2: `role` is `galery`, expected `gallery`, `probe` or `ignore`");
         assert_snapshot!(message("face_id,role\nann/1.jpg,gallery\nann/1.jpg,probe\n"), @"line 3: duplicate face_id `ann/1.jpg`, first used on line 2; ids must be unique");
-        assert_snapshot!(message("face_id\nann/1.jpg\n"), @"");
-        assert_snapshot!(message("person,role\nann,gallery\n"), @"");
+        assert_snapshot!(message("face_id\nann/1.jpg\n"), @"line 1: missing column `role`; the columns are `face_id` (it says `gallery`, `probe` or `ignore`)");
+        assert_snapshot!(message("person,role\nann,gallery\n"), @"line 1: missing column `face_id`, `path` or `file_name`; the columns are `person`, `role` (it names the face)");
         assert_snapshot!(message("face_id,role\n"), @"line 1: the table has a header but no rows");
-        assert_snapshot!(message("face_id,role\nann/1.jpg,probe\nbob/7.jpg,gallery\n"), @"");
-        assert_snapshot!(message("face_id,role\neve/1.jpg,probe\neve/7.jpg,probe\n"), @"");
+        assert_snapshot!(message("face_id,role\nann/1.jpg,probe\nbob/7.jpg,gallery\n"), @"line 3: `face_id` is `bob/7.jpg`, but no face of the dataset has this face_id, path or file name (with or without extension); correct the table, or set `dataset` to the folder that contains it");
+        assert_snapshot!(message("face_id,role\neve/1.jpg,probe\neve/7.jpg,probe\n"), @"line 2: `face_id` is `eve/1.jpg`, but no face of the dataset has this face_id, path or file name (with or without extension); correct the table, or set `dataset` to the folder that contains it");
     }
 }

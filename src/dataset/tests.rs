@@ -332,9 +332,9 @@ fn folders_are_read_in_byte_order_and_the_rest_is_counted() {
 fn a_root_that_is_one_level_too_high_is_told_the_right_one() {
     let place = TestDir::new();
     place.put("train/a/1.jpg", "1").put("train/b/1.jpg", "2").put("notes/x.txt", "3");
-    assert_snapshot!(place.error(place.folders()), @"no faces in <dir>: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to <dir>/train");
+    assert_snapshot!(place.error(place.folders()), @"no faces in <dir>: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to <dir>/train, or `dataset.parts` to [train]");
     place.put("test/c/1.jpg", "4");
-    assert_snapshot!(place.error(place.folders()), @"no faces in <dir>: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to <dir>/test or <dir>/train");
+    assert_snapshot!(place.error(place.folders()), @"no faces in <dir>: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to <dir>/test or <dir>/train, or `dataset.parts` to [test, train]");
     // Two levels are not guessed at.
     let place = TestDir::new();
     place.put("data/train/a/1.jpg", "1");
@@ -915,4 +915,22 @@ fn a_damaged_or_foreign_manifest_file_is_an_error() {
     climbing.faces[0].pixels = PixelSource::File { path: "../secret.jpg".into(), size: 1, modified: 1 };
     climbing.write_parquet(&path).unwrap();
     assert_snapshot!(place.error(read()), @"<dir>/manifest.parquet is not a manifest of this version: row 0 has a path outside the dataset's root; run `facevault embed` again");
+}
+
+#[test]
+fn parts_of_a_root_hold_identity_folders_and_pictures_of_nobody_known() {
+    let place = TestDir::new();
+    place.put("probe/b/1.jpg", "1").put("probe/a/2.jpg", "2").put("probe/9.jpg", "3").put("probe/a/deep/1.jpg", "4");
+    place.put("gallery/a/1.jpg", "5").put("other/c/1.jpg", "6").put("top.jpg", "7").put("notes.txt", "8");
+    let source = |parts: &[&str]| DatasetSource::Folders {
+        root: place.root().into(),
+        parts: parts.iter().map(ToString::to_string).collect(),
+        tables: Tables::default(),
+    };
+    let manifest = place.open(&source(&["gallery", "probe"])).unwrap();
+    assert_eq!(ids(&manifest), ["gallery/a/1.jpg", "probe/9.jpg", "probe/a/2.jpg", "probe/b/1.jpg"]);
+    let identities: Vec<_> = manifest.faces.iter().map(|face| face.identity_id.as_deref()).collect();
+    assert_eq!(identities, [Some("a"), None, Some("a"), Some("b")]);
+    assert_snapshot!(place.said(), @"");
+    assert_snapshot!(place.error(place.open(&source(&["gallery", "probes"]))), @"");
 }

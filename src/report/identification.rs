@@ -9,6 +9,7 @@ use crate::estimate::Estimate;
 use crate::identification::curves::{OpenSetPoint, RankPoint};
 use crate::identification::{GalleryRule, IdentificationProtocol, IdentificationResult, Roles};
 use crate::numbers::Quantity::{Cosine, Rate};
+use crate::verification::interval::upper_bound_of_none;
 
 /// Rows of the tables below the curves.
 const ROWS: usize = 40;
@@ -22,29 +23,27 @@ pub(super) fn section(report: &Report) -> Result<Section, ReportError> {
     }
     let section = section.texts(results.iter().map(description)).with(ranks(results)).with(open_set(results));
     let figures = figures(report, results)?;
-    Ok(section.with_all(figures))
+    // The tables have the numbers that are asked for.
+    Ok(section.with_all(figures.into_iter().map(Exhibit::folded)))
 }
 
 /// The protocol in a sentence.
 fn description(result: &IdentificationResult) -> String {
     let IdentificationProtocol { name, roles, gallery_rule, .. } = &result.protocol;
     let counts = result.rates.counts;
+    let faces = counted(result.templates, "face", "faces");
     let chosen = match roles {
-        Roles::First { faces, unknown_share } => {
+        Roles::First { faces: first, unknown_share } => {
             let unknown = if *unknown_share > 0.0 {
-                format!("; {} of the identities, chosen by the seed, have no gallery", target(*unknown_share))
+                format!("; {} of the identities, chosen by the seed, have none", target(*unknown_share))
             } else {
                 String::new()
             };
-            let first = if *faces == 1 {
-                "the first face".into()
-            } else {
-                format!("the first {} faces", count((*faces).into()))
-            };
-            format!("the gallery is {first} of each identity{unknown}")
+            let first = if *first == 1 { "face".into() } else { format!("{} faces", count((*first).into())) };
+            format!("The gallery is the first {first} of each identity ({faces}){unknown}")
         }
-        Roles::Folders { gallery, .. } => format!("the gallery is the faces in {}", gallery.join(", ")),
-        Roles::Table { .. } => "a table says which faces are the gallery".into(),
+        Roles::Folders { gallery, .. } => format!("The gallery is the {faces} in {}", gallery.join(", ")),
+        Roles::Table { .. } => format!("A table says which {faces} are the gallery"),
     };
     let rule = match gallery_rule {
         GalleryRule::Max => "a person's score is that of the most similar of their faces",
@@ -61,15 +60,12 @@ fn description(result: &IdentificationResult) -> String {
         ),
     };
     format!(
-        "{name}: {} of {} people are searched among {}; {} of {} people are not in the gallery. {} \
-         ({}), {rule}.{missing}",
+        "{name}: {} of {} are searched for among {}; {} of {} are not in the gallery. {chosen}; {rule}.{missing}",
         counted(counts.mated, "probe", "probes"),
-        count(counts.mated_people),
+        counted(counts.mated_people, "person", "people"),
         counted(counts.gallery, "person", "people"),
         counted(counts.non_mated, "probe", "probes"),
-        count(counts.non_mated_people),
-        super::words::capitalised(&chosen),
-        counted(result.templates, "face", "faces"),
+        counted(counts.non_mated_people, "person", "people"),
     )
 }
 
@@ -218,16 +214,20 @@ fn tpir(curves: &[Curves<'_>], interval: &str) -> Result<Exhibit, ReportError> {
     let of: Vec<(&str, Drawn)> = curves.iter().map(|curves| (curves.name, points(curves))).collect();
     let (layers, legend, lower) = layers(&of, interval);
     let most = curves.iter().map(|curves| curves.non_mated).max().unwrap_or(1);
-    let x =
-        ChartAxis::rate("FPIR: searches for people not in the gallery that return somebody", 1.0 / most.max(1) as f64);
-    let y = ChartAxis::linear("TPIR: searches that return the right person, %", lower, 100.0);
+    let x = ChartAxis::rate("FPIR: strangers for whom somebody is returned", 1.0 / most.max(1) as f64);
+    let y = ChartAxis::linear("TPIR: right person returned, %", lower, 100.0);
     let columns = ["protocol", "threshold", "#FPIR", "#TPIR", "#lower", "#upper"];
     let mut table = DataTable::new("Numbers: TPIR by FPIR", &columns);
     for curves in curves {
         for OpenSetPoint { threshold, fpir, tpir } in
             curves.open_set.iter().step_by(curves.open_set.len().div_ceil(ROWS).max(1))
         {
-            row(&mut table, curves.name, Cosine.value((*threshold).into()), Some(Rate.value(*fpir)), tpir);
+            let fpir = if *fpir == 0.0 {
+                format!("≤ {}", Rate.value(upper_bound_of_none(curves.non_mated as f64, tpir.level)))
+            } else {
+                Rate.value(*fpir)
+            };
+            row(&mut table, curves.name, Cosine.value((*threshold).into()), Some(fpir), tpir);
         }
     }
     let caption = [

@@ -12,6 +12,7 @@ mod tests;
 use crate::table::Table;
 pub use error::ResultsError;
 pub(crate) use files::{read, write};
+pub use searched::read as read_searched;
 pub use tested::read as read_tested;
 
 /// The tables of an evaluation.

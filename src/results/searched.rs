@@ -136,7 +136,7 @@ fn points(result: &IdentificationResult, of: &SearchedProtocol) -> Vec<CurveLine
 ///
 /// # Errors
 /// [`ResultsError::File`], [`ResultsError::Damaged`].
-pub(super) fn read(run: &Path) -> Result<Vec<SearchedProtocol>, ResultsError> {
+pub fn read(run: &Path) -> Result<Vec<SearchedProtocol>, ResultsError> {
     let path = run.join(SEARCHES.file);
     if !path.exists() {
         return Ok(Vec::new());
