@@ -195,7 +195,7 @@ impl Tables<'_> {
         self.lines(&path, "3: two templates and 1 or 0", |[a, b, label], _| {
             let index = |value: &str| {
                 let template = number("the template", value)?;
-                number_of.get(&template).copied().ok_or_else(|| CsvProblem::UnknownTemplate { template })
+                number_of.get(&template).copied().ok_or(CsvProblem::UnknownTemplate { template })
             };
             let (first, second) = (index(a)?, index(b)?);
             if first == second {
@@ -252,9 +252,7 @@ impl Tables<'_> {
             Ok(Some(sorted(kept)))
         };
         for names in self.set.galleries() {
-            if let Some(gallery) = read(&self.path(names))? {
-                templates.galleries.push(gallery);
-            }
+            templates.galleries.extend(read(&self.path(names))?.filter(|gallery| !gallery.is_empty()));
         }
         if let Some(probes) = read(&self.path("1N_probe_mixed.csv"))? {
             templates.probes = probes;
@@ -349,7 +347,7 @@ fn finite(place: usize, value: &str) -> Result<f32, CsvProblem> {
     value.parse().ok().filter(|number: &f32| number.is_finite()).ok_or_else(|| CsvProblem::Value {
         column: match place {
             10 => "the score".into(),
-            _ => format!("{}{}", if place % 2 == 0 { "x" } else { "y" }, place / 2 + 1),
+            _ => format!("{}{}", ["x", "y"][place % 2], place / 2 + 1),
         },
         value: value.into(),
         expected: "a finite number such as 12 or 12.5",

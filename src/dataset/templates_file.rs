@@ -55,7 +55,9 @@ impl Manifest {
         let Some(set) = &self.templates else { return Ok(()) };
         let listed = |templates: &[u32]| {
             let mut there = vec![false; set.names.len()];
-            templates.iter().for_each(|&template| there[template as usize] = true);
+            for &template in templates {
+                there[template as usize] = true;
+            }
             there
         };
         let gallery = |number: usize| listed(set.galleries.get(number).map_or(&[], |gallery| gallery));

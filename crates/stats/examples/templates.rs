@@ -44,7 +44,7 @@ impl Draw {
     }
 
     fn below(&mut self, end: u32) -> u32 {
-        ((self.next() >> 32) * u64::from(end) >> 32) as u32
+        (((self.next() >> 32) * u64::from(end)) >> 32) as u32
     }
 
     /// −1 to 1.
@@ -64,9 +64,13 @@ fn rows(template_of: &[u32]) -> Vec<f32> {
     data.par_chunks_exact_mut(DIMENSION).zip(template_of).enumerate().for_each(|(face, (row, &template))| {
         let mut centre = Draw::new(u64::from(subject(template)));
         let mut noise = Draw::new(1 << 40 | face as u64);
-        row.iter_mut().for_each(|value| *value = centre.even() + 14.0 * noise.even());
+        for value in row.iter_mut() {
+            *value = centre.even() + 14.0 * noise.even();
+        }
         let length = row.iter().map(|value| value * value).sum::<f32>().sqrt();
-        row.iter_mut().for_each(|value| *value /= length);
+        for value in row {
+            *value /= length;
+        }
     });
     data
 }

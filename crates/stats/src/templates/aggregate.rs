@@ -130,6 +130,8 @@ fn add(sum: &mut [f64], rows: Rows<'_>, faces: &[TemplateFace], scale: f64) {
 fn normalise(row: &mut [f64]) {
     let length = row.iter().map(|value| value * value).sum::<f64>().sqrt();
     if length > 0.0 {
-        row.iter_mut().for_each(|value| *value /= length);
+        for value in row {
+            *value /= length;
+        }
     }
 }

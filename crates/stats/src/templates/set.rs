@@ -17,7 +17,7 @@ pub struct TemplateSet {
     pub named_subjects: bool,
     /// The listed pairs.
     pub pairs: Vec<TemplatePair>,
-    /// The galleries of 1:N, each the indices of its templates, ascending.
+    /// The galleries of 1:N, none of them empty, each the indices of its templates, ascending.
     pub galleries: Vec<Vec<u32>>,
     /// The templates that are searched in the galleries, ascending.
     pub probes: Vec<u32>,
@@ -58,7 +58,12 @@ impl TemplateSet {
                 .iter()
                 .filter_map(|pair| Some(TemplatePair::new(moved(&pair.a())?, moved(&pair.b())?, pair.same())))
                 .collect(),
-            galleries: self.galleries.iter().map(|gallery| gallery.iter().filter_map(moved).collect()).collect(),
+            galleries: self
+                .galleries
+                .iter()
+                .map(|gallery| gallery.iter().filter_map(moved).collect())
+                .filter(|gallery: &Vec<u32>| !gallery.is_empty())
+                .collect(),
             probes: self.probes.iter().filter_map(moved).collect(),
         }
     }

@@ -69,7 +69,7 @@ impl Made {
             for _ in 0..case.templates {
                 let (template, start) = (subject_of.len() as u32, faces.len());
                 subject_of.push(subject);
-                for _ in 0..1 + (lcg.next() * f64::from(case.faces)) as u32 {
+                for _ in 0..=(lcg.next() * f64::from(case.faces)) as u32 {
                     let media = (lcg.next() * 3.0) as u32;
                     let score = (0.5 + lcg.next() / 2.0) as f32;
                     let row: Vec<f64> = centre.iter().map(|value| value + case.noise * (lcg.next() - 0.5)).collect();
@@ -315,4 +315,5 @@ fn a_template_without_its_last_face_leaves_the_set_with_its_pairs() {
     };
     assert_eq!(set.without(&[true, true, false, false, false]), expected);
     assert_eq!(set.without(&[false; 5]), set);
+    assert_eq!(set.without(&[false, false, false, true, false]).galleries, [[0, 1]], "no gallery is empty");
 }
