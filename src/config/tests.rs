@@ -790,15 +790,15 @@ fn protocols_are_of_pairs_unless_they_say_otherwise() {
 fn identification_protocols_that_contradict_themselves_are_refused() {
     let protocol = |keys: &str| refused_with(&format!("protocols:\n  - {{name: b, {keys}}}\n"));
     assert_snapshot!(protocol("unknown_share: 0.5"), @"");
-    assert_snapshot!(protocol("kind: search"), @"");
-    assert_snapshot!(protocol("kind: identification, folds: 3"), @"");
-    assert_snapshot!(protocol("kind: identification, gallery: {}"), @"");
-    assert_snapshot!(protocol("kind: identification, gallery: {first: 1, folders: [a]}"), @"");
-    assert_snapshot!(protocol("kind: identification, gallery: {first: 0}"), @"");
-    assert_snapshot!(protocol("kind: identification, gallery: {folders: [a]}, probes: {folders: [b, a]}"), @"");
+    assert_snapshot!(protocol("kind: search"), @"config.yaml:5:21 `search`: `protocols.0.kind` must be `pairs` or `identification`, got `search`");
+    assert_snapshot!(protocol("kind: identification, folds: 3"), @"config.yaml:5:37 `folds`: unknown key `folds` in `protocols.0` with `kind: identification` | the keys are `name`, `gallery`, `probes`, `unknown_share`, `roles`, `gallery_rule`, `candidates`, `ranks`, `fpir` and `max_left_out` | `folds` is a key of `kind: pairs`");
+    assert_snapshot!(protocol("kind: identification, gallery: {}"), @"config.yaml:5:46 `{`: `gallery` takes either `first` or `folders` | for example `gallery: {first: 1}`");
+    assert_snapshot!(protocol("kind: identification, gallery: {first: 1, folders: [a]}"), @"config.yaml:5:46 `{`: `gallery` takes either `first` or `folders` | for example `gallery: {first: 1}`");
+    assert_snapshot!(protocol("kind: identification, gallery: {first: 0}"), @"config.yaml:5:54 `0`: `protocols.0.gallery.first` must be from 1 to 1000000, got 0");
+    assert_snapshot!(protocol("kind: identification, gallery: {folders: [a]}, probes: {folders: [b, a]}"), @"config.yaml:5:80 `[`: the folder `a` is of the gallery and of the probes");
     assert_snapshot!(protocol("kind: identification, gallery: {folders: [a]}, unknown_share: 0.5"), @"");
     assert_snapshot!(protocol("kind: identification, probes: {folders: [a]}"), @"");
-    assert_snapshot!(protocol("kind: identification, roles: nowhere.csv"), @"");
+    assert_snapshot!(protocol("kind: identification, roles: ''"), @"");
     assert_snapshot!(protocol("kind: identification, roles: a.csv, gallery: {first: 1}"), @"");
     assert_snapshot!(protocol("kind: identification, fpir: [0.1, 0]"), @"");
     assert_snapshot!(protocol("kind: identification, ranks: []"), @"");
