@@ -116,7 +116,9 @@ fn identification(
         Roles::Folders { gallery, probes } => {
             if let Some(twice) = gallery.iter().find(|folder| probes.contains(folder)) {
                 let rule = format!("the folder {} is of the gallery and of the probes", quoted(twice));
-                return Err(context.problem(&["protocols", index, "probes", "folders"], rule));
+                return Err(context
+                    .problem(&["protocols", index, "probes", "folders"], rule)
+                    .help("name it in one of them"));
             }
         }
         Roles::First { .. } => {}
