@@ -102,22 +102,30 @@ fn identification(
         let rule = "`gallery` takes either `first` or `folders`";
         return Err(context.problem(&at("gallery"), rule).help("for example `gallery: {first: 1}`"));
     }
+    let (probes, roles) = (wire.probes.is_some(), wire.roles.is_some());
     let both = [
-        (wire.roles.is_some() && gallery.is_some(), "gallery", "the table of `roles` says which faces are the gallery"),
-        (wire.roles.is_some() && wire.probes.is_some(), "probes", "the table of `roles` says which faces are probes"),
         (
-            wire.unknown_share.is_some() && (folders || wire.roles.is_some()),
+            roles && gallery.is_some(),
+            "gallery",
+            "the table of `roles` says which faces are the gallery",
+            "remove `gallery` or `roles`",
+        ),
+        (roles && probes, "probes", "the table of `roles` says which faces are probes", "remove `probes` or `roles`"),
+        (
+            wire.unknown_share.is_some() && (folders || roles),
             "unknown_share",
-            "`unknown_share` chooses among identities that `gallery: {first: …}` would give a gallery",
+            "`unknown_share` chooses among the identities that `gallery: {first: …}` gives a gallery",
+            "remove it: whoever has no gallery here is unknown",
         ),
         (
-            wire.probes.is_some() && !folders && wire.roles.is_none(),
+            probes && !folders && !roles,
             "probes",
-            "`probes` are the faces that `gallery: {first: …}` leaves; only `gallery: {folders: …}` goes with folders of probes",
+            "`gallery: {first: …}` makes probes of all other faces",
+            "remove `probes`, or name the folders of the gallery: `gallery: {folders: […]}`",
         ),
     ];
-    if let Some((_, key, rule)) = both.into_iter().find(|(wrong, ..)| *wrong) {
-        return Err(at_key(context, &at(key), rule.into()).help(format!("remove `{key}`, or the other key")));
+    if let Some((_, key, rule, help)) = both.into_iter().find(|(wrong, ..)| *wrong) {
+        return Err(at_key(context, &at(key), rule.into()).help(help));
     }
     let mut protocol = wire.into_protocol();
     match &mut protocol.roles {
@@ -125,7 +133,9 @@ fn identification(
         Roles::Folders { gallery, probes } => {
             if let Some(twice) = gallery.iter().find(|folder| probes.contains(folder)) {
                 let rule = format!("the folder {} is of the gallery and of the probes", quoted(twice));
-                return Err(context.problem(&["protocols", index, "probes", "folders"], rule));
+                return Err(context
+                    .problem(&["protocols", index, "probes", "folders"], rule)
+                    .help("name it in one of them"));
             }
         }
         Roles::First { .. } => {}

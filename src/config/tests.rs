@@ -789,20 +789,20 @@ fn protocols_are_of_pairs_unless_they_say_otherwise() {
 #[test]
 fn identification_protocols_that_contradict_themselves_are_refused() {
     let protocol = |keys: &str| refused_with(&format!("protocols:\n  - {{name: b, {keys}}}\n"));
-    assert_snapshot!(protocol("unknown_share: 0.5"), @"");
-    assert_snapshot!(protocol("kind: search"), @"");
-    assert_snapshot!(protocol("kind: identification, folds: 3"), @"");
-    assert_snapshot!(protocol("kind: identification, gallery: {}"), @"");
-    assert_snapshot!(protocol("kind: identification, gallery: {first: 1, folders: [a]}"), @"");
-    assert_snapshot!(protocol("kind: identification, gallery: {first: 0}"), @"");
-    assert_snapshot!(protocol("kind: identification, gallery: {folders: [a]}, probes: {folders: [b, a]}"), @"");
-    assert_snapshot!(protocol("kind: identification, gallery: {folders: [a]}, unknown_share: 0.5"), @"");
-    assert_snapshot!(protocol("kind: identification, probes: {folders: [a]}"), @"");
-    assert_snapshot!(protocol("kind: identification, roles: nowhere.csv"), @"");
-    assert_snapshot!(protocol("kind: identification, roles: a.csv, gallery: {first: 1}"), @"");
-    assert_snapshot!(protocol("kind: identification, fpir: [0.1, 0]"), @"");
-    assert_snapshot!(protocol("kind: identification, ranks: []"), @"");
-    assert_snapshot!(protocol("kind: identification}\n  - {name: b"), @"");
-    assert_snapshot!(protocol("kind: identification}\nexpect: {b.rank2: {min: 1}"), @"");
-    assert_snapshot!(protocol("kind: identification}\nexpect: {b.tpir@fpir=1e-5: {min: 1}"), @"");
+    assert_snapshot!(protocol("unknown_share: 0.5"), @"config.yaml:5:15 `unknown_share`: unknown key `unknown_share` in `protocols.0` | the keys are `name`, `pairs`, `split`, `folds`, `distance`, `subtract_mean`, `thresholds`, `max_left_out` and `far` | `unknown_share` is a key of `kind: identification`");
+    assert_snapshot!(protocol("kind: search"), @"config.yaml:5:21 `search`: `protocols.0.kind` must be `pairs` or `identification`, got `search`");
+    assert_snapshot!(protocol("kind: identification, folds: 3"), @"config.yaml:5:37 `folds`: unknown key `folds` in `protocols.0` with `kind: identification` | the keys are `name`, `gallery`, `probes`, `unknown_share`, `roles`, `gallery_rule`, `candidates`, `ranks`, `fpir` and `max_left_out` | `folds` is a key of `kind: pairs`");
+    assert_snapshot!(protocol("kind: identification, gallery: {}"), @"config.yaml:5:46 `{`: `gallery` takes either `first` or `folders` | for example `gallery: {first: 1}`");
+    assert_snapshot!(protocol("kind: identification, gallery: {first: 1, folders: [a]}"), @"config.yaml:5:46 `{`: `gallery` takes either `first` or `folders` | for example `gallery: {first: 1}`");
+    assert_snapshot!(protocol("kind: identification, gallery: {first: 0}"), @"config.yaml:5:54 `0`: `protocols.0.gallery.first` must be from 1 to 1000000, got 0");
+    assert_snapshot!(protocol("kind: identification, gallery: {folders: [a]}, probes: {folders: [b, a]}"), @"config.yaml:5:80 `[`: the folder `a` is of the gallery and of the probes | name it in one of them");
+    assert_snapshot!(protocol("kind: identification, gallery: {folders: [a]}, unknown_share: 0.5"), @"config.yaml:5:62 `unknown_share`: `unknown_share` chooses among the identities that `gallery: {first: …}` gives a gallery | remove it: whoever has no gallery here is unknown");
+    assert_snapshot!(protocol("kind: identification, probes: {folders: [a]}"), @"config.yaml:5:37 `probes`: `gallery: {first: …}` makes probes of all other faces | remove `probes`, or name the folders of the gallery: `gallery: {folders: […]}`");
+    assert_snapshot!(protocol("kind: identification, roles: ''"), @"config.yaml:5:44 `''`: `protocols.0.roles` must be the path of a file");
+    assert_snapshot!(protocol("kind: identification, roles: a.csv, gallery: {first: 1}"), @"config.yaml:5:51 `gallery`: the table of `roles` says which faces are the gallery | remove `gallery` or `roles`");
+    assert_snapshot!(protocol("kind: identification, fpir: [0.1, 0]"), @"config.yaml:5:49 `0`: `protocols.0.fpir.1` must be from 1e-9 to 1, got 0");
+    assert_snapshot!(protocol("kind: identification, ranks: []"), @"config.yaml:5:44 `[`: `protocols.0.ranks` must not be empty");
+    assert_snapshot!(protocol("kind: identification}\n  - {name: b"), @"config.yaml:6:12 `b`: two protocols are called `b`");
+    assert_snapshot!(protocol("kind: identification}\nexpect: {b.rank2: {min: 1}"), @"config.yaml:6:10 `b.rank2`: unknown metric `b.rank2` | did you mean `b.rank1`? | `facevault guide config-keys` lists the metrics");
+    assert_snapshot!(protocol("kind: identification}\nexpect: {b.tpir@fpir=1e-5: {min: 1}"), @"config.yaml:6:10 `b.tpir@fpir=1e-5`: unknown metric `b.tpir@fpir=1e-5` | did you mean `b.tpir@fpir=1e-1`? | `facevault guide config-keys` lists the metrics");
 }

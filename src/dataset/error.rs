@@ -62,6 +62,9 @@ pub enum DatasetError {
         /// What it contains instead.
         left_out: LeftOut,
     },
+    /// A part of a root that is not there.
+    #[error("{} is not a folder, but `dataset.parts` names it; correct the name, or `dataset.root`", path.display())]
+    NoPart { path: PathBuf },
     /// The pictures of identities are one folder deeper.
     #[error(
         "no faces in {}: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to {}, or \

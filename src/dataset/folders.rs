@@ -110,7 +110,7 @@ fn in_parts(
     for part in parts {
         let folder = root.join(part);
         if !folder.is_dir() {
-            return Err(DatasetError::NoRoot { path: folder, holds: "is named in `dataset.parts`" });
+            return Err(DatasetError::NoPart { path: folder });
         }
         let mut alone = Vec::new();
         let pictures = identities(&folder, &|_| false, left_out, Some(&mut alone), context)?;

@@ -931,6 +931,6 @@ fn parts_of_a_root_hold_identity_folders_and_pictures_of_nobody_known() {
     assert_eq!(ids(&manifest), ["gallery/a/1.jpg", "probe/9.jpg", "probe/a/2.jpg", "probe/b/1.jpg"]);
     let identities: Vec<_> = manifest.faces.iter().map(|face| face.identity_id.as_deref()).collect();
     assert_eq!(identities, [Some("a"), None, Some("a"), Some("b")]);
-    assert_snapshot!(place.said(), @"");
-    assert_snapshot!(place.error(place.open(&source(&["gallery", "probes"]))), @"");
+    assert_snapshot!(place.said(), @"left out: 1 picture next to the identity folders, 1 picture deeper than <identity>/<image>, 1 picture in a folder that is not in `dataset.parts`, 1 file that is not a picture by name or content");
+    assert_snapshot!(place.error(place.open(&source(&["gallery", "probes"]))), @"<dir>/probes is not a folder, but `dataset.parts` names it; correct the name, or `dataset.root`");
 }
