@@ -20,6 +20,7 @@ mod same_space;
 mod searches;
 mod speed;
 mod stored;
+mod templates;
 mod text;
 mod verdict;
 
@@ -46,6 +47,7 @@ pub(crate) use searches::PairedSearch;
 use serde::Serialize;
 pub(crate) use speed::{Setting, Speed, Timing, speeds};
 pub(crate) use stored::MetricRow;
+pub(crate) use templates::TemplateRates;
 pub(crate) use verdict::{ComparisonVerdict, Tone};
 
 use crate::evaluate::Evaluation;

@@ -14,6 +14,7 @@ use super::migration::{Keep, MeasuredThresholds, Thresholds};
 use super::protocols::PairedProtocol;
 use super::same_space::{self, FaceAgreement};
 use super::searches::PairedSearch;
+use super::templates::TemplateRates;
 use crate::estimate::Estimate;
 use crate::numbers::Quantity;
 use crate::progress::{Cancel, Progress};
@@ -51,6 +52,8 @@ pub struct Paired {
     pub protocols: Vec<PairedProtocol>,
     /// Rates of identification protocols with the same gallery and probes in all runs.
     pub searches: Vec<PairedSearch>,
+    /// Rates of template protocols of the same templates in all runs.
+    pub templates: Vec<TemplateRates>,
     /// Each run's threshold at its equal error rate, a cosine.
     pub eer_thresholds: Vec<f64>,
     /// Each run's thresholds, and what keeping the first run's would do.
@@ -74,7 +77,7 @@ pub struct PairedRow<'a> {
 }
 
 impl Paired {
-    /// The metrics that any run has, the accuracies, and the rates of searches.
+    /// The metrics that any run has, the accuracies, and the rates of searches and of templates.
     pub fn rows(&self) -> Vec<PairedRow<'_>> {
         let metrics = self.metrics.iter().filter(|row| row.values.iter().any(Option::is_some)).map(|row| PairedRow {
             name: row.name.clone(),
@@ -94,7 +97,13 @@ impl Paired {
             values: row.values.iter().map(Some).collect(),
             effects: &row.effects,
         });
-        metrics.chain(protocols).chain(searches).collect()
+        let templates = self.templates.iter().map(|row| PairedRow {
+            name: row.metric.clone(),
+            quantity: Quantity::of_metric(&row.metric),
+            values: row.values.iter().map(Some).collect(),
+            effects: &row.effects,
+        });
+        metrics.chain(protocols).chain(searches).chain(templates).collect()
     }
 }
 
@@ -411,6 +420,7 @@ impl<'a> Pairing<'a> {
             metrics: metrics.collect(),
             protocols: Vec::new(),
             searches: Vec::new(),
+            templates: Vec::new(),
             eer_thresholds: measured.iter().map(|run| run.eer_threshold).collect(),
             thresholds: {
                 let found = measured.iter().map(|run| (&run.thresholds, run.same(&measured[0])));

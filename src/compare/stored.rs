@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::RunSummary;
 use super::headline::HeadlineMetric;
+use super::{RunSummary, templates};
 use crate::estimate::Estimate;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity;
@@ -32,14 +32,6 @@ pub struct MetricValue {
     /// Whether its interval and the first run's are disjoint. Overlapping intervals do not show that runs are equal.
     pub apart: Option<bool>,
 }
-
-/// What runs are compared by of each template protocol, with words for it.
-const TEMPLATE_METRICS: [(&str, &str); 4] = [
-    ("eer", "equal error rate of templates"),
-    ("tar@fmr=1e-3", "TAR of templates at FMR 1e-3"),
-    ("tar@fmr=1e-4", "TAR of templates at FMR 1e-4"),
-    ("tar@fmr=1e-5", "TAR of templates at FMR 1e-5"),
-];
 
 pub(super) fn metric_rows(runs: &[RunSummary]) -> Vec<MetricRow> {
     let estimates = |name: String, quantity: Quantity, of: &dyn Fn(&Metrics) -> Option<Estimate>| {
@@ -71,9 +63,9 @@ pub(super) fn metric_rows(runs: &[RunSummary]) -> Vec<MetricRow> {
     };
     let mut rows: Vec<_> = HeadlineMetric::all().into_iter().filter_map(headline).collect();
     for protocol in runs[0].evaluation.metrics.templates.iter().map(|found| &found.protocol.name) {
-        rows.extend(TEMPLATE_METRICS.into_iter().filter_map(|(quantity, words)| {
+        rows.extend(templates::QUANTITIES.into_iter().filter_map(|quantity| {
             let path = format!("{protocol}.{quantity}");
-            estimates(format!("{protocol}, {words}"), Quantity::Rate, &|metrics| metrics.estimate(&path).cloned())
+            estimates(path.clone(), Quantity::Rate, &|metrics| metrics.estimate(&path).cloned())
         }));
     }
     rows.extend([

@@ -7,7 +7,7 @@ use super::inspect::{self, EmbeddedFaces};
 use super::{RunContext, RunDirectory, RunError, not_yet, stored_config, summary};
 use crate::compare::{
     self, CompareError, HeadlineMetric, LeftOutRun, Matrix, Paired, PairedProtocol, PairedSearch, Pairing,
-    RunComparison, RunSummary, Setting, SharedFaces, Timing, speeds,
+    RunComparison, RunSummary, Setting, SharedFaces, TemplateRates, Timing, speeds,
 };
 use crate::config::ExperimentConfig;
 use crate::embed::{self, MatrixReader};
@@ -103,6 +103,7 @@ impl RunContext<'_> {
                     candidates.iter().map(|candidate| inspect::index(&candidate.run)).collect::<Result<Vec<_>, _>>()?;
                 paired.protocols = PairedProtocol::all(&summaries, &ids);
                 paired.searches = PairedSearch::all(&summaries, &ids);
+                paired.templates = TemplateRates::all(&summaries);
                 Ok(Ok(paired))
             }
         }
