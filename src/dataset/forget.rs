@@ -166,15 +166,13 @@ fn without(list: &PairList, now: &[u32], traces: &Traces) -> PairList {
 /// A table of roles without the faces that have no row any more, and without those that the dataset lacks of the same people;
 /// `None` if nothing is left.
 fn roles_without(table: &RoleTable, now: &[u32], traces: &Traces) -> Option<RoleTable> {
-    let kept = |entry: &RoleEntry| match entry.row {
-        Some(row) => {
-            let row = now[row as usize];
-            (row != ABSENT).then(|| RoleEntry { row: Some(row), ..entry.clone() })
-        }
-        None => {
+    let kept = |entry: &RoleEntry| {
+        let Some(row) = entry.row else {
             let named = entry.identity.as_ref().is_some_and(|identity| traces.name_in(identity));
-            (!named).then(|| entry.clone())
-        }
+            return (!named).then(|| entry.clone());
+        };
+        let row = now[row as usize];
+        (row != ABSENT).then(|| RoleEntry { row: Some(row), ..entry.clone() })
     };
     let entries: Vec<RoleEntry> = table.entries.iter().filter_map(kept).collect();
     (!entries.is_empty()).then(|| RoleTable { protocol: table.protocol.clone(), entries })

@@ -93,7 +93,7 @@ pub fn expand(photos: Manifest, found: &Findings, detect: &Detect) -> Result<Exp
     }
     let lists = lists.into_iter().map(|list| follow(list, &rows, &faces_of)).collect::<Result<_, _>>()?;
     let table = carried_over(&table, &source_rows);
-    let manifest = Manifest { faces, root, table, lists, commit, containers, left_out, roles };
+    let manifest = Manifest { faces, root, table, lists, roles, commit, containers, left_out };
     Ok(Expanded { manifest, photos: groups.len() as u64, without_face, faces: kept as u64, mixed })
 }
 

@@ -77,7 +77,9 @@ pub fn searched() -> (IdentificationResult, SearchedProtocol) {
         let centre = &centres[row / 4 * DIMENSION..][..DIMENSION];
         values.iter_mut().zip(centre).for_each(|(value, centre)| *value = 0.7 * *value + centre);
         let length = values.iter().map(|value| value * value).sum::<f32>().sqrt();
-        values.iter_mut().for_each(|value| *value /= length);
+        for value in values {
+            *value /= length;
+        }
     }
     let face = |row: u32| Enrolled { row: Some(row), person: row / 4 };
     let gallery = (0..48).step_by(4).map(face).collect();
@@ -92,7 +94,7 @@ pub fn searched() -> (IdentificationResult, SearchedProtocol) {
         max_left_out: 0.05,
     };
     let (rows, row_of): (_, Vec<_>) = (Rows { data: &data, dimension: DIMENSION }, (0..96).map(Some).collect());
-    let enrolment = Enrolment { gallery, probes };
+    let enrolment = Enrolment { gallery, probes, repeated: 0 };
     let found = identification::run(&protocol, &enrolment, rows, &row_of, 0.95, &Cancel::default());
     let (result, probes) = found.expect("nobody cancels it");
     (result, SearchedProtocol { protocol: "search".into(), probes })
