@@ -60,7 +60,7 @@ pub fn pairs(data: &[u8]) {
     dataset::fuzzing::pairs(data);
 }
 
-/// A table of boxes.
+/// A table of boxes, or of roles.
 pub fn boxes(data: &[u8]) {
     dataset::fuzzing::boxes(data);
 }
@@ -267,7 +267,8 @@ mod tests {
         replay("templates");
     }
 
-    /// Fault (tables): any bytes as a table of boxes → refused with the line, or every box has an area and finite edges
+    /// Fault (tables): any bytes as a table of boxes or of roles → refused with the line, or every box has an area and finite edges, and
+    /// every face one role
     #[test]
     fn no_boxes_input_panics() {
         replay("boxes");

@@ -28,7 +28,7 @@ pub struct PairedSearch {
 /// One run's part of it.
 struct Searched<'a> {
     result: &'a IdentificationResult,
-    searched: &'a SearchedProtocol,
+    found: &'a SearchedProtocol,
     /// Face ids by row.
     ids: &'a [String],
 }
@@ -75,7 +75,7 @@ impl<'a> Searched<'a> {
         let evaluation = &run.evaluation;
         let result = evaluation.metrics.identification.iter().find(|result| result.protocol.name == protocol)?;
         let searched = evaluation.searched.iter().find(|searched| searched.protocol == protocol)?;
-        Some(Self { result, searched, ids })
+        Some(Self { result, found: searched, ids })
     }
 
     /// Whether the protocol, the size of its gallery and who is in it are the same, as far as probes of both tell.
@@ -90,29 +90,27 @@ impl<'a> Searched<'a> {
 
     /// Whether every search found the same.
     fn finds_as(&self, other: &Self) -> bool {
-        let found = |of: &Self| {
-            of.searched.probes.iter().map(|probe| (probe.search.mate, probe.search.other)).collect::<Vec<_>>()
-        };
+        let found =
+            |of: &Self| of.found.probes.iter().map(|probe| (probe.search.mate, probe.search.other)).collect::<Vec<_>>();
         self.ids == other.ids && found(self) == found(other)
     }
 
     fn probes(&self) -> impl Iterator<Item = (&'a str, Search)> {
         let ids = self.ids;
-        self.searched.probes.iter().filter_map(move |probe| Some((ids.get(probe.row as usize)?.as_str(), probe.search)))
+        self.found.probes.iter().filter_map(move |probe| Some((ids.get(probe.row as usize)?.as_str(), probe.search)))
     }
 
     /// Whether each mated search succeeds, in the order and with the people of the first run.
     fn decisions(&self, first: &Self, quantity: &str) -> Option<Vec<Decision>> {
         let keys: HashMap<&str, (u32, u32)> =
             (0..).zip(first.probes()).map(|(key, (id, search))| (id, (key, search.person))).collect();
-        let (candidates, threshold) = match quantity.strip_prefix("rank") {
-            Some(rank) => (rank.parse().ok()?, f32::NEG_INFINITY),
-            None => {
-                let (_, fpir) = quantity.split_once("@fpir=")?;
-                let mut points = self.result.rates.open_set.iter();
-                let point = points.find(|point| format!("{:e}", point.target_fpir) == fpir)?;
-                (self.result.protocol.candidates, point.threshold?)
-            }
+        let (candidates, threshold) = if let Some(rank) = quantity.strip_prefix("rank") {
+            (rank.parse().ok()?, f32::NEG_INFINITY)
+        } else {
+            let (_, fpir) = quantity.split_once("@fpir=")?;
+            let mut points = self.result.rates.open_set.iter();
+            let point = points.find(|point| format!("{:e}", point.target_fpir) == fpir)?;
+            (self.result.protocol.candidates, point.threshold?)
         };
         let decision = |(id, search): (&str, Search)| {
             let (&(key, person), mate) = (keys.get(id)?, search.mate?);

@@ -129,9 +129,8 @@ fn in_parts(
             _ if parts.contains(&name) || is_table(&name) => {}
             EntryKind::Picture => left_out.add(LeftOutReason::InRoot),
             EntryKind::Folder => {
-                Walk::new([], &|_| false, context).pictures(root, &name, left_out, &mut |_, left| {
-                    left.add(LeftOutReason::OtherPart);
-                })?
+                let mut count = |_, left: &mut LeftOut| left.add(LeftOutReason::OtherPart);
+                Walk::new([], &|_| false, context).pictures(root, &name, left_out, &mut count)?;
             }
             EntryKind::Left(reason) => left_out.add(reason),
         }

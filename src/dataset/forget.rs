@@ -136,7 +136,7 @@ impl Manifest {
             table: SourceTable { headers: self.table.headers.clone(), columns: columns.collect() },
             lists: self.lists.iter().map(|list| without(list, &now, traces)).collect(),
             templates: self.templates.as_ref().map(|set| set.without(gone)),
-            roles: self.roles.iter().map(|table| roles_without(table, &now, traces)).collect(),
+            roles: self.roles.iter().filter_map(|table| roles_without(table, &now, traces)).collect(),
             commit: self.commit.clone(),
             containers: self.containers.clone(),
             left_out: self.left_out.clone(),
@@ -164,19 +164,19 @@ fn without(list: &PairList, now: &[u32], traces: &Traces) -> PairList {
     kept
 }
 
-/// A table of roles without the faces that have no row any more, and without those that the dataset lacks of the same people.
-fn roles_without(table: &RoleTable, now: &[u32], traces: &Traces) -> RoleTable {
-    let kept = |entry: &RoleEntry| match entry.row {
-        Some(row) => {
-            let row = now[row as usize];
-            (row != ABSENT).then(|| RoleEntry { row: Some(row), ..entry.clone() })
-        }
-        None => {
+/// A table of roles without the faces that have no row any more, and without those that the dataset lacks of the same people;
+/// `None` if nothing is left.
+fn roles_without(table: &RoleTable, now: &[u32], traces: &Traces) -> Option<RoleTable> {
+    let kept = |entry: &RoleEntry| {
+        let Some(row) = entry.row else {
             let named = entry.identity.as_ref().is_some_and(|identity| traces.name_in(identity));
-            (!named).then(|| entry.clone())
-        }
+            return (!named).then(|| entry.clone());
+        };
+        let row = now[row as usize];
+        (row != ABSENT).then(|| RoleEntry { row: Some(row), ..entry.clone() })
     };
-    RoleTable { protocol: table.protocol.clone(), entries: table.entries.iter().filter_map(kept).collect() }
+    let entries: Vec<RoleEntry> = table.entries.iter().filter_map(kept).collect();
+    (!entries.is_empty()).then(|| RoleTable { protocol: table.protocol.clone(), entries })
 }
 
 #[cfg(test)]

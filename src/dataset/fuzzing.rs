@@ -14,7 +14,7 @@ use super::paths::{PathRules, normalise};
 use super::phase1::FaceTableParser;
 use super::{
     Container, DatasetError, DatasetSource, Face, FaultIn, IjbSet, Manifest, Phase1Image, PixelSource, Tables, boxes,
-    open, read_pair_list, self_digest,
+    open, read_pair_list, read_roles, self_digest,
 };
 use crate::progress::{Cancel, Silent};
 use crate::protocol::{ABSENT, PairList};
@@ -145,7 +145,8 @@ pub(crate) fn pairs(data: &[u8]) {
     }
 }
 
-/// A table of boxes: each box that a face gets has an area, and numbers that are finite.
+/// A table of boxes: each box that a face gets has an area, and numbers that are finite. As a table of roles: each face has one
+/// role.
 pub(crate) fn boxes(data: &[u8]) {
     let mut faces = faces();
     let all = faces.len();
@@ -157,6 +158,17 @@ pub(crate) fn boxes(data: &[u8]) {
         assert!([bbox.x1, bbox.y1, bbox.x2, bbox.y2].iter().all(|edge| edge.is_finite()));
         assert!(bbox.x2 > bbox.x1 && bbox.y2 > bbox.y1);
     }
+    let manifest = Manifest { faces, ..Manifest::default() };
+    as_file("roles.csv", data, |path, _| match read_roles("search", path, &manifest) {
+        Ok(table) => {
+            let mut rows: Vec<u32> = table.entries.iter().filter_map(|entry| entry.row).collect();
+            let named = rows.len();
+            rows.sort_unstable();
+            rows.dedup();
+            assert!(rows.len() == named && rows.iter().all(|row| (*row as usize) < all));
+        }
+        Err(error) => drop(error.to_string()),
+    });
 }
 
 /// Opens a dataset: every face has the content that it is said to have, or a reason why it has none.
@@ -202,7 +214,7 @@ pub(crate) fn tar(data: &[u8]) {
     container("faces.tar", &archive, |archive| DatasetSource::Archive { archive, tables: Tables::default() });
 }
 
-/// A run's `manifest.parquet` and `pair_lists.parquet`, with a digest of itself that is right: whoever hands on a run can
+/// A run's `manifest.parquet`, `pair_lists.parquet` and `roles.parquet`, the first with a digest of itself that is right: whoever hands on a run can
 /// compute it.
 pub(crate) fn manifest(data: &[u8]) {
     let mut bytes = data.to_vec();
@@ -222,5 +234,13 @@ pub(crate) fn manifest(data: &[u8]) {
         for pair in manifest.lists.iter().flat_map(|list| &list.pairs) {
             assert!([pair.a, pair.b].iter().all(|row| *row == ABSENT || (*row as usize) < manifest.len()));
         }
+    });
+    as_file("roles.parquet", data, |path, _| {
+        let mut manifest = Manifest { faces: faces(), ..Manifest::default() };
+        if let Err(error) = manifest.read_roles(path) {
+            drop(error.to_string());
+        }
+        let rows = manifest.roles.iter().flat_map(|table| table.entries.iter().filter_map(|entry| entry.row));
+        assert!(rows.into_iter().all(|row| (row as usize) < manifest.len()));
     });
 }

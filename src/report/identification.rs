@@ -50,6 +50,13 @@ fn description(result: &IdentificationResult) -> String {
         GalleryRule::Mean => "a person's score is that of the mean of their faces",
     };
     let left_out = result.left_out;
+    let repeated = match left_out.repeated {
+        0 => String::new(),
+        n => format!(
+            " {} not searched for: the same picture is in the gallery under the same name.",
+            counted(n, "probe was", "probes were")
+        ),
+    };
     let missing = match left_out.gallery + left_out.searches() {
         0 => String::new(),
         _ => format!(
@@ -60,7 +67,7 @@ fn description(result: &IdentificationResult) -> String {
         ),
     };
     format!(
-        "{name}: {} of {} are searched for among {}; {} of {} are not in the gallery. {chosen}; {rule}.{missing}",
+        "{name}: {} of {} are searched for among {}; {} of {} are not in the gallery. {chosen}; {rule}.{missing}{repeated}",
         counted(counts.mated, "probe", "probes"),
         counted(counts.mated_people, "person", "people"),
         counted(counts.gallery, "person", "people"),

@@ -21,6 +21,7 @@ use crate::dataset::Manifest;
 use crate::dataset::forget::{self, Traces};
 use crate::digest::Digest;
 use crate::embed::{self, CHUNKS, ChunkStore, RunLock};
+use crate::evaluate::EvaluateError;
 use crate::files::{self, FileError};
 use crate::plan::RunPlan;
 use crate::provenance::{self, Provenance, Removal};
@@ -156,6 +157,8 @@ struct Journal {
 struct Kept {
     chunks: usize,
     lists: bool,
+    #[serde(default)]
+    roles: bool,
     manifest: Digest,
 }
 
@@ -369,9 +372,17 @@ impl RunContext<'_> {
         self.export_files(run, &store, &manifest)?;
         if journal.evaluate {
             // The faces are gone. What fails now is done by the next call.
-            done.not_evaluated = match self.evaluate_locked(run, true)? {
-                Evaluated::Metrics(_) => None,
-                Evaluated::NotEvaluable { reason, .. } => Some(reason),
+            done.not_evaluated = match self.evaluate_locked(run, true) {
+                Ok(Evaluated::Metrics(_)) => None,
+                Ok(Evaluated::NotEvaluable { reason, .. }) => Some(reason),
+                // What is left does not suit a protocol any more, and the next call would not change that.
+                Err(
+                    error @ (RunError::Roles { .. }
+                    | RunError::Evaluate(
+                        EvaluateError::SearchesLeftOut { .. } | EvaluateError::NobodyEnrolled { .. },
+                    )),
+                ) => Some(error.to_string()),
+                Err(error) => return Err(error),
             };
         }
         if done.files.is_empty() {
@@ -463,8 +474,9 @@ fn keep(run: &RunDirectory, manifest: &Manifest, gone: &[bool]) -> Result<Kept, 
     manifest.write_lists(&folder)?;
     let chunks = embed::copy_without(run.path(), gone, &folder)?;
     files::sync_dir(run.path())?;
-    let lists = files::is_file(&folder.join(RunDirectory::PAIR_LISTS))?;
-    Ok(Kept { chunks, lists, manifest: manifest.digest() })
+    let there = |name: &str| files::is_file(&folder.join(name));
+    let (lists, roles) = (there(RunDirectory::PAIR_LISTS)?, there(RunDirectory::ROLES)?);
+    Ok(Kept { chunks, lists, roles, manifest: manifest.digest() })
 }
 
 /// Puts what is kept in the place of what was; does what is left of that.
@@ -493,8 +505,10 @@ fn replace(run: &RunDirectory, kept: &Kept) -> Result<(), RunError> {
             rename(folder.join(name), run.file(name))?;
         }
     }
-    if !kept.lists {
-        files::remove_all(&run.file(RunDirectory::PAIR_LISTS))?;
+    for (kept, name) in [(kept.lists, RunDirectory::PAIR_LISTS), (kept.roles, RunDirectory::ROLES)] {
+        if !kept {
+            files::remove_all(&run.file(name))?;
+        }
     }
     files::sync_dir(run.path())?;
     files::remove_all(&folder)?;

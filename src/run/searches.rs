@@ -5,6 +5,7 @@ use crate::config::ExperimentConfig;
 use crate::dataset::{Manifest, read_roles};
 use crate::identification::{Enrolment, IdentificationProtocol, RoleFace, Roles, enrol};
 use crate::progress::Progress;
+use crate::similarity::Labelled;
 
 /// Reads each protocol's own table of roles into the manifest, and checks before anything is embedded that every protocol
 /// has a gallery and probes.
@@ -36,7 +37,10 @@ pub(super) fn enrolled<'c>(
     let faces: Vec<RoleFace<'_>> = manifest
         .faces
         .iter()
-        .map(|face| RoleFace { face_id: &face.face_id, identity: face.identity_id.as_deref() })
+        .map(|face| {
+            let Labelled { face_id, identity, content, .. } = Labelled::from(face);
+            RoleFace { face_id, identity, content }
+        })
         .collect();
     let one = |protocol: &'c IdentificationProtocol| {
         let found = enrol(protocol, &faces, &manifest.roles, config.seed);

@@ -173,6 +173,15 @@ fn forgotten_people_leave_gallery_and_probes() {
         assert!(!bytes.windows(3).any(|word| word == b"p03"), "{name}");
     }
     workspace.run(0, &["verify", &run]);
+
+    // Without anybody in the gallery there is nothing to search, and the people are gone all the same.
+    let people: Vec<String> = (0..12).filter(|person| *person != 3).map(|person| format!("p{person:02}")).collect();
+    let identities = people.iter().flat_map(|person| ["--identity", person.as_str()]);
+    let strangers = ["distractors/50.png", "distractors/51.png"];
+    let arguments: Vec<&str> = ["forget", &run].into_iter().chain(strangers).chain(identities).collect();
+    let (said, _) = workspace.run(0, &arguments);
+    assert!(said.contains("not evaluated again: protocol `search`: the gallery is empty"), "{said}");
+    assert!(!path.join(".forgetting").exists() && !path.join("metrics.json").exists());
 }
 
 #[test]

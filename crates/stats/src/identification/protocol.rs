@@ -36,10 +36,12 @@ pub struct LeftOutSearches {
     pub probes: u64,
     /// Probes of somebody all of whose gallery faces are left out: neither mated nor non-mated.
     pub not_enrolled: u64,
+    /// Probes whose picture is in the gallery as well, of their own person: a search could not miss it.
+    pub repeated: u64,
 }
 
 impl LeftOutSearches {
-    /// Searches that were not made.
+    /// Searches that were not made because a face is missing.
     #[must_use]
     pub fn searches(&self) -> u64 {
         self.probes + self.not_enrolled
@@ -131,6 +133,7 @@ pub fn run(
         gallery: (enrolment.gallery.len() - templates.len()) as u64,
         probes: (enrolment.probes.len() - with_embedding.len()) as u64,
         not_enrolled: (with_embedding.len() - probes.len()) as u64,
+        repeated: enrolment.repeated,
     };
     let gallery = Gallery::new(rows, &templates, protocol.gallery_rule);
     let found = search(&gallery, rows, &probes, cancel)?;

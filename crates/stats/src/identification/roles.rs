@@ -59,6 +59,8 @@ pub struct RoleFace<'a> {
     pub face_id: &'a str,
     /// Its identity, if known.
     pub identity: Option<&'a str>,
+    /// Its picture, if it could be read: two faces of one content and box have the same embedding.
+    pub content: Option<(Digest, Option<[u32; 4]>)>,
 }
 
 /// A face with a role.
@@ -77,6 +79,8 @@ pub struct Enrolment {
     pub gallery: Vec<Enrolled>,
     /// The probes.
     pub probes: Vec<Enrolled>,
+    /// Probes that are left out because their picture is in the gallery, of their own person: a search could not miss it.
+    pub repeated: u64,
 }
 
 /// Why faces have no roles.
@@ -142,6 +146,11 @@ pub fn enrol(
             }
         }
     }
+    let content = |face: &Enrolled| Some((face.person, faces.get(face.row? as usize)?.content?));
+    let pictures: BTreeSet<_> = found.gallery.iter().filter_map(content).collect();
+    let before = found.probes.len();
+    found.probes.retain(|probe| content(probe).is_none_or(|picture| !pictures.contains(&picture)));
+    found.repeated = (before - found.probes.len()) as u64;
     if found.gallery.is_empty() {
         return Err(RolesError::NoGallery { reason: no_gallery(protocol, faces) });
     }

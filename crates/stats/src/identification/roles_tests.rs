@@ -30,12 +30,12 @@ fn folders(gallery: &[&str], probes: &[&str]) -> IdentificationProtocol {
 /// Faces by path; the folder before the last part is the identity, `-` is none.
 fn faces(paths: &'static [&'static str]) -> Vec<RoleFace<'static>> {
     let identity = |path: &'static str| path.rsplit('/').nth(1).filter(|identity| *identity != "-");
-    paths.iter().map(|path| RoleFace { face_id: path, identity: identity(path) }).collect()
+    paths.iter().map(|path| RoleFace { face_id: path, identity: identity(path), content: None }).collect()
 }
 
 /// Rows of the gallery and of the probes, each with its person.
 fn found(protocol: &IdentificationProtocol, faces: &[RoleFace<'_>]) -> [Vec<(u32, u32)>; 2] {
-    let Enrolment { gallery, probes } = enrol(protocol, faces, &[], 7).unwrap();
+    let Enrolment { gallery, probes, .. } = enrol(protocol, faces, &[], 7).unwrap();
     [gallery, probes].map(|of| of.into_iter().map(|face| (face.row.unwrap(), face.person)).collect())
 }
 
@@ -60,9 +60,10 @@ fn the_first_faces_of_each_identity_are_its_gallery() {
 #[test]
 fn a_share_of_the_identities_chosen_by_the_seed_is_unknown() {
     let names: Vec<String> = (0..200).map(|i| format!("{:02}", i / 4)).collect();
-    let faces: Vec<RoleFace<'_>> = names.iter().map(|name| RoleFace { face_id: name, identity: Some(name) }).collect();
+    let faces: Vec<RoleFace<'_>> =
+        names.iter().map(|name| RoleFace { face_id: name, identity: Some(name), content: None }).collect();
     let unknown = |faces: &[RoleFace<'_>], seed| {
-        let Enrolment { gallery, probes } = enrol(&first(1, 0.3), faces, &[], seed).unwrap();
+        let Enrolment { gallery, probes, .. } = enrol(&first(1, 0.3), faces, &[], seed).unwrap();
         assert_eq!(gallery.len() + probes.len(), faces.len());
         let known: Vec<u32> = gallery.iter().map(|face| face.person).collect();
         let name = |face: &Enrolled| names[face.row.unwrap() as usize].clone();
@@ -78,6 +79,20 @@ fn a_share_of_the_identities_chosen_by_the_seed_is_unknown() {
     // Without one person, the others are chosen as before, but for one that takes a place.
     let fewer = unknown(&faces[..196], 1);
     assert!(of_seed.iter().filter(|name| fewer.contains(name)).count() >= 14, "{fewer:?} {of_seed:?}");
+}
+
+#[test]
+fn a_picture_of_the_gallery_is_no_probe_of_its_person() {
+    static FACES: [&str; 5] = ["ann/1", "ann/2", "ann/3", "bob/1", "bob/2"];
+    let picture =
+        |text: &str, left: u32| Some((facevault_base::digest::Digest::of(text.as_bytes()), Some([left, 0, 9, 9])));
+    let pictures = [picture("a", 1), picture("a", 1), picture("a", 2), picture("b", 1), picture("a", 1)];
+    let faces: Vec<RoleFace<'_>> =
+        faces(&FACES).into_iter().zip(pictures).map(|(face, content)| RoleFace { content, ..face }).collect();
+    let found = enrol(&first(1, 0.0), &faces, &[], 0).unwrap();
+    let rows: Vec<u32> = found.probes.iter().map(|probe| probe.row.unwrap()).collect();
+    // Another box is another face, and a picture under another name is a search that names the wrong person.
+    assert_eq!((rows, found.repeated), (vec![2, 4], 1));
 }
 
 #[test]
@@ -108,7 +123,7 @@ fn a_table_says_what_its_faces_are_and_may_know_other_identities() {
         entry(Some(2), Role::Probe, Some("ann")),
         entry(Some(3), Role::Ignore, None),
     ]);
-    let Enrolment { gallery, probes } = enrol(&by_table, &faces, &tables, 0).unwrap();
+    let Enrolment { gallery, probes, .. } = enrol(&by_table, &faces, &tables, 0).unwrap();
     assert_eq!(gallery, [Enrolled { row: Some(0), person: 0 }, Enrolled { row: None, person: 1 }]);
     assert_eq!(probes, [Enrolled { row: Some(1), person: 1 }, Enrolled { row: Some(2), person: 0 }]);
     let none = |role| enrol(&by_table, &faces, &table(vec![entry(Some(0), role, None)]), 0).unwrap_err().to_string();
@@ -123,13 +138,14 @@ fn whoever_has_no_gallery_face_left_is_not_taken_for_a_stranger() {
     let enrolment = Enrolment {
         gallery: enrolled(&[(0, 0), (1, 0), (2, 1), (3, 2)]),
         probes: enrolled(&[(4, 0), (5, 1), (6, 2), (7, 2), (8, 9)]),
+        repeated: 0,
     };
     let (x, y) = ([1.0, 0.0], [0.0, 1.0]);
     let data: Vec<f32> = [x, x, y, y, y, y, [0.6, 0.8]].concat();
     let row_of = [Some(0), Some(1), None, Some(2), Some(3), Some(4), None, Some(5), Some(6)];
     let rows = Rows { data: &data, dimension: 2 };
     let (result, probes) = run(&first(1, 0.0), &enrolment, rows, &row_of, 0.95, &Cancel::default()).unwrap();
-    assert_eq!(result.left_out, LeftOutSearches { gallery: 1, probes: 1, not_enrolled: 1 });
+    assert_eq!(result.left_out, LeftOutSearches { gallery: 1, probes: 1, not_enrolled: 1, repeated: 0 });
     assert_eq!((result.templates, result.probes()), (3, 5));
     let counts = result.rates.counts;
     assert_eq!((counts.gallery, counts.mated, counts.non_mated), (2, 2, 1));
