@@ -30,7 +30,7 @@ fn faces() -> Vec<Drawn> {
     let mut faces = Vec::new();
     for subject in 0..SUBJECTS {
         for t in 0..TEMPLATES {
-            for k in 0..1 + (subject + t) % 3 {
+            for k in 0..=(subject + t) % 3 {
                 let number = faces.len() as u32 + 1;
                 // The first two faces of a template are frames of one video.
                 let media = 1000 + 10 * (10 * subject + t) + k / 2;
