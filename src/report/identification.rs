@@ -107,7 +107,9 @@ fn open_set(results: &[IdentificationResult]) -> DataTable {
     let columns = ["protocol", "#FPIR at most", "#threshold", "#FPIR", "#TPIR", "#FNIR"];
     let mut table = DataTable::new("Searches with a threshold, by false positive identification rate", &columns);
     let mut unresolved = false;
-    for (result, at) in results.iter().flat_map(|result| result.rates.open_set.iter().map(move |at| (result, at))) {
+    // A closed set has nobody to mistake for somebody.
+    let open = results.iter().filter(|result| result.rates.counts.non_mated > 0);
+    for (result, at) in open.flat_map(|result| result.rates.open_set.iter().map(move |at| (result, at))) {
         let rate = |estimate: &Option<Estimate>| TableCell::estimate(Rate, estimate.as_ref());
         unresolved |= at.threshold.is_none();
         let threshold = at.threshold.map_or_else(|| NONE.into(), |threshold| Cosine.value(threshold.into()));
