@@ -96,6 +96,8 @@ for path in fixtures("crates/nn/tests/fixtures/weights/*.pth"):
     else:
         system_ends = content.index(b"u.") + 2
         put("pickle", f"{path.name}.tail", b"\2" + content[system_ends:])
+for path in fixtures("crates/graph/tests/fixtures/operators/*.onnx"):
+    put("onnx", path.stem, path.read_bytes())
 
 
 def safetensors(header, data):

@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use facevault_graph::{onnx, reference};
 use zip::write::SimpleFileOptions;
 
 use crate::model::weights;
@@ -19,7 +20,7 @@ use crate::{config as configs, dataset, embed, hub as hubs, run as runs};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     ("boxes", boxes),
     ("config", config),
     ("csv", csv),
@@ -28,6 +29,7 @@ pub const TARGETS: [Target; 17] = [
     ("jpeg", jpeg),
     ("manifest", manifest),
     ("npy", npy),
+    ("onnx", onnx),
     ("pairs", pairs),
     ("parquet", parquet),
     ("pickle", pickle),
@@ -139,6 +141,24 @@ fn checkpoint(bytes: &[u8]) {
     assert!(values <= 4 * bytes.len(), "{values} values from {} bytes", bytes.len());
     for tensor in tensors.values().filter(|tensor| !tensor.data.is_empty()) {
         assert_eq!(tensor.shape.iter().product::<usize>(), tensor.data.len());
+    }
+}
+
+/// A network in ONNX. What is read has the shapes that it says, and can be computed.
+pub fn onnx(data: &[u8]) {
+    let limits = onnx::Limits { nodes: 64, tensor: 1 << 14, computed: 1 << 10, folded: 1 << 12, ..Default::default() };
+    let options = onnx::Options { limits, side: data.first().map(|first| usize::from(*first) % 16 + 1), output: None };
+    // With and without a side.
+    for options in [onnx::Options { side: None, ..options.clone() }, options] {
+        let network = match onnx::parse(data.to_vec(), &options) {
+            Ok(network) => network,
+            Err(error) => {
+                drop(error.to_string());
+                continue;
+            }
+        };
+        let face = vec![0.5; network.graph.values[network.graph.input].len()];
+        assert_eq!(reference::run(&network.graph, &face).len(), network.found.dimension);
     }
 }
 
@@ -304,6 +324,12 @@ mod tests {
     #[test]
     fn no_npy_input_panics() {
         replay("npy");
+    }
+
+    /// Fault (weights): any bytes as an ONNX file → refused, or a network of the shapes that it says, which can be computed
+    #[test]
+    fn no_onnx_input_panics() {
+        replay("onnx");
     }
 
     /// Fault (tables): any bytes as a list of pairs → refused with the line, or pairs of faces of the dataset that read

@@ -286,7 +286,8 @@ fn usable(url: &str, at: &[&str], context: &Context<'_>) -> Result<(), Diagnosti
 fn preprocess(wire: &PreprocessChanges, network: Network, context: &Context<'_>) -> Result<Preprocess, Diagnostic> {
     let facts = network.facts();
     let Some(name) = wire.profile.as_deref().or(facts.profile) else {
-        let rule = format!("`{}` needs `preprocess.profile`: no file says how its faces are cut out and scaled", facts.name);
+        let rule =
+            format!("`{}` needs `preprocess.profile`: no file says how its faces are cut out and scaled", facts.name);
         return Err(at_key(context, &["model", "network"], rule)
             .help("take what the network was trained with; most recognisers of 112×112 pixels take `insightface`"));
     };

@@ -276,7 +276,7 @@ pub(crate) fn run(
     let mut meters = Meters::open(devices.contains(&DeviceKind::Cuda));
     let (mut networks, seen) = bench.run(&variants, effort, &mut meters)?;
     let reference_kind = request.reference.unwrap_or(match config.model.network.facts().runs_on {
-        RunsOn::FusedPlans | RunsOn::Candle => Reference::Candle,
+        RunsOn::FusedPlans | RunsOn::EngineAndCandle => Reference::Candle,
         RunsOn::Engine => Reference::Portable,
     });
     let reference = bench.reference(reference_kind, machine.cores)?;

@@ -144,8 +144,9 @@ impl GraphFacts {
 
 impl fmt::Display for GraphFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { input, layout, side: [height, width], output, dimension, opset, producer, parameters, format, .. } =
-            self;
+        let Self {
+            input, layout, side: [height, width], output, dimension, opset, producer, parameters, format, ..
+        } = self;
         write!(f, "`{input}` {height}×{width} ({layout}) → `{output}`, {dimension} numbers; ")?;
         write!(f, "{parameters} parameters in {format}, operator set {opset}")?;
         if !producer.is_empty() {

@@ -84,7 +84,8 @@ fn an_experiment_gives_the_embeddings_of_onnx_runtime() {
             workspace.run(0, &["experiment", "config.yaml", "--set", faces, "--set", &standardise, "--set", &kernels]);
         }
         // Kernels with and without fused multiply-adds are two arithmetics, and two runs.
-        let runs: Vec<_> = fs::read_dir(workspace.path("experiments")).unwrap().map(|run| run.unwrap().path()).collect();
+        let runs: Vec<_> =
+            fs::read_dir(workspace.path("experiments")).unwrap().map(|run| run.unwrap().path()).collect();
         for run in runs.iter().filter(|run| run.join("plan.json").is_file()) {
             let found = numbers(&run.join("face_embeddings.npy"));
             assert_eq!(found.len(), 4 * expected.len(), "{name}");
@@ -131,7 +132,7 @@ fn what_a_file_is_is_shown_before_anything_is_computed() {
     let (shown, _) = workspace.run(0, &["check", "config.yaml"]);
     let network = shown.lines().find(|line| line.starts_with("network")).unwrap();
     let (head, producer) = network.split_once(" by ").unwrap();
-    insta::assert_snapshot!(head, @"");
+    insta::assert_snapshot!(head, @"network  `input` 32×32 (interleaved) → `embedding`, 16 numbers; 2092 parameters in f32, operator set 12");
     assert!(producer.starts_with("pytorch "), "{producer}");
     let value = workspace.json(0, &["check", "config.yaml"]);
     let facts = &value["network"];
@@ -165,7 +166,18 @@ fn external_data_is_part_of_the_digest() {
 #[test]
 fn its_speed_is_measured_against_portable_kernels() {
     let workspace = workspace("iresnet.onnx");
-    let arguments = ["throughput", "config.yaml", "--seconds", "0.01", "--rounds", "1", "--faces", "9", "--network-only", "--no-report"];
+    let arguments = [
+        "throughput",
+        "config.yaml",
+        "--seconds",
+        "0.01",
+        "--rounds",
+        "1",
+        "--faces",
+        "9",
+        "--network-only",
+        "--no-report",
+    ];
     let measured = workspace.json(0, &arguments);
     assert_eq!(measured["reference"], "portable");
     let variant = &measured["variants"][0];
@@ -181,7 +193,10 @@ fn refused(workspace: &Workspace, code: i32, command: &str, overrides: &[&str]) 
     let arguments: Vec<&str> = [command, "config.yaml", "--quiet"].into_iter().chain(overrides).collect();
     let (_, error) = workspace.run(code, &arguments);
     let folder = workspace.path("");
-    error.trim().replace(&*folder.canonicalize().unwrap().to_string_lossy(), "HERE").replace(&*folder.to_string_lossy(), "HERE/")
+    error
+        .trim()
+        .replace(&*folder.canonicalize().unwrap().to_string_lossy(), "HERE")
+        .replace(&*folder.to_string_lossy(), "HERE/")
 }
 
 /// Fault (weights): an ONNX file with operators that are not known → refused with all of them, their nodes and what helps
@@ -202,12 +217,12 @@ fn a_file_that_is_no_network_is_refused() {
     let at: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(known)).collect();
     let mut unknown = bytes.clone();
     at.iter().for_each(|&at| unknown[at + 2..at + 7].copy_from_slice(b"Swosh"));
-    insta::assert_snapshot!(with(&unknown), @"");
-    insta::assert_snapshot!(with(&bytes[..bytes.len() - 1]), @"");
-    insta::assert_snapshot!(with(b"<!doctype html>"), @"");
-    insta::assert_snapshot!(with(b"PK\x03\x04"), @"");
-    insta::assert_snapshot!(with(b""), @"");
-    insta::assert_snapshot!(with(&fs::read(fixture("iresnet_external.onnx")).unwrap()), @"");
+    insta::assert_snapshot!(with(&unknown), @"error: cannot load HERE/iresnet.onnx: the ONNX file uses what is not supported: the operator `Swosh` (opset 11) of node `/stem/stem.2/PRelu` and 5 more; export the network with other operators, or use `kernels: onnxruntime`");
+    insta::assert_snapshot!(with(&bytes[..bytes.len() - 1]), @"error: cannot load HERE/iresnet.onnx: this is no whole ONNX file: it is cut off; download or export it again");
+    insta::assert_snapshot!(with(b"<!doctype html>"), @"error: cannot load HERE/iresnet.onnx: it is a web page, expected an ONNX file; download the file itself, or export the network to ONNX");
+    insta::assert_snapshot!(with(b"PK\x03\x04"), @"error: cannot load HERE/iresnet.onnx: it is a file saved by torch, expected an ONNX file; download the file itself, or export the network to ONNX");
+    insta::assert_snapshot!(with(b""), @"error: cannot load HERE/iresnet.onnx: it is empty; download or copy it again");
+    insta::assert_snapshot!(with(&fs::read(fixture("iresnet_external.onnx")).unwrap()), @"error: cannot load HERE/iresnet.onnx: the tensor `onnx::Conv_165` of the ONNX file: `iresnet_external.bin`: No such file or directory (os error 2)");
     assert!(!workspace.has_run());
 }
 
@@ -219,12 +234,12 @@ fn a_file_that_is_no_network_is_refused() {
 fn what_does_not_fit_the_network_is_refused() {
     let workspace = workspace("iresnet.onnx");
     let refused = |set: &str| refused(&workspace, 1, "experiment", &[set]);
-    insta::assert_snapshot!(refused("preprocess.resize.size=48"), @"");
-    insta::assert_snapshot!(refused("embed.precision=int8"), @"");
-    insta::assert_snapshot!(refused("embed.device=cuda"), @"");
-    insta::assert_snapshot!(refused("embed.kernels=candle"), @"");
-    insta::assert_snapshot!(refused("model.output=features"), @"");
-    insta::assert_snapshot!(refused(&format!("weights.sha256={}", "0".repeat(64))), @"");
+    insta::assert_snapshot!(refused("preprocess.resize.size=48"), @"error: HERE/iresnet.onnx takes faces of 32×32 pixels, got 48×48; set `preprocess.resize.size` to 32, or take a profile of that size");
+    insta::assert_snapshot!(refused("embed.precision=int8"), @"error: `embed.precision: int8` is not available with `model.network: onnx`, which runs on the CPU in f32 and bf16; use `precision: f32`");
+    insta::assert_snapshot!(refused("embed.device=cuda"), @"error: `embed.device: cuda` is not available with `model.network: onnx`, which runs on the CPU in f32 and bf16; use `device: cpu`");
+    insta::assert_snapshot!(refused("embed.kernels=candle"), @"error: `embed.kernels: candle` is not available with `model.network: onnx`, which runs on the CPU in f32 and bf16; use `kernels: auto`");
+    insta::assert_snapshot!(refused("model.output=features"), @"error: cannot load HERE/iresnet.onnx: the output of the ONNX file: there is no `features`; there are `embedding` (?, 16)");
+    insta::assert_snapshot!(refused(&format!("weights.sha256={}", "ab".repeat(32))), @"");
     fs::copy(fixture("ir_se_normalising.onnx"), workspace.path("iresnet.onnx")).unwrap();
     insta::assert_snapshot!(refused("seed=1"), @"");
     assert!(!workspace.has_run());
@@ -235,7 +250,7 @@ fn what_does_not_fit_the_network_is_refused() {
 fn pixels_that_nothing_standardises_are_pointed_out() {
     let workspace = workspace("iresnet.onnx");
     let said = refused(&workspace, 0, "experiment", &["preprocess.standardise={mean: 0, scale: 1}"]);
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"HERE/iresnet.onnx gets pixels of 0 to 255 as they are, and does not begin by standardising them: if it was trained on standardised pixels, set `preprocess.standardise`");
 }
 
 #[test]
@@ -247,5 +262,5 @@ fn external_data_does_not_come_from_the_hub() {
     let text = config("model.onnx", "").replace("{source: file, path: model.onnx}", &file);
     fs::write(workspace.path("config.yaml"), text).unwrap();
     let (_, error) = workspace.online(&hub, 1, "fetch");
-    insta::assert_snapshot!(error.lines().last().unwrap(), @"");
+    insta::assert_snapshot!(error.lines().last().unwrap(), @"error: cannot load py-feat/facenet/model.onnx: the tensor `onnx::Conv_165` of the ONNX file: it is in `iresnet_external.bin`, and the ONNX file came alone; use a local copy with that file beside it, or save both in one file: `onnx.save(onnx.load(path), path)`");
 }

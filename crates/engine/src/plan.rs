@@ -1,12 +1,13 @@
 //! Steps become a plan: which of them run face by face, where each buffer lies, and where the inputs of each tile are.
 
 use facevault_graph::Graph;
+use facevault_kernels::kernels::{DEPTHWISE_HEIGHT, DEPTHWISE_WIDTH};
 use facevault_kernels::sets::Set;
 
 use crate::error::EngineError;
 use crate::kernels::chain::Place;
-use crate::kernels::depthwise;
 use crate::kernels::sets::{Maps, maps};
+use crate::kernels::storage::Storage;
 use crate::lower::{BufferSpec, Lowered, lower};
 use crate::step::{Geometry, Grid, Pad, Step, Work};
 use crate::view::{Home, View};
@@ -27,6 +28,8 @@ pub struct Buffer {
     pub offset: usize,
     /// Bytes from face to face; 0 where faces go through one at a time, and for scratch.
     pub face: usize,
+    /// How its numbers are kept.
+    pub storage: Storage,
 }
 
 /// A graph, ready to run.
@@ -36,8 +39,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     pub buffers: Vec<Buffer>,
     pub constants: Vec<f32>,
-    /// What every arena begins with, numbers.
-    pub head: Vec<f32>,
+    /// What every arena begins with: zeros, then pixels for padding to read.
+    pub head: Vec<u8>,
     /// Steps that run face by face; the others take a group at once.
     pub stem: usize,
     /// Bytes of an arena.
@@ -57,15 +60,15 @@ impl Plan {
         let lives = lives(&steps, &specs, &output);
         let stem = stem(&steps, &specs, &lives);
         // Zeros for padding and for tiles' missing pixels to read, as many as a tap is long.
-        let zeros = steps.iter().map(|step| longest_tap(&step.work)).max().unwrap_or(0).next_multiple_of(16) + 16;
+        let zeros = steps.iter().map(|step| longest_tap(&step.work)).max().unwrap_or(0).next_multiple_of(16) * 4 + LINE;
         for step in &mut steps {
             if let Some(pad) = pad_of(&mut step.work) {
                 pad.offset += zeros;
             }
         }
-        let mut head = vec![0.0; zeros];
+        let mut head = vec![0; zeros];
         head.extend(pads);
-        let (buffers, arena) = lay_out(&specs, &lives, stem, (head.len() * 4).next_multiple_of(LINE));
+        let (buffers, arena) = lay_out(&specs, &lives, stem, head.len().next_multiple_of(LINE));
         Ok(Self { set, maps: maps(set), steps, buffers, constants, head, stem, arena, side, output })
     }
 }
@@ -98,7 +101,7 @@ fn lives(steps: &[Step], specs: &[BufferSpec], output: &View) -> Vec<(usize, usi
 /// How many steps run face by face: those whose weights are small against their activations, as long as it is a clean cut.
 fn stem(steps: &[Step], specs: &[BufferSpec], lives: &[(usize, usize)]) -> usize {
     let bytes = |view: &View| match view.home {
-        Home::Buffer(buffer) => specs[buffer].length * 4,
+        Home::Buffer(buffer) => specs[buffer].length * specs[buffer].storage.bytes(),
         Home::Constants => 0,
     };
     // Bytes that a group of faces moves from beyond the second cache: weights once a face in the stem, activations that do not
@@ -137,7 +140,8 @@ fn longest_tap(work: &Work) -> usize {
     match work {
         Work::Product(step) => step.words.max(step.input.channels),
         Work::Winograd(step) => step.inputs,
-        Work::Depthwise(step) => step.input.channels,
+        // Whole tiles are read.
+        Work::Depthwise(step) => step.input.channels.next_multiple_of(DEPTHWISE_WIDTH),
         Work::MatMul(step) => *step.left.shape.last().unwrap_or(&0),
         _ => 0,
     }
@@ -156,7 +160,7 @@ fn pad_of(work: &mut Work) -> Option<&mut Pad> {
 fn lay_out(specs: &[BufferSpec], lives: &[(usize, usize)], stem: usize, start: usize) -> (Vec<Buffer>, usize) {
     let mut needs: Vec<(usize, usize, (usize, usize))> = Vec::new(); // bytes, face, life
     for (spec, &(first, last)) in specs.iter().zip(lives) {
-        let face = (spec.length * 4).next_multiple_of(LINE);
+        let face = (spec.length * spec.storage.bytes()).next_multiple_of(LINE);
         let grouped = spec.of_faces && last >= stem && first <= last;
         // What the stem leaves for the group must outlive the stem of every face of it.
         let first = if grouped && first < stem { 0 } else { first };
@@ -165,7 +169,11 @@ fn lay_out(specs: &[BufferSpec], lives: &[(usize, usize)], stem: usize, start: u
     let mut order: Vec<usize> = (0..needs.len()).filter(|&i| needs[i].2.0 <= needs[i].2.1).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(needs[i].0));
     let mut placed: Vec<(usize, usize, usize)> = Vec::new(); // begin, end, which
-    let mut buffers: Vec<Buffer> = needs.iter().map(|&(_, face, _)| Buffer { offset: start, face }).collect();
+    let mut buffers: Vec<Buffer> = needs
+        .iter()
+        .zip(specs)
+        .map(|(&(_, face, _), spec)| Buffer { offset: start, face, storage: spec.storage })
+        .collect();
     let mut total = start;
     for i in order {
         let (size, _, life) = needs[i];
@@ -216,14 +224,14 @@ impl TileTable {
         let Home::Buffer(buffer) = input.view.home else { unreachable!("products read buffers") };
         let home = plan.buffers[buffer];
         let taps = geometry.kernel.0 * geometry.kernel.1;
-        let outside = pad.map_or(0, |pad| (pad.offset * 4) as u32);
+        let outside = pad.map_or(0, |pad| pad.offset as u32);
         let place = |image: usize, y: usize, x: usize, run: usize| {
             let (ky, kx) = if runs == taps { (run / geometry.kernel.1, run % geometry.kernel.1) } else { (run, 0) };
             let y = (y * geometry.stride.0 + ky * geometry.dilation.0).checked_sub(geometry.padding.0)?;
             let x = (x * geometry.stride.1 + kx * geometry.dilation.1).checked_sub(geometry.padding.1)?;
             (y < input.height && x < input.width).then(|| {
                 let number = input.view.offset as isize + y as isize * input.row + x as isize * input.pixel;
-                home.offset + image * home.face + number as usize * 4
+                home.offset + image * home.face + number as usize * home.storage.bytes()
             })
         };
         let mut order = Vec::with_capacity(images * geometry.height * geometry.width);
@@ -274,7 +282,7 @@ impl TileTables {
                 Work::Product(p) => TileTable::new(plan, &p.input, &p.geometry, p.runs, p.pad, plan.set.height, images),
                 Work::Depthwise(d) => {
                     let taps = d.geometry.kernel.0 * d.geometry.kernel.1;
-                    TileTable::new(plan, &d.input, &d.geometry, taps, d.pad, depthwise::HEIGHT, images)
+                    TileTable::new(plan, &d.input, &d.geometry, taps, d.pad, DEPTHWISE_HEIGHT, images)
                 }
                 _ => TileTable::default(),
             }

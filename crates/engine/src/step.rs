@@ -26,7 +26,7 @@ pub enum Work {
     Product(Product),
     /// A 3×3 convolution by way of Winograd's F(4×4, 3×3).
     Winograd(Winograd),
-    /// A convolution of each channel by itself.
+    /// A convolution of each channel by itself, or in very small groups.
     Depthwise(Depthwise),
     /// Products of pairs of matrices that are both activations.
     MatMul(MatMul),
@@ -90,7 +90,9 @@ pub struct Finish {
 pub struct Product {
     pub input: Grid,
     pub geometry: Geometry,
-    /// Taps that a pixel reads, each `words` numbers long: rows of the kernel where they lie next to each other.
+    /// Whether numbers are multiplied as the precision has them, not in f32.
+    pub narrow: bool,
+    /// Taps that a pixel reads, each `words` words long: rows of the kernel where they lie next to each other.
     pub runs: usize,
     pub words: usize,
     pub panels: Vec<Panel>,
@@ -106,7 +108,7 @@ pub struct Weights {
     pub words: Vec<u32>,
 }
 
-/// Where a constant pixel lies in the head of every arena, numbers.
+/// Where a constant pixel lies in the head of every arena, bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pad {
     pub offset: usize,
@@ -161,7 +163,9 @@ pub struct Winograd {
 pub struct Depthwise {
     pub input: Grid,
     pub geometry: Geometry,
-    /// taps × channels, the channels rounded up.
+    /// Channels of a group: 1, 2 or 4.
+    pub members: usize,
+    /// taps × members × channels, the channels rounded up.
     pub weights: Vec<f32>,
     pub pad: Option<Pad>,
     pub finish: Finish,

@@ -307,21 +307,33 @@ fn faces(graph: &Graph, count: usize, seed: u64) -> (Vec<u8>, Vec<Vec<f32>>) {
     (bytes, inputs)
 }
 
-fn check(graph: &Graph, count: usize, threads: usize, kernels: Kernels) -> Result<(), TestCaseError> {
+/// How far a precision may be from the definition, of the largest number in the graph. Rounding of a few bits may push single
+/// numbers over a step of theirs in bf16.
+fn tolerance(precision: Precision) -> f32 {
+    if precision == Precision::F32 { 2e-5 } else { 0.08 }
+}
+
+fn check(graph: &Graph, count: usize, threads: usize, precision: Precision) -> Result<(), TestCaseError> {
     let (bytes, inputs) = faces(graph, count, 7);
     let values: [f32; 256] = std::array::from_fn(|byte| (byte as f32 - 127.5) / 127.5);
-    for set in sets::able(kernels, Precision::F32) {
+    let mut of_fused: Option<Vec<u32>> = None;
+    for set in sets::able(Kernels::Auto, precision) {
         let mut engine = Engine::new(graph, set, threads).map_err(|error| TestCaseError::fail(error.to_string()))?;
         let dimension = engine.dimension();
         let mut out = vec![0f32; count * dimension];
         engine.run(&bytes, count, &values, &mut out);
+        if set.fused {
+            let bits: Vec<u32> = out.iter().map(|value| value.to_bits()).collect();
+            prop_assert!(of_fused.as_ref().is_none_or(|first| *first == bits), "{} gives other bytes", set.name);
+            of_fused = Some(bits);
+        }
         for (row, input) in out.chunks_exact(dimension).zip(&inputs) {
             let all = reference::values(graph, input);
             let expected = &all[graph.output];
             let largest = all.iter().flatten().fold(1f32, |most, value| most.max(value.abs()));
             for (place, (&ours, &theirs)) in row.iter().zip(expected).enumerate() {
                 prop_assert!(
-                    (ours - theirs).abs() <= 2e-5 * largest,
+                    (ours - theirs).abs() <= tolerance(precision) * largest,
                     "{}: {ours} instead of {theirs} at {place} of {:?}; {:#?}",
                     set.name,
                     graph.values[graph.output].shape,
@@ -348,7 +360,16 @@ proptest! {
         threads in 1usize..3,
     ) {
         let graph = Maker::new(seed, height, width).finish(decisions);
-        check(&graph, count, threads, Kernels::Auto)?;
+        check(&graph, count, threads, Precision::F32)?;
+    }
+
+    #[test]
+    fn bf16_is_near_its_definition(
+        seed in any::<u64>(), decisions in 1usize..6, height in 3usize..12, width in 4usize..12, count in 1usize..3,
+        threads in 1usize..3,
+    ) {
+        let graph = Maker::new(seed, height, width).finish(decisions);
+        check(&graph, count, threads, Precision::Bf16)?;
     }
 }
 

@@ -128,6 +128,88 @@ pub(crate) unsafe fn finish<S: Simd, A: ProductArithmetic<S>, R: ActivationStora
     }
 }
 
+/// Pixels of a [`DepthwiseTile`].
+pub const DEPTHWISE_HEIGHT: usize = 6;
+
+/// Most channels of a [`DepthwiseTile`], and a multiple of every set's two registers.
+pub const DEPTHWISE_WIDTH: usize = 32;
+
+/// A convolution whose channels see themselves, or themselves and the others of their group of two or four.
+pub struct DepthwiseTile {
+    /// Base of the offsets.
+    pub arena: *const u8,
+    /// Which taps of the kernel see more than padding: `runs` indices.
+    pub taps: *const u32,
+    /// For each of these, where each pixel's first channel begins, bytes: `runs` × [`DEPTHWISE_HEIGHT`].
+    pub offsets: *const u32,
+    /// Taps.
+    pub runs: usize,
+    /// First channel, a multiple of [`DEPTHWISE_WIDTH`].
+    pub channel: usize,
+    /// Channels that are there; others are read, and their sums mean nothing.
+    pub width: usize,
+    /// taps × members × `channels`: the weight of channel c for its group's member c xor i.
+    pub weights: *const f32,
+    /// Channels in `weights`, a multiple of [`DEPTHWISE_WIDTH`].
+    pub channels: usize,
+    /// Channels of a group: 1, 2 or 4.
+    pub members: usize,
+    /// [`DEPTHWISE_HEIGHT`] × [`DEPTHWISE_WIDTH`] sums.
+    pub out: *mut f32,
+}
+
+/// # Safety
+/// As [`tile`]. Numbers up to a whole register behind the last channel are read.
+#[inline(always)]
+pub(crate) unsafe fn depthwise<S: Simd, T: ActivationStorage<S>>(job: &DepthwiseTile) {
+    // SAFETY: handed on from the caller.
+    unsafe {
+        for lane in (0..job.width).step_by(2 * S::LANES) {
+            match job.members {
+                1 => depthwise_pair::<S, T, 1>(job, lane),
+                2 => depthwise_pair::<S, T, 2>(job, lane),
+                _ => depthwise_pair::<S, T, 4>(job, lane),
+            }
+        }
+    }
+}
+
+/// Two registers of channels.
+#[inline(always)]
+unsafe fn depthwise_pair<S: Simd, T: ActivationStorage<S>, const M: usize>(job: &DepthwiseTile, lane: usize) {
+    const H: usize = DEPTHWISE_HEIGHT;
+    // SAFETY: handed on from the caller.
+    unsafe {
+        let channel = job.channel + lane;
+        let mut sums = [[S::splat(0.0); 2]; H];
+        for run in 0..job.runs {
+            let tap = *job.taps.add(run) as usize;
+            let offsets = job.offsets.add(run * H);
+            let weights = job.weights.add(tap * M * job.channels + channel);
+            for m in 0..H {
+                let from = job.arena.add(*offsets.add(m) as usize + channel * T::BYTES);
+                for v in 0..2 {
+                    let value = T::load(from.add(v * S::LANES * T::BYTES));
+                    let weight = |member: usize| S::load(weights.add(member * job.channels + v * S::LANES));
+                    sums[m][v] = S::fma(value, weight(0), sums[m][v]);
+                    if M > 1 {
+                        sums[m][v] = S::fma(S::turned::<1>(value), weight(1), sums[m][v]);
+                    }
+                    if M > 2 {
+                        sums[m][v] = S::fma(S::turned::<2>(value), weight(2), sums[m][v]);
+                        sums[m][v] = S::fma(S::turned::<3>(value), weight(3), sums[m][v]);
+                    }
+                }
+            }
+        }
+        for m in 0..H {
+            for v in 0..2 {
+                S::store(job.out.add(m * DEPTHWISE_WIDTH + lane + v * S::LANES), sums[m][v]);
+            }
+        }
+    }
+}
+
 /// A 3×3 maximum with stride 2, no padding, of one image's rows.
 pub struct MaxPool {
     /// First pixel of the image.

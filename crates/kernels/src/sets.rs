@@ -3,7 +3,7 @@
 // Tested by: `every_kernel_equals_the_definition` in crates/nn/src/cpu/tests.rs
 
 use crate::arithmetic::{Bf16Pairs, Float, FloatPairs, I16Pairs, InBf16, InF32, InU8, InU16, RoundedInF32, U8Quads};
-use crate::kernels::{self, Finish, MaxPool, TileJob, WinogradIn, WinogradOut};
+use crate::kernels::{self, DepthwiseTile, Finish, MaxPool, TileJob, WinogradIn, WinogradOut};
 use crate::simd::Simd;
 use crate::{Kernels, Precision};
 
@@ -44,6 +44,10 @@ pub struct Set {
     pub winograd_in: unsafe fn(&WinogradIn),
     /// Winograd → activations.
     pub winograd_out: unsafe fn(&WinogradOut),
+    /// Convolutions of single channels.
+    pub depthwise: unsafe fn(&DepthwiseTile),
+    /// The same of f32 maps.
+    pub depthwise_f32: unsafe fn(&DepthwiseTile),
     /// f32 maps → Winograd.
     pub winograd_in_f32: unsafe fn(&WinogradIn),
     /// Winograd → f32 maps.
@@ -152,6 +156,8 @@ macro_rules! set {
             entry!($features, max_pool, MaxPool, kernels::max_pool::<$set, $storage>);
             entry!($features, winograd_in, WinogradIn, kernels::winograd_in::<$set, $storage>);
             entry!($features, winograd_out, WinogradOut, kernels::winograd_out::<$set, $storage>);
+            entry!($features, depthwise, DepthwiseTile, kernels::depthwise::<$set, $storage>);
+            entry!($features, depthwise_f32, DepthwiseTile, kernels::depthwise::<$set, InF32>);
             entry!($features, winograd_in_f32, WinogradIn, kernels::winograd_in::<$set, InF32>);
             entry!($features, winograd_out_f32, WinogradOut, kernels::winograd_out::<$set, InF32>);
             #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
@@ -176,6 +182,8 @@ macro_rules! set {
                 max_pool,
                 winograd_in,
                 winograd_out,
+                depthwise,
+                depthwise_f32,
                 winograd_in_f32,
                 winograd_out_f32,
                 peak,

@@ -35,17 +35,19 @@ use std::collections::BTreeMap;
 pub use batch_size::BatchSize;
 pub use cards::CardGroup;
 pub use facevault_cuda::{DeviceKind, DeviceRequest};
-pub use facevault_kernels::{Kernels, Precision};
 use facevault_engine::EngineError;
-pub use networks::{Facts, ModelSpec, Network, RunsOn, UNIT_RANGE, adopt, inception_resnet_v1, parameters, unused_keys};
+pub use facevault_kernels::{Kernels, Precision};
+pub use networks::{
+    Facts, ModelSpec, Network, RunsOn, UNIT_RANGE, adopt, inception_resnet_v1, parameters, unused_keys,
+};
 pub use options::Execution;
 pub use queue::{OwnedBatch, Pixels, Queue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::candle::CandleEmbedder;
+use crate::onnx::GraphEmbedder;
 use crate::queue::SequentialQueue;
-use crate::onnx::OnnxEmbedder;
 use crate::weights::WeightsRef;
 use facevault_cuda::Card;
 use facevault_preprocess::Standardise;
@@ -178,14 +180,14 @@ pub struct Calibration {
 /// gets a line when `auto` falls back.
 ///
 /// # Errors
-/// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::Precision`], [`ModelError::OnlyCandle`] and
-/// [`ModelError::OnlyEngine`], as [`open`].
+/// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::Precision`] and [`ModelError::OnlyEngine`],
+/// as [`open`].
 pub fn describe(spec: &ModelSpec, options: &Execution, say: &dyn Fn(&str)) -> Result<EmbedderInfo, ModelError> {
     match backend(spec.network, options, say)? {
         Backend::Cpu => cpu::CpuEmbedder::describe(cpu::CpuOptions::new(options)),
         Backend::Card(card) => gpu::CardEmbedder::describe(&card, options.precision),
         Backend::Candle(chosen) => Ok(CandleEmbedder::describe(spec.network, chosen.kind, chosen.name)),
-        Backend::Engine => OnnxEmbedder::describe(options),
+        Backend::Engine => GraphEmbedder::describe(spec.network, options),
     }
 }
 
@@ -202,14 +204,16 @@ enum Backend {
 }
 
 fn backend(network: Network, options: &Execution, say: &dyn Fn(&str)) -> Result<Backend, ModelError> {
-    let runs_on = network.facts().runs_on;
-    match runs_on {
-        RunsOn::Engine => return only_engine(options, say).map(|()| Backend::Engine),
-        RunsOn::Candle => only_candle(network, options)?,
-        RunsOn::FusedPlans => {}
-    }
-    let fused = runs_on == RunsOn::FusedPlans;
-    if !fused || options.kernels == Kernels::Candle {
+    let plan = match network.facts().runs_on {
+        RunsOn::Engine => return only_engine(network, options, say).map(|()| Backend::Engine),
+        RunsOn::EngineAndCandle if !candle_runs(options)? => {
+            engine_precision(network, options)?;
+            return Ok(Backend::Engine);
+        }
+        RunsOn::EngineAndCandle => false,
+        RunsOn::FusedPlans => true,
+    };
+    if !plan || options.kernels == Kernels::Candle {
         let chosen = device::candle(options.device, &needs_candle(network, options), say)?;
         if options.precision != Precision::F32 {
             let device = format!("{} with candle", chosen.name);
@@ -236,30 +240,49 @@ fn backend(network: Network, options: &Execution, say: &dyn Fn(&str)) -> Result<
     }
 }
 
-/// Rejects options that candle does not support: it runs its own kernels, in f32.
-fn only_candle(network: Network, options: &Execution) -> Result<(), ModelError> {
-    let refused = |option, value| Err(ModelError::OnlyCandle { network: network.facts().name, option, value });
-    if !matches!(options.kernels, Kernels::Auto | Kernels::Candle) {
-        return refused("kernels", options.kernels.name());
+/// Whether candle computes a network that the engine has too: where it is asked for, and on a GPU.
+fn candle_runs(options: &Execution) -> Result<bool, ModelError> {
+    let on_card = match options.device {
+        _ if options.kernels == Kernels::Candle => return Ok(true),
+        DeviceRequest::Cpu => false,
+        DeviceRequest::Cuda => true,
+        DeviceRequest::Auto => {
+            let plain = options.kernels == Kernels::Auto && options.precision == Precision::F32;
+            plain && device::candle(DeviceRequest::Auto, "", &|_| ())?.kind == DeviceKind::Cuda
+        }
+    };
+    if on_card && options.kernels != Kernels::Auto {
+        return Err(ModelError::NotOnCard { kernels: options.kernels.name() });
     }
-    if options.precision != Precision::F32 {
-        return refused("precision", options.precision.name());
+    Ok(on_card)
+}
+
+/// Rejects a precision that the engine does not compute in.
+fn engine_precision(network: Network, options: &Execution) -> Result<(), ModelError> {
+    match options.precision {
+        Precision::F32 | Precision::Bf16 => Ok(()),
+        other => Err(ModelError::OnlyEngine {
+            network: network.facts().name,
+            option: "precision",
+            value: other.name(),
+            remedy: "precision: f32",
+        }),
     }
-    Ok(())
 }
 
 /// Rejects options that the engine for graphs does not support, and says where `auto` leads.
-fn only_engine(options: &Execution, say: &dyn Fn(&str)) -> Result<(), ModelError> {
-    let refused = |option, value, remedy| Err(ModelError::OnlyEngine { option, value, remedy });
+fn only_engine(network: Network, options: &Execution, say: &dyn Fn(&str)) -> Result<(), ModelError> {
+    let refused =
+        |option, value, remedy| Err(ModelError::OnlyEngine { network: network.facts().name, option, value, remedy });
     if options.kernels == Kernels::Candle {
         return refused("kernels", "candle", "kernels: auto");
     }
-    if options.precision != Precision::F32 {
-        return refused("precision", options.precision.name(), "precision: f32");
-    }
+    engine_precision(network, options)?;
     match options.device {
         DeviceRequest::Cuda => return refused("device", "cuda", "device: cpu"),
-        DeviceRequest::Auto => say("device auto: running on the CPU (`onnx` is only supported on the CPU)"),
+        DeviceRequest::Auto => {
+            say(&format!("device auto: running on the CPU (`{}` is only supported on the CPU)", network.facts().name));
+        }
         DeviceRequest::Cpu => {}
     }
     Ok(())
@@ -268,7 +291,11 @@ fn only_engine(options: &Execution, say: &dyn Fn(&str)) -> Result<(), ModelError
 /// The setting that makes candle run the network, for an error that names it.
 fn needs_candle(network: Network, options: &Execution) -> String {
     let Facts { name, runs_on, .. } = network.facts();
-    if runs_on == RunsOn::FusedPlans && options.kernels == Kernels::Candle { "`kernels: candle`".into() } else { format!("`{name}`") }
+    if runs_on == RunsOn::FusedPlans && options.kernels == Kernels::Candle {
+        "`kernels: candle`".into()
+    } else {
+        format!("`{name}`")
+    }
 }
 
 /// Puts a network on the device that `options` asks for, prepared for faces of `side` × `side` pixels; the first batch of
@@ -278,7 +305,7 @@ fn needs_candle(network: Network, options: &Execution) -> String {
 ///
 /// # Errors
 /// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::NotOnCard`], [`ModelError::Precision`],
-/// [`ModelError::OnlyCandle`] and [`ModelError::OnlyEngine`] when this machine or the network cannot do what `options` asks
+/// [`ModelError::OnlyEngine`] when this machine or the network cannot do what `options` asks
 /// for, [`ModelError::NoCalibration`] for int8 without `calibration`, [`ModelError::Graph`] for a graph with an operation
 /// that has no kernel, [`ModelError::NoGraph`] for tensors where a graph belongs, [`ModelError::Device`] when the device
 /// fails.
@@ -292,7 +319,7 @@ pub fn open<'a>(
 ) -> Result<Box<dyn Embedder>, ModelError> {
     let backend = backend(spec.network, options, say)?;
     let tensors = match weights.into() {
-        WeightsRef::Graph(onnx) => return Ok(Box::new(OnnxEmbedder::new(onnx, options)?)),
+        WeightsRef::Graph(onnx) => return Ok(Box::new(GraphEmbedder::new(spec.network, &onnx.graph, options)?)),
         WeightsRef::Tensors(tensors) => tensors,
     };
     match backend {
@@ -312,7 +339,11 @@ pub fn open<'a>(
         Backend::Candle(chosen) => {
             Ok(Box::new(CandleEmbedder::new(spec, tensors, chosen.device, chosen.name, options.threads)?))
         }
-        Backend::Engine => Err(ModelError::NoGraph),
+        Backend::Engine if spec.network == Network::Onnx => Err(ModelError::NoGraph),
+        Backend::Engine => {
+            let graph = networks::graph(spec.network, tensors);
+            Ok(Box::new(GraphEmbedder::new(spec.network, &graph, options)?))
+        }
     }
 }
 
@@ -330,8 +361,9 @@ pub fn calibrate<'a>(
     let value = Precision::Int8.name();
     let tensors = match (runs_on, weights.into()) {
         (RunsOn::FusedPlans, WeightsRef::Tensors(tensors)) => tensors,
-        (RunsOn::Candle, _) => return Err(ModelError::OnlyCandle { network: name, option: "precision", value }),
-        _ => return Err(ModelError::OnlyEngine { option: "precision", value, remedy: "precision: f32" }),
+        _ => {
+            return Err(ModelError::OnlyEngine { network: name, option: "precision", value, remedy: "precision: f32" });
+        }
     };
     let options = Execution { device: DeviceRequest::Cpu, precision: Precision::F32, ..*options };
     let mut embedder = cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(&options), None)?;
@@ -406,18 +438,12 @@ pub enum ModelError {
         available_with(*precision)
     )]
     Precision { precision: Precision, device: String, able: &'static [Precision] },
-    /// An option that only fused plans support, for a network that has none.
-    #[error(
-        "`embed.{option}: {value}` is not available with `model.network: {network}`, which runs with candle in f32; use \
-         `kernels: auto` and `precision: f32`"
-    )]
-    OnlyCandle { network: &'static str, option: &'static str, value: &'static str },
     /// An option that the engine for graphs does not support.
     #[error(
-        "`embed.{option}: {value}` is not available with `model.network: onnx`, which runs on the CPU in f32; use \
+        "`embed.{option}: {value}` is not available with `model.network: {network}`, which runs on the CPU in f32 and bf16; use \
          `{remedy}`"
     )]
-    OnlyEngine { option: &'static str, value: &'static str, remedy: &'static str },
+    OnlyEngine { network: &'static str, option: &'static str, value: &'static str, remedy: &'static str },
     /// A graph that cannot be compiled.
     #[error("the ONNX file cannot be run: {error}")]
     Graph { error: EngineError },

@@ -1,8 +1,9 @@
-//! Any network of an ONNX file as an [`Embedder`]: the graph on the engine, and its output as unit vectors.
+//! A network as a graph on the engine, of an ONNX file or by name, as an [`Embedder`]: its output as unit vectors.
 
+use facevault_graph::Graph;
 pub use facevault_graph::onnx::*;
 
-use crate::{DeviceKind, Embedder, EmbedderInfo, Execution, FaceBatch, ModelError, Precision, StageTime, host};
+use crate::{DeviceKind, Embedder, EmbedderInfo, Execution, FaceBatch, ModelError, Network, StageTime, host};
 use facevault_engine::{Engine, EngineError};
 use facevault_kernels::sets::Set;
 
@@ -10,20 +11,20 @@ use facevault_kernels::sets::Set;
 const GROUP: usize = 8;
 
 /// A graph on the CPU.
-pub(crate) struct OnnxEmbedder {
+pub(crate) struct GraphEmbedder {
     info: EmbedderInfo,
     engine: Engine,
 }
 
-impl OnnxEmbedder {
+impl GraphEmbedder {
     /// Compiles a graph.
     ///
     /// # Errors
     /// [`ModelError::NoKernels`] where this CPU lacks the kernels, [`ModelError::Graph`] for what has none,
     /// [`ModelError::Device`] when threads cannot be started.
-    pub fn new(onnx: &Onnx, options: &Execution) -> Result<Self, ModelError> {
-        let (set, info) = Self::chosen(options)?;
-        let engine = Engine::new(&onnx.graph, set, host::threads(options.threads)).map_err(|error| match error {
+    pub fn new(network: Network, graph: &Graph, options: &Execution) -> Result<Self, ModelError> {
+        let (set, info) = Self::chosen(network, options)?;
+        let engine = Engine::new(graph, set, host::threads(options.threads)).map_err(|error| match error {
             EngineError::Threads { reason } => ModelError::Device { device: "CPU".into(), reason },
             error => ModelError::Graph { error },
         })?;
@@ -34,17 +35,17 @@ impl OnnxEmbedder {
     ///
     /// # Errors
     /// [`ModelError::NoKernels`] where this CPU lacks the kernels.
-    pub fn describe(options: &Execution) -> Result<EmbedderInfo, ModelError> {
-        Ok(Self::chosen(options)?.1)
+    pub fn describe(network: Network, options: &Execution) -> Result<EmbedderInfo, ModelError> {
+        Ok(Self::chosen(network, options)?.1)
     }
 
-    fn chosen(options: &Execution) -> Result<(&'static Set, EmbedderInfo), ModelError> {
-        let set = host::choose(options.kernels, Precision::F32)?;
+    fn chosen(network: Network, options: &Execution) -> Result<(&'static Set, EmbedderInfo), ModelError> {
+        let set = host::choose(options.kernels, options.precision)?;
         let info = EmbedderInfo {
-            name: format!("onnx (engine{})", set.arithmetic()),
+            name: format!("{} (engine{})", network.facts().name, set.arithmetic()),
             device: DeviceKind::Cpu,
             device_name: host::name(set, host::threads(options.threads)),
-            precision: Precision::F32,
+            precision: options.precision,
         };
         Ok((set, info))
     }
@@ -58,7 +59,7 @@ impl OnnxEmbedder {
     }
 }
 
-impl Embedder for OnnxEmbedder {
+impl Embedder for GraphEmbedder {
     fn info(&self) -> &EmbedderInfo {
         &self.info
     }

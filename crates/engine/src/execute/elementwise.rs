@@ -41,8 +41,9 @@ impl Pass<'_> {
         let units = outer * blocks * pieces;
         let mut at = vec![0isize; views.len()];
         let mut values = [0f32; ROWS * WIDEST];
+        let storages: Vec<Storage> = views.iter().map(|view| self.storage(view)).collect();
         for face in faces {
-            let bases: Vec<*mut f32> = views.iter().map(|view| self.at(view, face)).collect();
+            let bases: Vec<*mut u8> = views.iter().map(|view| self.at(view, face)).collect();
             for unit in self.member.share(units) {
                 let (outer, block, piece) = (unit / (blocks * pieces), unit / pieces % blocks, unit % pieces);
                 position(outer, axes.iter().map(|axis| axis.extent), &strides, &mut at);
@@ -52,34 +53,35 @@ impl Pass<'_> {
                 let place = |view: usize| {
                     let offset = at[view] + row as isize * rows.strides[view] + column as isize * inner.strides[view];
                     // SAFETY: inside the view.
-                    unsafe { bases[view].offset(offset) }
+                    unsafe { bases[view].offset(offset * storages[view].bytes() as isize) }
                 };
                 // SAFETY: members write disjoint units; every index of the loops lies inside each view.
                 unsafe {
                     for row in 0..count {
-                        let from = place(1).offset(row as isize * rows.strides[1]).cast_const();
+                        let step = rows.strides[1] * storages[1].bytes() as isize;
+                        let from = place(1).offset(row as isize * step).cast_const();
                         let into = &mut values[row * WIDEST..][..width];
                         if inner.strides[1] == 0 {
-                            into.fill(*from);
+                            into.fill(storages[1].read(from));
                         } else {
-                            (self.plan.maps.load)(Storage::F32, from.cast(), into);
+                            (self.plan.maps.load)(storages[1], from, into);
                         }
                     }
                     let mut operands = Vec::with_capacity(map.operands.len());
                     for view in 2..views.len() {
                         operands.push(Operand {
-                            base: place(view).cast_const().cast(),
-                            storage: Storage::F32,
+                            base: place(view).cast_const(),
+                            storage: storages[view],
                             image: 0,
-                            pixel: rows.strides[view] as usize * 4,
+                            pixel: rows.strides[view] as usize * storages[view].bytes(),
                             wide: inner.strides[view] != 0,
                         });
                     }
                     let target = Target {
-                        base: place(0).cast(),
-                        storage: Storage::F32,
+                        base: place(0),
+                        storage: storages[0],
                         image: 0,
-                        pixel: rows.strides[0] as usize * 4,
+                        pixel: rows.strides[0] as usize * storages[0].bytes(),
                     };
                     let block = Block {
                         values: values.as_mut_ptr(),

@@ -34,6 +34,8 @@ impl Pass<'_> {
         let left_row = p.left.strides[rank - 2];
         let (right_row, right_column) = (p.right.strides[rank - 2], p.right.strides[rank - 1]);
         let mut at = [0isize; 3];
+        let storage = self.storage(&p.out);
+        let bytes = storage.bytes() as isize;
         let mut offsets = [0u32; MAX_HEIGHT];
         let mut sums = [0f32; MAX_HEIGHT * 32];
         for unit in self.member.share(faces.len() * batches * splits) {
@@ -43,9 +45,9 @@ impl Pass<'_> {
             // SAFETY: every index lies inside the views; the room holds `panels` panels of `inner` × `width` numbers; members
             // write disjoint products or panels. Rows beyond the last are computed as the last.
             unsafe {
-                let out = self.at(&p.out, face).offset(at[0]);
-                let left = self.at(&p.left, face).offset(at[1]).cast_const();
-                let right = self.at(&p.right, face).offset(at[2]).cast_const();
+                let out = self.at(&p.out, face).offset(at[0] * bytes);
+                let left = self.at(&p.left, face).cast::<f32>().offset(at[1]).cast_const();
+                let right = self.at(&p.right, face).cast::<f32>().offset(at[2]).cast_const();
                 for panel in split * panels / splits..(split + 1) * panels / splits {
                     let first = panel * width;
                     let here = (columns - first).min(width);
@@ -76,8 +78,8 @@ impl Pass<'_> {
                         };
                         (set.tile_f32)(&job, count, vectors);
                         for row in 0..count {
-                            let to = out.offset((top + row) as isize * p.out.strides[rank - 2]).add(first);
-                            to.copy_from_nonoverlapping(sums.as_ptr().add(row * step), here);
+                            let to = (top + row) as isize * p.out.strides[rank - 2] + first as isize;
+                            (self.plan.maps.store)(storage, &sums[row * step..][..here], out.offset(to * bytes));
                         }
                     }
                 }

@@ -27,8 +27,8 @@ pub struct Arena {
 impl Arena {
     pub fn new(plan: &Plan) -> Self {
         let mut bytes = vec![[0u64; 8]; plan.arena.div_ceil(64) + 1];
-        // SAFETY: the head is the arena's first part; f32s have no invalid bits.
-        unsafe { bytes.as_mut_ptr().cast::<f32>().copy_from_nonoverlapping(plan.head.as_ptr(), plan.head.len()) };
+        // SAFETY: the head is the arena's first part.
+        unsafe { bytes.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(plan.head.as_ptr(), plan.head.len()) };
         Self { bytes }
     }
 
@@ -96,19 +96,27 @@ impl Pass<'_> {
     }
 
     /// The first number of a view, for a face.
-    fn at(&self, view: &View, face: usize) -> *mut f32 {
+    fn at(&self, view: &View, face: usize) -> *mut u8 {
         match view.home {
             Home::Buffer(buffer) => {
                 let buffer = &self.plan.buffers[buffer];
                 // SAFETY: the plan laid its buffers out inside the arena.
-                unsafe { self.arena.0.add(buffer.offset + face * buffer.face).cast::<f32>().add(view.offset) }
+                unsafe { self.arena.0.add(buffer.offset + face * buffer.face + view.offset * buffer.storage.bytes()) }
             }
             // SAFETY: the view lies inside the constants. Nothing writes through it: no step's result is a constant.
-            Home::Constants => unsafe { self.plan.constants.as_ptr().cast_mut().add(view.offset) },
+            Home::Constants => unsafe { self.plan.constants.as_ptr().cast_mut().add(view.offset).cast() },
         }
     }
 
-    /// Scratch of a step, bytes of it being numbers.
+    /// How the numbers of a view are kept.
+    fn storage(&self, view: &View) -> Storage {
+        match view.home {
+            Home::Buffer(buffer) => self.plan.buffers[buffer].storage,
+            Home::Constants => Storage::F32,
+        }
+    }
+
+    /// Scratch of a step.
     fn scratch(&self, buffer: usize) -> *mut f32 {
         // SAFETY: as in `at`.
         unsafe { self.arena.0.add(self.plan.buffers[buffer].offset).cast() }
@@ -124,19 +132,19 @@ impl Pass<'_> {
 
     fn target(&self, pixels: &Pixels, first: usize) -> Target {
         Target {
-            base: self.at(&pixels.view, first).cast(),
-            storage: Storage::F32,
+            base: self.at(&pixels.view, first),
+            storage: self.storage(&pixels.view),
             image: self.face_bytes(&pixels.view),
-            pixel: pixels.pixel * 4,
+            pixel: pixels.pixel * self.storage(&pixels.view).bytes(),
         }
     }
 
     fn operands(&self, finish: &Finish, first: usize) -> Vec<Operand> {
         let operand = |pixels: &Pixels| Operand {
-            base: self.at(&pixels.view, first).cast_const().cast(),
-            storage: Storage::F32,
+            base: self.at(&pixels.view, first).cast_const(),
+            storage: self.storage(&pixels.view),
             image: self.face_bytes(&pixels.view),
-            pixel: pixels.pixel * 4,
+            pixel: pixels.pixel * self.storage(&pixels.view).bytes(),
             wide: pixels.wide,
         };
         finish.operands.iter().map(operand).collect()
@@ -147,7 +155,7 @@ impl Pass<'_> {
         for image in faces {
             let pixels = &self.pixels[image * face..(image + 1) * face];
             let share = self.member.share(face);
-            let out = self.at(out, image);
+            let out = self.at(out, image).cast::<f32>();
             for (i, &pixel) in pixels[share.clone()].iter().enumerate() {
                 // SAFETY: the buffer holds a face's numbers.
                 unsafe { out.add(share.start + i).write(self.values[usize::from(pixel)]) };
@@ -159,7 +167,7 @@ impl Pass<'_> {
     pub fn output(&self, face: usize) -> &[f32] {
         let output = &self.plan.output;
         // SAFETY: the last step wrote it, contiguous, and nobody writes before the next pass.
-        unsafe { std::slice::from_raw_parts(self.at(output, face), output.shape.iter().product()) }
+        unsafe { std::slice::from_raw_parts(self.at(output, face).cast(), output.shape.iter().product()) }
     }
 }
 

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use super::Pass;
-use crate::kernels::storage::Storage;
 use crate::kernels::window::Window;
 use crate::step::{Pool, PoolKind};
 
@@ -21,6 +20,8 @@ impl Pass<'_> {
         let (input, out, g) = (&pool.input, &pool.out, &pool.geometry);
         for face in faces {
             let (from, to) = (self.at(&input.view, face).cast_const(), self.at(&out.view, face));
+            let (storage, to_storage) = (self.storage(&input.view), self.storage(&out.view));
+            let bytes = storage.bytes();
             // A team shares the pixels, or the channels of the only one.
             let pixels = out.height * out.width;
             let alone = pixels == 1 && self.member.size() > 1;
@@ -50,16 +51,16 @@ impl Pass<'_> {
                     let number = first_row * input.row + first_column * input.pixel + channels.start as isize;
                     let target = y as isize * out.row + x as isize * out.pixel + channels.start as isize;
                     (self.plan.maps.pool)(&Window {
-                        from: from.offset(number).cast(),
+                        from: from.offset(number * bytes as isize),
                         rows,
                         columns,
-                        row: g.dilation.0 * input.row as usize * 4,
-                        pixel: g.dilation.1 * input.pixel as usize * 4,
+                        row: g.dilation.0 * input.row as usize * bytes,
+                        pixel: g.dilation.1 * input.pixel as usize * bytes,
                         channels: channels.len(),
-                        storage: Storage::F32,
+                        storage,
                         mean,
-                        to: to.offset(target).cast(),
-                        to_storage: Storage::F32,
+                        to: to.offset(target * to_storage.bytes() as isize),
+                        to_storage,
                     });
                 }
             }

@@ -2,16 +2,16 @@
 
 use std::ops::Range;
 
-use facevault_kernels::kernels::{TileJob, WinogradIn, WinogradOut};
+use facevault_kernels::kernels::{DEPTHWISE_HEIGHT, DEPTHWISE_WIDTH, DepthwiseTile, TileJob, WinogradIn, WinogradOut};
 
 use super::Pass;
 use crate::kernels::chain::{Block, Operand, Place};
-use crate::kernels::depthwise::{self, DepthwiseTile};
+use crate::kernels::storage::Storage;
 use crate::plan::TileTable;
 use crate::step::{Depthwise, Product, Winograd};
 
-/// Activations of a pixel tile and its channels while a panel is swept over them: half of a small second cache.
-const BLOCK_BYTES: usize = 256 << 10;
+/// Activations of a pixel tile and its channels while a panel is swept over them: half of the second cache.
+const BLOCK_BYTES: usize = 512 << 10;
 
 /// Sums of the tallest and widest tile.
 const MOST_SUMS: usize = 12 * 2 * 16;
@@ -26,7 +26,8 @@ impl Pass<'_> {
         let set = self.plan.set;
         let tiles = table.tiles.len() - 1;
         // A team shares the larger of the two: weights or pixels.
-        let input_bytes = p.input.height * p.input.width * p.input.channels * 4;
+        let storage = self.storage(&p.input.view);
+        let input_bytes = p.input.height * p.input.width * p.input.channels * storage.bytes();
         let by_panel = p.weights.words.len() * 4 > input_bytes && p.panels.len() >= 2 * self.member.size();
         let (panels, tiles) = if by_panel {
             (self.member.share(p.panels.len()), 0..tiles)
@@ -34,8 +35,9 @@ impl Pass<'_> {
             (0..p.panels.len(), self.member.share(tiles))
         };
         let written: usize = p.panels.iter().map(|panel| panel.channels * 4).sum();
+        let tile_kernel = if p.narrow { set.tile } else { set.tile_f32 };
         let stride = p.geometry.stride.0 * p.geometry.stride.1;
-        let bytes_of_tile = set.height * (p.input.channels * 4 * stride + written);
+        let bytes_of_tile = set.height * (p.input.channels * storage.bytes() * stride + written);
         let block = (BLOCK_BYTES / bytes_of_tile).max(1);
         let operands = self.operands(&p.finish, first);
         let target = self.target(&p.finish.out, first);
@@ -49,17 +51,14 @@ impl Pass<'_> {
                 // panels. Constants of channels are padded to whole panels, and only the panel's own channels are read of
                 // others.
                 unsafe {
-                    let channel = panel.channel * 4;
-                    for (shifted, operand) in shifted.iter_mut().zip(&operands) {
-                        shifted.base = if operand.wide { operand.base.add(channel) } else { operand.base };
-                    }
-                    let target = crate::kernels::chain::Target { base: target.base.add(channel), ..target };
+                    shift(&mut shifted, &operands, panel.channel);
+                    let target = target.from(panel.channel);
                     for tile in tiles.clone() {
                         let taps = table.tiles[tile] as usize..table.tiles[tile + 1] as usize;
                         let places = &table.places[tile * table.height..];
                         let places = &places[..places.len().min(table.height)];
                         let job = TileJob {
-                            arena: self.arena.0.add(panel.input * 4),
+                            arena: self.arena.0.add(panel.input * storage.bytes()),
                             taps: table.taps.as_ptr().add(taps.start),
                             offsets: table.offsets.as_ptr().add(taps.start * table.height),
                             height: table.height,
@@ -69,7 +68,7 @@ impl Pass<'_> {
                             out: sums.as_mut_ptr().cast(),
                             stride: width,
                         };
-                        (set.tile_f32)(&job, places.len(), panel.vectors);
+                        tile_kernel(&job, places.len(), panel.vectors);
                         let block = Block {
                             values: sums.as_mut_ptr(),
                             stride: width,
@@ -86,39 +85,40 @@ impl Pass<'_> {
     }
 
     pub(super) fn depthwise(&self, d: &Depthwise, table: &TileTable, first: usize) {
+        let set = self.plan.set;
         let tiles = self.member.share(table.tiles.len() - 1);
         let operands = self.operands(&d.finish, first);
         let target = self.target(&d.finish.out, first);
         let mut shifted: Vec<Operand> = operands.clone();
         let channels = d.input.channels;
-        let mut sums = [0f32; depthwise::HEIGHT * depthwise::WIDTH];
+        let narrow = self.storage(&d.input.view) != Storage::F32;
+        let mut sums = [0f32; DEPTHWISE_HEIGHT * DEPTHWISE_WIDTH];
         for tile in tiles {
             let taps = table.tiles[tile] as usize..table.tiles[tile + 1] as usize;
             let places = &table.places[tile * table.height..];
             let places = &places[..places.len().min(table.height)];
-            for channel in (0..channels).step_by(depthwise::WIDTH) {
-                let width = (channels - channel).min(depthwise::WIDTH);
+            for channel in (0..channels).step_by(DEPTHWISE_WIDTH) {
+                let width = (channels - channel).min(DEPTHWISE_WIDTH);
                 // SAFETY: as in `product`; the weights' channels are whole tiles.
                 unsafe {
-                    (self.plan.maps.depthwise)(&DepthwiseTile {
+                    let kernel = if narrow { set.depthwise } else { set.depthwise_f32 };
+                    kernel(&DepthwiseTile {
                         arena: self.arena.0,
                         taps: table.taps.as_ptr().add(taps.start),
                         offsets: table.offsets.as_ptr().add(taps.start * table.height),
                         runs: taps.len(),
                         channel,
                         width,
-                        storage: crate::kernels::storage::Storage::F32,
                         weights: d.weights.as_ptr(),
-                        channels: channels.next_multiple_of(depthwise::WIDTH),
+                        channels: channels.next_multiple_of(DEPTHWISE_WIDTH),
+                        members: d.members,
                         out: sums.as_mut_ptr(),
                     });
-                    for (shifted, operand) in shifted.iter_mut().zip(&operands) {
-                        shifted.base = if operand.wide { operand.base.add(channel * 4) } else { operand.base };
-                    }
-                    let target = crate::kernels::chain::Target { base: target.base.add(channel * 4), ..target };
+                    shift(&mut shifted, &operands, channel);
+                    let target = target.from(channel);
                     let block = Block {
                         values: sums.as_mut_ptr(),
-                        stride: depthwise::WIDTH,
+                        stride: DEPTHWISE_WIDTH,
                         width,
                         places,
                         links: &d.finish.links,
@@ -133,12 +133,17 @@ impl Pass<'_> {
     pub(super) fn winograd(&self, w: &Winograd, faces: Range<usize>) {
         let set = self.plan.set;
         let (first, images) = (faces.start, faces.len());
-        let from = self.at(&w.input.view, first).cast_const().cast::<u8>();
+        let from = self.at(&w.input.view, first).cast_const();
+        let bytes = self.storage(&w.input.view).bytes() as isize;
+        let (winograd_in, winograd_out) = (
+            if self.storage(&w.input.view) == Storage::F32 { set.winograd_in_f32 } else { set.winograd_in },
+            if self.storage(&w.finish.out.view) == Storage::F32 { set.winograd_out_f32 } else { set.winograd_out },
+        );
         let face = self.face_bytes(&w.input.view);
         let (scratch_in, scratch_out) = (self.scratch(w.scratch.0), self.scratch(w.scratch.1));
         let outside = w.pad.map_or(self.arena.0.cast_const(), |pad| {
             // SAFETY: the head holds it.
-            unsafe { self.arena.0.add(pad.offset * 4).cast_const() }
+            unsafe { self.arena.0.add(pad.offset).cast_const() }
         });
         let operands = self.operands(&w.finish, first);
         let target = self.target(&w.finish.out, first);
@@ -146,6 +151,7 @@ impl Pass<'_> {
         let position = |tile: usize| (tile / of_image, tile % of_image / w.tiles.1 * 4, tile % w.tiles.1 * 4);
         let all = images * of_image;
         let mut strip = [0f32; 16 * STRIP];
+        let mut shifted = operands.clone();
         for start in (0..all).step_by(w.chunk) {
             let tiles = w.chunk.min(all - start);
             for i in self.member.share(tiles) {
@@ -157,13 +163,13 @@ impl Pass<'_> {
                         let (y, x) = ((y + p / 6).wrapping_sub(w.padding.0), (x + p % 6).wrapping_sub(w.padding.1));
                         if y < w.input.height && x < w.input.width {
                             let number = y as isize * w.input.row + x as isize * w.input.pixel;
-                            from.add(image * face).offset(number * 4)
+                            from.add(image * face).offset(number * bytes)
                         } else {
                             outside
                         }
                     });
                     let out = scratch_in.add(i * w.inputs);
-                    (set.winograd_in_f32)(&WinogradIn { pixels, channels: w.inputs, out, stride: w.strides.0 });
+                    winograd_in(&WinogradIn { pixels, channels: w.inputs, out, stride: w.strides.0 });
                 }
             }
             self.member.meet();
@@ -199,7 +205,7 @@ impl Pass<'_> {
                     // SAFETY: `rows` and `columns` keep to the picture.
                     unsafe {
                         let to = target.base.add(image * target.image + (y * w.width + x) * target.pixel);
-                        (set.winograd_out_f32)(&WinogradOut {
+                        winograd_out(&WinogradOut {
                             sums: sums(0),
                             stride: w.strides.1,
                             channels: w.outputs,
@@ -235,10 +241,7 @@ impl Pass<'_> {
                             out_stride: STRIP * 4,
                             row_stride: columns * STRIP * 4,
                         });
-                        let mut shifted = operands.clone();
-                        for operand in &mut shifted {
-                            operand.base = if operand.wide { operand.base.add(channel * 4) } else { operand.base };
-                        }
+                        shift(&mut shifted, &operands, channel);
                         let block = Block {
                             values: strip.as_mut_ptr(),
                             stride: STRIP,
@@ -247,8 +250,7 @@ impl Pass<'_> {
                             links: &w.finish.links,
                             operands: &shifted,
                         };
-                        let target = crate::kernels::chain::Target { base: target.base.add(channel * 4), ..target };
-                        (self.plan.maps.finish)(&block, &target);
+                        (self.plan.maps.finish)(&block, &target.from(channel));
                     }
                 }
             }
@@ -256,5 +258,17 @@ impl Pass<'_> {
                 self.member.meet();
             }
         }
+    }
+}
+
+/// The operands from a channel on.
+///
+/// # Safety
+/// They have so many channels.
+unsafe fn shift(shifted: &mut [Operand], operands: &[Operand], channel: usize) {
+    for (shifted, operand) in shifted.iter_mut().zip(operands) {
+        let bytes = if operand.wide { channel * operand.storage.bytes() } else { 0 };
+        // SAFETY: handed on from the caller.
+        shifted.base = unsafe { operand.base.add(bytes) };
     }
 }

@@ -20,6 +20,9 @@ impl Pass<'_> {
         let all: usize = axes.iter().map(|axis| axis.extent).product();
         let maps = self.plan.maps;
         let mut at = [0isize; 2];
+        let (storage, to_storage) = (self.storage(&step.input), self.storage(&step.out));
+        let (bytes, to_bytes) = (storage.bytes() as isize, to_storage.bytes() as isize);
+        let mut values = vec![0f32; length];
         for face in faces {
             let (to, from) = (self.at(&step.out, face), self.at(&step.input, face).cast_const());
             for unit in self.member.share(all) {
@@ -27,21 +30,19 @@ impl Pass<'_> {
                 // SAFETY: a row of `length` numbers lies at every position of the loops, contiguous as the plan made sure;
                 // members write disjoint rows. Input and output are different buffers.
                 unsafe {
-                    let row = std::slice::from_raw_parts(from.offset(at[1]), length);
-                    let to = to.offset(at[0]);
+                    (maps.load)(storage, from.offset(at[1] * bytes), &mut values);
+                    let to = to.offset(at[0] * to_bytes);
                     match &step.kind {
-                        RowsKind::Reduce(reduction) => to.write((maps.reduce)(row, *reduction)),
-                        RowsKind::Softmax => {
-                            let to = std::slice::from_raw_parts_mut(to, length);
-                            to.copy_from_slice(row);
-                            (maps.softmax)(to);
+                        RowsKind::Reduce(reduction) => {
+                            (maps.store)(to_storage, &[(maps.reduce)(&values, *reduction)], to);
+                            continue;
                         }
+                        RowsKind::Softmax => (maps.softmax)(&mut values),
                         RowsKind::LayerNorm { epsilon, scale, shift } => {
-                            let to = std::slice::from_raw_parts_mut(to, length);
-                            to.copy_from_slice(row);
-                            (maps.layer_norm)(to, *epsilon, scale, shift.as_deref());
+                            (maps.layer_norm)(&mut values, *epsilon, scale, shift.as_deref());
                         }
                     }
+                    (maps.store)(to_storage, &values, to);
                 }
             }
         }

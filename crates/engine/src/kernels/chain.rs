@@ -74,136 +74,196 @@ pub const WIDEST: usize = 256;
 /// Numbers at a time: a loop of known length becomes one instruction an operation, whatever the length of the row.
 const LANES: usize = 16;
 
-#[inline(always)]
-fn one(row: &mut [f32], op: impl Fn(f32) -> f32) {
-    let (chunks, rest) = row.as_chunks_mut::<LANES>();
-    for chunk in chunks {
-        for x in chunk {
-            *x = op(*x);
-        }
-    }
-    for x in rest {
-        *x = op(*x);
-    }
+/// One pass over the rows: where the result goes, and what is added first.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    /// Of each number of a row.
+    bias: Option<&'a [f32]>,
+    /// Nowhere: in place.
+    target: Option<&'a Target>,
 }
 
+/// f of each number of a row, and of its bias.
+///
+/// # Safety
+/// `from` and `to` are valid for `width` numbers, and are the same or apart.
 #[inline(always)]
-fn two(row: &mut [f32], others: &[f32], op: impl Fn(f32, f32) -> f32) {
-    let ((chunks, rest), (others, last)) = (row.as_chunks_mut::<LANES>(), others.as_chunks::<LANES>());
-    for (chunk, others) in chunks.iter_mut().zip(others) {
-        for (x, other) in chunk.iter_mut().zip(others) {
-            *x = op(*x, *other);
+unsafe fn row(from: *const f32, to: *mut f32, width: usize, bias: Option<&[f32]>, op: impl Fn(f32, usize) -> f32) {
+    // SAFETY: handed on from the caller.
+    unsafe {
+        let mut at = 0;
+        while at + LANES <= width {
+            let mut values = *from.add(at).cast::<[f32; LANES]>();
+            if let Some(bias) = bias {
+                let bias = *bias.as_ptr().add(at).cast::<[f32; LANES]>();
+                for lane in 0..LANES {
+                    values[lane] += bias[lane];
+                }
+            }
+            for lane in 0..LANES {
+                values[lane] = op(values[lane], at + lane);
+            }
+            *to.add(at).cast::<[f32; LANES]>() = values;
+            at += LANES;
         }
-    }
-    for (x, other) in rest.iter_mut().zip(last) {
-        *x = op(*x, *other);
+        while at < width {
+            let value = *from.add(at) + bias.map_or(0.0, |bias| bias[at]);
+            to.add(at).write(op(value, at));
+            at += 1;
+        }
     }
 }
 
 impl Block<'_> {
+    /// Runs a pass; `op` gets a number, its place in the row, and the row's place.
+    ///
     /// # Safety
-    /// `values` and the operands are valid for the rows.
+    /// `values`, the operands and the target are valid for the rows.
     #[inline(always)]
-    unsafe fn rows(&self, mut each: impl FnMut(&mut [f32], Place)) {
-        for (row, &place) in self.places.iter().enumerate() {
+    unsafe fn pass(&self, pass: Pass<'_>, op: impl Fn(f32, usize, Place) -> f32) {
+        for (index, &place) in self.places.iter().enumerate() {
             // SAFETY: handed on from the caller.
-            each(unsafe { std::slice::from_raw_parts_mut(self.values.add(row * self.stride), self.width) }, place);
-        }
-    }
-
-    /// # Safety
-    /// As [`Self::rows`].
-    #[inline(always)]
-    unsafe fn with(&self, operand: usize, op: impl Fn(f32, f32) -> f32) {
-        let operand = &self.operands[operand];
-        // SAFETY: handed on from the caller.
-        unsafe {
-            self.rows(|row, place| {
-                let from =
-                    operand.base.add(place.image as usize * operand.image + place.pixel as usize * operand.pixel);
-                if !operand.wide {
-                    let other = operand.storage.read(from);
-                    one(row, |x| op(x, other));
-                } else if operand.storage == Storage::F32 {
-                    let others = std::slice::from_raw_parts(from.cast::<f32>(), row.len());
-                    two(row, others, &op);
-                } else {
-                    let mut others = [0f32; WIDEST];
-                    for (piece, row) in row.chunks_mut(WIDEST).enumerate() {
-                        let others = &mut others[..row.len()];
-                        operand.storage.load(from.add(piece * WIDEST * operand.storage.bytes()), others);
-                        two(row, others, &op);
-                    }
-                }
-            });
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn each(&self, op: impl Fn(f32) -> f32) {
-        // SAFETY: handed on from the caller.
-        unsafe { self.rows(|row, _| one(row, &op)) }
-    }
-
-    /// Applies the chain. # Safety: as [`Self::rows`].
-    #[inline(always)]
-    pub unsafe fn apply(&self) {
-        use functions::{binary, function};
-        for &link in self.links {
-            // SAFETY: handed on from the caller. One arm for each function, so that each is a loop of its own.
             unsafe {
-                match link {
-                    Link::Function(Function::Relu) => self.each(|x| function(Function::Relu, x)),
-                    Link::Function(f @ Function::LeakyRelu(_)) => self.each(|x| function(f, x)),
-                    Link::Function(Function::Clip(low, high)) => self.each(|x| function(Function::Clip(low, high), x)),
-                    Link::Function(Function::Sigmoid) => self.each(functions::sigmoid),
-                    Link::Function(Function::HardSwish) => self.each(|x| function(Function::HardSwish, x)),
-                    Link::Function(Function::HardSigmoid(a, b)) => {
-                        self.each(|x| function(Function::HardSigmoid(a, b), x));
+                let from = self.values.add(index * self.stride);
+                let to = pass.target.map(|target| target.at(place));
+                match (pass.target, to) {
+                    (Some(Target { storage: Storage::F32, .. }), Some(to)) => {
+                        row(from, to.cast(), self.width, pass.bias, |x, at| op(x, at, place));
                     }
-                    Link::Function(Function::Silu) => self.each(|x| function(Function::Silu, x)),
-                    Link::Function(Function::Tanh) => self.each(functions::tanh),
-                    Link::Function(Function::Erf) => self.each(functions::erf),
-                    Link::Function(Function::Gelu) => self.each(|x| function(Function::Gelu, x)),
-                    Link::Function(Function::GeluTanh) => self.each(|x| function(Function::GeluTanh, x)),
-                    Link::Function(Function::Exp) => self.each(functions::exp),
-                    Link::Function(Function::Sqrt) => self.each(f32::sqrt),
-                    Link::Function(f) => self.each(|x| function(f, x)),
-                    Link::Scalar { binary: op, value, swapped: false } => match op {
-                        Binary::Add => self.each(|x| x + value),
-                        Binary::Sub => self.each(|x| x - value),
-                        Binary::Mul => self.each(|x| x * value),
-                        Binary::Div => self.each(|x| x / value),
-                        _ => self.each(|x| binary(op, x, value)),
-                    },
-                    Link::Scalar { binary: op, value, swapped: true } => self.each(|x| binary(op, value, x)),
-                    Link::Operand { binary: op, operand, swapped: false } => match op {
-                        Binary::Add => self.with(operand, |x, y| x + y),
-                        Binary::Sub => self.with(operand, |x, y| x - y),
-                        Binary::Mul => self.with(operand, |x, y| x * y),
-                        Binary::Div => self.with(operand, |x, y| x / y),
-                        _ => self.with(operand, |x, y| binary(op, x, y)),
-                    },
-                    Link::Operand { binary: op, operand, swapped: true } => match op {
-                        Binary::Sub => self.with(operand, |x, y| y - x),
-                        _ => self.with(operand, |x, y| binary(op, y, x)),
-                    },
-                    Link::PRelu { operand } => self.with(operand, |x, slope| if x < 0.0 { slope * x } else { x }),
+                    _ => row(from, from, self.width, pass.bias, |x, at| op(x, at, place)),
+                }
+                if let (Some(target), Some(to)) = (pass.target, to)
+                    && target.storage != Storage::F32
+                {
+                    target.storage.store(std::slice::from_raw_parts(from, self.width), to);
                 }
             }
         }
     }
 
-    /// Applies the chain and writes the rows. # Safety: as [`Self::rows`]; `target` is valid for them.
+    /// A pass with an operand. # Safety: as [`Self::pass`].
+    #[inline(always)]
+    unsafe fn with(&self, pass: Pass<'_>, operand: usize, op: impl Fn(f32, f32) -> f32) {
+        let operand = &self.operands[operand];
+        // SAFETY: handed on from the caller.
+        unsafe {
+            match (operand.wide, operand.storage) {
+                (true, Storage::F32) => {
+                    self.pass(pass, |x, at, place| op(x, *operand.at(place).cast::<f32>().add(at)));
+                }
+                (true, storage) => {
+                    self.pass(pass, |x, at, place| op(x, storage.read(operand.at(place).add(at * storage.bytes()))))
+                }
+                (false, storage) => self.pass(pass, |x, _, place| op(x, storage.read(operand.at(place)))),
+            }
+        }
+    }
+
+    /// The operand of a first link that adds the same numbers to every row.
+    #[inline(always)]
+    unsafe fn bias(&self) -> Option<&[f32]> {
+        let Some(Link::Operand { binary: Binary::Add, operand, .. }) = self.links.first() else { return None };
+        let operand = &self.operands[*operand];
+        let fixed = operand.wide && operand.image == 0 && operand.pixel == 0 && operand.storage == Storage::F32;
+        // SAFETY: an operand is valid for the rows.
+        fixed.then(|| unsafe { std::slice::from_raw_parts(operand.base.cast(), self.width) })
+    }
+
+    /// Applies the chain and writes the rows: as many passes as there are links, the bias going with the link behind it.
+    ///
+    /// # Safety
+    /// As [`Self::pass`].
     #[inline(always)]
     pub unsafe fn finish(&self, target: &Target) {
         // SAFETY: handed on from the caller.
         unsafe {
-            self.apply();
-            self.rows(|row, place| {
-                let to = target.base.add(place.image as usize * target.image + place.pixel as usize * target.pixel);
-                target.storage.store(row, to);
-            });
+            let mut bias = self.bias();
+            let links = &self.links[usize::from(bias.is_some())..];
+            if links.is_empty() {
+                self.pass(Pass { bias, target: Some(target) }, |x, _, _| x);
+            }
+            for (index, &link) in links.iter().enumerate() {
+                let target = (index + 1 == links.len()).then_some(target);
+                self.link(link, Pass { bias: bias.take(), target });
+            }
         }
+    }
+
+    /// One arm for each operation, so that each is a loop of its own. # Safety: as [`Self::pass`].
+    #[inline(always)]
+    unsafe fn link(&self, link: Link, pass: Pass<'_>) {
+        use functions::{binary, function};
+        macro_rules! each {
+            ($op:expr) => {{
+                let op = $op;
+                self.pass(pass, |x, _, _| op(x))
+            }};
+        }
+        // SAFETY: handed on from the caller.
+        unsafe {
+            match link {
+                Link::Function(Function::Relu) => each!(|x| function(Function::Relu, x)),
+                Link::Function(f @ Function::LeakyRelu(_)) => each!(|x| function(f, x)),
+                Link::Function(Function::Clip(low, high)) => each!(|x| function(Function::Clip(low, high), x)),
+                Link::Function(Function::Sigmoid) => each!(functions::sigmoid),
+                Link::Function(Function::HardSwish) => each!(|x| function(Function::HardSwish, x)),
+                Link::Function(Function::HardSigmoid(a, b)) => each!(|x| function(Function::HardSigmoid(a, b), x)),
+                Link::Function(Function::Silu) => each!(|x| function(Function::Silu, x)),
+                Link::Function(Function::Tanh) => each!(functions::tanh),
+                Link::Function(Function::Erf) => each!(functions::erf),
+                Link::Function(Function::Gelu) => each!(|x| function(Function::Gelu, x)),
+                Link::Function(Function::GeluTanh) => each!(|x| function(Function::GeluTanh, x)),
+                Link::Function(Function::Exp) => each!(functions::exp),
+                Link::Function(Function::Sqrt) => each!(f32::sqrt),
+                Link::Function(f) => each!(|x| function(f, x)),
+                Link::Scalar { binary: op, value, swapped: false } => match op {
+                    Binary::Add => each!(|x| x + value),
+                    Binary::Sub => each!(|x| x - value),
+                    Binary::Mul => each!(|x| x * value),
+                    Binary::Div => each!(|x| x / value),
+                    _ => each!(|x| binary(op, x, value)),
+                },
+                Link::Scalar { binary: op, value, swapped: true } => each!(|x| binary(op, value, x)),
+                Link::Operand { binary: op, operand, swapped: false } => match op {
+                    Binary::Add => self.with(pass, operand, |x, y| x + y),
+                    Binary::Sub => self.with(pass, operand, |x, y| x - y),
+                    Binary::Mul => self.with(pass, operand, |x, y| x * y),
+                    Binary::Div => self.with(pass, operand, |x, y| x / y),
+                    _ => self.with(pass, operand, |x, y| binary(op, x, y)),
+                },
+                Link::Operand { binary: op, operand, swapped: true } => match op {
+                    Binary::Add => self.with(pass, operand, |x, y| x + y),
+                    Binary::Mul => self.with(pass, operand, |x, y| x * y),
+                    _ => self.with(pass, operand, |x, y| binary(op, y, x)),
+                },
+                Link::PRelu { operand } => self.with(pass, operand, |x, slope| if x < 0.0 { slope * x } else { x }),
+            }
+        }
+    }
+}
+
+impl Operand {
+    /// # Safety
+    /// It is valid for this place.
+    #[inline(always)]
+    unsafe fn at(&self, place: Place) -> *const u8 {
+        // SAFETY: handed on from the caller.
+        unsafe { self.base.add(place.image as usize * self.image + place.pixel as usize * self.pixel) }
+    }
+}
+
+impl Target {
+    /// From a channel on. # Safety: it has so many.
+    pub unsafe fn from(self, channel: usize) -> Self {
+        // SAFETY: handed on from the caller.
+        Self { base: unsafe { self.base.add(channel * self.storage.bytes()) }, ..self }
+    }
+
+    /// # Safety
+    /// As [`Operand::at`].
+    #[inline(always)]
+    unsafe fn at(&self, place: Place) -> *mut u8 {
+        // SAFETY: handed on from the caller.
+        unsafe { self.base.add(place.image as usize * self.image + place.pixel as usize * self.pixel) }
     }
 }

@@ -6,7 +6,7 @@ use facevault_graph::{Binary, Function};
 /// eˣ within 2 units in the last place; 0 below −104, ∞ above 88.73.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
-    let x = x.clamp(-104.0, 89.0);
+    let x = clip(x, -104.0, 89.0);
     let n = (x * std::f32::consts::LOG2_E).round_ties_even();
     // ln 2 in two parts: the first has few bits, so that its product with n is exact.
     let r = n.mul_add(-0.693_359_4, x);
@@ -43,43 +43,18 @@ pub fn tanh(x: f32) -> f32 {
     if x.abs() < 0.625 { near } else { far }
 }
 
-/// The error function within 2·10⁻⁷: a series near 0, 1 − e^(−t²)·p(1/(1 + t/2)) beyond (Numerical Recipes' erfc).
+/// The error function within 4·10⁻⁷: x·P(x²)/Q(x²), fitted to it by least squares over |x| ≤ 3.95; ±1 beyond.
 #[inline(always)]
 pub fn erf(x: f32) -> f32 {
+    const P: [f32; 6] = [2.013_335_8e-6, 2.871_975e-4, 3.902_753e-3, 5.316_218_3e-2, 0.193_706_35, 1.128_379];
+    const Q: [f32; 6] = [3.783_500_8e-5, 1.194_520_6e-3, 1.524_172_4e-2, 0.115_453_35, 0.504_999_4, 1.0];
+    let x = clip(x, -3.95, 3.95);
     let z = x * x;
-    // Taylor's series to z⁸: |x| < 0.8.
-    let mut p = 1.0f32 / (40_320.0 * 17.0);
-    for c in [
-        -1.0 / (5040.0 * 15.0),
-        1.0 / (720.0 * 13.0),
-        -1.0 / (120.0 * 11.0),
-        1.0 / (24.0 * 9.0),
-        -1.0 / 42.0,
-        0.1,
-        -1.0 / 3.0,
-        1.0,
-    ] {
-        p = p.mul_add(z, c);
+    let (mut p, mut q) = (P[0], Q[0]);
+    for (a, b) in P[1..].iter().zip(&Q[1..]) {
+        (p, q) = (p.mul_add(z, *a), q.mul_add(z, *b));
     }
-    let near = x * p * std::f32::consts::FRAC_2_SQRT_PI;
-    let a = x.abs().min(9.0);
-    let t = 1.0 / 0.5f32.mul_add(a, 1.0);
-    let mut q = 0.170_872_77f32;
-    for c in [
-        -0.822_152_2,
-        1.488_515_9,
-        -1.135_203_9,
-        0.278_868_07,
-        -0.186_288_06,
-        0.096_784_18,
-        0.374_091_96,
-        1.000_023_7,
-        -1.265_512_2,
-    ] {
-        q = q.mul_add(t, c);
-    }
-    let far = (1.0 - t * exp(a.mul_add(-a, q))).copysign(x);
-    if x.abs() < 0.8 { near } else { far }
+    clip(x * p / q, -1.0, 1.0)
 }
 
 /// A number through a function.
@@ -214,8 +189,10 @@ mod tests {
 
     #[test]
     fn erf_is_the_error_function() {
-        assert!(error((-3.5, 3.5), erf, definition, true) < 3e-7);
-        assert_eq!([erf(20.0), erf(-20.0), erf(0.0)], [1.0, -1.0, 0.0]);
+        let most = error((-3.5, 3.5), erf, definition, true);
+        assert!(most < 4e-7, "{most}");
+        assert!((erf(20.0) - 1.0).abs() < 2e-7 && (erf(-20.0) + 1.0).abs() < 2e-7);
+        assert_eq!(erf(0.0), 0.0);
     }
 
     #[test]

@@ -4,7 +4,6 @@
 // Tested by: `every_operator_equals_its_definition` in crates/engine/src/tests.rs
 
 pub mod chain;
-pub mod depthwise;
 pub mod functions;
 pub mod rows;
 pub mod sets;

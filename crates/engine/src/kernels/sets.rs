@@ -4,7 +4,6 @@ use facevault_graph::Reduction;
 use facevault_kernels::sets::Set;
 
 use super::chain::{Block, Target};
-use super::depthwise::{self, DepthwiseTile};
 use super::rows;
 use super::storage::Storage;
 use super::window::{self, Window};
@@ -13,7 +12,6 @@ use super::window::{self, Window};
 pub struct Maps {
     /// A chain over rows, which are then written.
     pub finish: unsafe fn(&Block<'_>, &Target),
-    pub depthwise: unsafe fn(&DepthwiseTile),
     pub pool: unsafe fn(&Window),
     pub softmax: unsafe fn(&mut [f32]),
     pub layer_norm: unsafe fn(&mut [f32], f32, &[f32], Option<&[f32]>),
@@ -33,11 +31,6 @@ macro_rules! maps {
             unsafe fn finish(block: &Block<'_>, target: &Target) {
                 // SAFETY: as above.
                 unsafe { block.finish(target) }
-            }
-            #[target_feature(enable = $features)]
-            unsafe fn depthwise(job: &DepthwiseTile) {
-                // SAFETY: as above.
-                unsafe { depthwise::depthwise(job) }
             }
             #[target_feature(enable = $features)]
             unsafe fn pool(job: &Window) {
@@ -66,7 +59,7 @@ macro_rules! maps {
                 // SAFETY: as above.
                 unsafe { storage.store(values, to) }
             }
-            pub(super) static MAPS: Maps = Maps { finish, depthwise, pool, softmax, layer_norm, reduce, load, store };
+            pub(super) static MAPS: Maps = Maps { finish, pool, softmax, layer_norm, reduce, load, store };
         }
     };
 }

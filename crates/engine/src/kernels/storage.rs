@@ -8,6 +8,8 @@ pub enum Storage {
     F32,
     /// The upper 16 of these, rounded to the nearest, ties to even.
     Bf16,
+    /// 32 bits of which the lower 16 are 0: bf16 for sets that cannot multiply it.
+    Rounded,
 }
 
 impl Storage {
@@ -15,7 +17,7 @@ impl Storage {
     #[must_use]
     pub const fn bytes(self) -> usize {
         match self {
-            Self::F32 => 4,
+            Self::F32 | Self::Rounded => 4,
             Self::Bf16 => 2,
         }
     }
@@ -27,7 +29,7 @@ impl Storage {
         // SAFETY: handed on from the caller.
         unsafe {
             match self {
-                Self::F32 => from.cast::<f32>().read_unaligned(),
+                Self::F32 | Self::Rounded => from.cast::<f32>().read_unaligned(),
                 Self::Bf16 => widened(from.cast::<u16>().read_unaligned()),
             }
         }
@@ -39,7 +41,7 @@ impl Storage {
         // SAFETY: handed on from the caller; numbers lie at multiples of their size.
         unsafe {
             match self {
-                Self::F32 => into.copy_from_slice(std::slice::from_raw_parts(from.cast(), into.len())),
+                Self::F32 | Self::Rounded => into.copy_from_slice(std::slice::from_raw_parts(from.cast(), into.len())),
                 Self::Bf16 => {
                     let from = std::slice::from_raw_parts(from.cast::<u16>(), into.len());
                     into.iter_mut().zip(from).for_each(|(into, &bits)| *into = widened(bits));
@@ -59,6 +61,10 @@ impl Storage {
                     let to = std::slice::from_raw_parts_mut(to.cast::<u16>(), values.len());
                     to.iter_mut().zip(values).for_each(|(to, &value)| *to = narrowed(value));
                 }
+                Self::Rounded => {
+                    let to = std::slice::from_raw_parts_mut(to.cast::<f32>(), values.len());
+                    to.iter_mut().zip(values).for_each(|(to, &value)| *to = widened(narrowed(value)));
+                }
             }
         }
     }
@@ -71,8 +77,19 @@ fn widened(bits: u16) -> f32 {
 
 /// The nearest bf16, ties to even. A NaN stays one: its payload's upper bit is set in everything that computes here.
 #[inline(always)]
-pub fn narrowed(value: f32) -> u16 {
+fn narrowed(value: f32) -> u16 {
     let bits = value.to_bits();
     let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1));
     (if value.is_nan() { bits | 0x40_0000 } else { rounded } >> 16) as u16
+}
+
+impl Storage {
+    /// Appends the bytes of a number. They fill whole words of 32 bits after an even count of them.
+    pub fn encode(self, value: f32, into: &mut Vec<u8>) {
+        match self {
+            Self::F32 => into.extend(value.to_ne_bytes()),
+            Self::Bf16 => into.extend(narrowed(value).to_ne_bytes()),
+            Self::Rounded => into.extend(widened(narrowed(value)).to_ne_bytes()),
+        }
+    }
 }

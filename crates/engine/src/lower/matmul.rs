@@ -4,6 +4,7 @@ use facevault_graph::{Node, Operator, ValueId};
 
 use super::{Lowering, product};
 use crate::error::EngineError;
+use crate::kernels::storage::Storage;
 use crate::step::{MatMul, Work};
 use crate::view::View;
 
@@ -28,9 +29,15 @@ impl Lowering<'_> {
         };
         let (left, right) = (self.view(left), self.view(right));
         let (mut left, right) = (extended(&left), extended(&right));
-        if left.shape[rank - 1] > 1 && left.strides[rank - 1] != 1 {
-            left = self.copied(&node.name, &left, &(0..rank).collect::<Vec<_>>());
+        let plain: Vec<usize> = (0..rank).collect();
+        if (left.shape[rank - 1] > 1 && left.strides[rank - 1] != 1) || self.storage(&left) != Storage::F32 {
+            left = self.copied_as(&node.name, &left, &plain, Storage::F32);
         }
+        let right = if self.storage(&right) == Storage::F32 {
+            right
+        } else {
+            self.copied_as(&node.name, &right, &plain, Storage::F32)
+        };
         let order = self.order_of(node.output, rank - 1);
         let place = self.allot(node.output, &order);
         let lies = shape[rank - 1] == 1 || place.strides[rank - 1] == 1;

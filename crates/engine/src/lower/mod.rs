@@ -20,9 +20,10 @@ mod reduce;
 use std::collections::HashMap;
 
 use facevault_graph::{Graph, Node, Operator, ValueId};
-use facevault_kernels::sets::Set;
+use facevault_kernels::sets::{Set, WeightFormat};
 
 use crate::error::EngineError;
+use crate::kernels::storage::Storage;
 use crate::step::{Grid, Pixels, Step, Work};
 use crate::view::{Home, View};
 
@@ -35,8 +36,8 @@ pub struct Lowered {
     pub buffers: Vec<BufferSpec>,
     /// Constants that steps read as tensors.
     pub constants: Vec<f32>,
-    /// What every arena begins with: zeros, then pixels for padding to read.
-    pub head: Vec<f32>,
+    /// Pixels for padding to read, bytes.
+    pub head: Vec<u8>,
     /// The embedding, contiguous.
     pub output: View,
 }
@@ -46,6 +47,8 @@ pub struct Lowered {
 pub struct BufferSpec {
     /// Numbers.
     pub length: usize,
+    /// How they are kept.
+    pub storage: Storage,
     /// Of each face, or for the step alone.
     pub of_faces: bool,
 }
@@ -188,13 +191,57 @@ impl<'g> Lowering<'g> {
 
     /// A new buffer of each face's own, the axes laid out in this order.
     fn fresh(&mut self, shape: &[usize], order: &[usize]) -> View {
-        self.result.buffers.push(BufferSpec { length: shape.iter().product(), of_faces: true });
+        self.kept(shape, order, Storage::F32)
+    }
+
+    /// As [`Self::fresh`], of numbers that are kept like this.
+    fn kept(&mut self, shape: &[usize], order: &[usize], storage: Storage) -> View {
+        self.result.buffers.push(BufferSpec { length: shape.iter().product(), storage, of_faces: true });
         View::whole(Home::Buffer(self.result.buffers.len() - 1), 0, shape, order)
+    }
+
+    /// How the numbers of a view are kept.
+    fn storage(&self, view: &View) -> Storage {
+        match view.home {
+            Home::Buffer(buffer) => self.result.buffers[buffer].storage,
+            Home::Constants => Storage::F32,
+        }
+    }
+
+    /// How a value is best kept: as products read it, if one does.
+    fn storage_for(&self, value: ValueId) -> Storage {
+        let narrow = match self.set.weights {
+            WeightFormat::Bf16 => Storage::Bf16,
+            WeightFormat::RoundedF32 => Storage::Rounded,
+            _ => return Storage::F32,
+        };
+        if self.multiplied(value) { narrow } else { Storage::F32 }
+    }
+
+    /// Whether a product with weights reads a value, as it is or rearranged.
+    fn multiplied(&self, value: ValueId) -> bool {
+        self.readers[value].iter().any(|&reader| {
+            let node = &self.graph.nodes[reader];
+            match node.operator {
+                // Numbers are multiplied in pairs.
+                Operator::Convolution { groups, .. } => (self.shape(value)[1] / groups).is_multiple_of(2) || groups > 1,
+                Operator::MatMul => {
+                    self.graph.values[node.inputs[1]].constant.is_some()
+                        && self.shape(value).last().is_some_and(|inputs| inputs.is_multiple_of(2))
+                }
+                Operator::Concat { .. }
+                | Operator::Slice { .. }
+                | Operator::Transpose { .. }
+                | Operator::Pad { .. }
+                | Operator::Reshape => self.multiplied(node.output),
+                _ => false,
+            }
+        })
     }
 
     /// Room for one step alone.
     fn scratch(&mut self, length: usize) -> usize {
-        self.result.buffers.push(BufferSpec { length, of_faces: false });
+        self.result.buffers.push(BufferSpec { length, storage: Storage::F32, of_faces: false });
         self.result.buffers.len() - 1
     }
 
@@ -242,7 +289,7 @@ impl<'g> Lowering<'g> {
                 let order = if shape.len() == 4 { &CHANNELS_LAST[..] } else { order };
                 self.place(whole, order).sliced(axis, start, 1, shape[axis])
             }
-            None => self.fresh(shape, order),
+            None => self.kept(shape, order, self.storage_for(value)),
         };
         self.views[value] = Some(view.clone());
         view
@@ -257,15 +304,19 @@ impl<'g> Lowering<'g> {
     fn contiguous(&mut self, name: &str, view: &View) -> View {
         let plain = View::row_major(view.home, view.offset, &view.shape);
         let same = (0..view.shape.len()).all(|axis| view.shape[axis] == 1 || view.strides[axis] == plain.strides[axis]);
-        if same && matches!(view.home, Home::Buffer(_)) {
+        if same && matches!(view.home, Home::Buffer(_)) && self.storage(view) == Storage::F32 {
             return view.clone();
         }
-        self.copied(name, view, &(0..view.shape.len()).collect::<Vec<_>>())
+        self.copied_as(name, view, &(0..view.shape.len()).collect::<Vec<_>>(), Storage::F32)
     }
 
     /// A copy with the axes in this order.
     fn copied(&mut self, name: &str, view: &View, order: &[usize]) -> View {
-        let to = self.fresh(&view.shape, order);
+        self.copied_as(name, view, order, self.storage(view))
+    }
+
+    fn copied_as(&mut self, name: &str, view: &View, order: &[usize], storage: Storage) -> View {
+        let to = self.kept(&view.shape, order, storage);
         self.step(&format!("{name}: copy"), 0.0, Work::Copy { from: view.clone(), to: to.clone() });
         to
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use facevault_graph::{Binary, Node, Operator, ValueId};
+use facevault_kernels::kernels::DEPTHWISE_WIDTH;
 use facevault_kernels::pack::{self, Channels, Filters, Shape};
 use facevault_kernels::sets::WeightFormat;
 
@@ -10,12 +11,15 @@ use super::chain::Chain;
 use super::{Lowering, affine, pixels};
 use crate::error::EngineError;
 use crate::kernels::chain::Link;
-use crate::kernels::depthwise;
+use crate::kernels::storage::Storage;
 use crate::step::{Depthwise, Finish, Geometry, Grid, Pad, Panel, Product, Weights, Winograd, Work};
 use crate::view::{Home, View};
 
 /// Tiles of a Winograd layer between its way in and its way out: what they need should stay in the second cache.
 const WINOGRAD_BYTES: usize = 3 << 20;
+
+/// Winograd's kernels take whole registers of channels, of the widest set.
+const WINOGRAD_CHANNELS: usize = 16;
 
 /// Channels of an epilogue are padded to whole registers of the widest panel.
 const PANEL: usize = 32;
@@ -141,17 +145,20 @@ impl Lowering<'_> {
         let taps = geometry.kernel.0 * geometry.kernel.1;
         let area = geometry.height * geometry.width;
         let flop = 2.0 * (area * taps * parameters.weight.len() / taps) as f64;
-        let pad = parameters.pad.as_deref().map(|pixel| self.head(pixel));
+        let storage = self.storage(&input.view);
+        let pad = parameters.pad.as_deref().map(|pixel| self.head(pixel, storage));
         let operands: Vec<_> =
             chain.operands.iter().map(|view| pixels(view, axis).expect("what the chain accepted")).collect();
         let finish = Finish { links: chain.links, operands, out: out.clone() };
-        let lanes = self.set.lanes;
-        let whole = |channels: usize| channels.is_multiple_of(lanes) && channels > 0;
+        // On every set alike, so that all give the same bytes.
+        let whole = |channels: usize| channels.is_multiple_of(WINOGRAD_CHANNELS) && channels > 0;
         let square = geometry.kernel == (3, 3) && geometry.stride == (1, 1) && geometry.dilation == (1, 1);
         let plain = square && groups == 1 && whole(input.channels) && whole(outputs) && area > 1;
-        let work = if groups == input.channels && groups == outputs && groups > 1 {
-            self.depthwise(input, geometry, &parameters, pad, finish)
-        } else if plain && self.set.weights.winograd_pays(outputs) {
+        // Groups of one, two or four channels fit a register's lanes.
+        let small = matches!(outputs / groups, 1 | 2 | 4);
+        let work = if small && input.channels == outputs && groups > 1 {
+            self.depthwise(groups, input, geometry, &parameters, pad, finish)
+        } else if plain && (storage == Storage::F32 || self.set.weights.winograd_pays(outputs)) {
             self.winograd(input, geometry, &parameters, pad, finish)
         } else {
             self.direct(input, geometry, groups, &parameters, pad, finish)
@@ -200,11 +207,12 @@ impl Lowering<'_> {
     }
 
     /// A pixel for padding to read.
-    fn head(&mut self, pixel: &[f32]) -> Pad {
+    fn head(&mut self, pixel: &[f32], storage: Storage) -> Pad {
         let offset = self.result.head.len();
-        self.result.head.extend_from_slice(pixel);
-        // A cache line to the next one.
-        self.result.head.resize((offset + pixel.len()).next_multiple_of(16), 0.0);
+        pixel.iter().for_each(|&value| storage.encode(value, &mut self.result.head));
+        // A whole tile may be read, and the next one begins on a cache line.
+        let end = (self.result.head.len() + DEPTHWISE_WIDTH * 4).next_multiple_of(64);
+        self.result.head.resize(end, 0);
         Pad { offset }
     }
 
@@ -245,8 +253,11 @@ impl Lowering<'_> {
         // Kernel rows that lie in one run of the input, if no padding comes between.
         let dense = input.pixel == input.channels as isize && groups == 1 && geometry.dilation.1 == 1;
         let rows_whole = dense && geometry.padding == (0, 0) && self.inside(&input, &geometry);
-        let (runs, words) =
-            if rows_whole { (geometry.kernel.0, geometry.kernel.1 * per_input) } else { (taps, per_input) };
+        let narrow = self.storage(&input.view) != Storage::F32 && per_input.is_multiple_of(2);
+        let input = if narrow || self.storage(&input.view) == Storage::F32 { input } else { self.widened(input) };
+        let (kind, per_word) = if narrow { (self.set.weights, self.set.per_word) } else { (WeightFormat::F32, 1) };
+        let words = per_input / per_word;
+        let (runs, words) = if rows_whole { (geometry.kernel.0, geometry.kernel.1 * words) } else { (taps, words) };
         let channels: Channels = (0..per_input).map(|channel| (channel, 1.0)).collect();
         let shape = Shape { taps, inputs: per_input, padded: per_input };
         let (mut panels, mut packed) = (Vec::new(), Vec::new());
@@ -266,11 +277,23 @@ impl Lowering<'_> {
                     channels: here,
                     input: group * per_input,
                 });
-                filters.panel(at..at + here, vectors * lanes, WeightFormat::F32, |_| 1.0, &mut packed);
+                filters.panel(at..at + here, vectors * lanes, kind, |_| 1.0, &mut packed);
             }
         }
         let weights = Arc::new(Weights { words: packed });
-        Work::Product(Product { input, geometry, runs, words, panels, weights, pad, finish })
+        Work::Product(Product { input, geometry, narrow, runs, words, panels, weights, pad, finish })
+    }
+
+    /// The grid in f32.
+    fn widened(&mut self, grid: Grid) -> Grid {
+        let order = grid.view.order();
+        let view = self.copied_as("widened", &grid.view, &order, Storage::F32);
+        // What was one run of pixels is one again, and a map stays a map.
+        let (row, pixel) = match view.shape.len() {
+            4 if grid.height > 1 || view.shape[3] == grid.width => (view.strides[2], view.strides[3]),
+            _ => (0, grid.channels as isize),
+        };
+        Grid { view, row, pixel, ..grid }
     }
 
     /// Whether every window lies inside the input.
@@ -283,6 +306,7 @@ impl Lowering<'_> {
 
     fn depthwise(
         &mut self,
+        groups: usize,
         input: Grid,
         geometry: Geometry,
         parameters: &Parameters,
@@ -290,15 +314,20 @@ impl Lowering<'_> {
         finish: Finish,
     ) -> Work {
         let finish = self.with_bias(finish, &parameters.bias);
-        let channels = input.channels.next_multiple_of(depthwise::WIDTH);
+        let channels = input.channels.next_multiple_of(DEPTHWISE_WIDTH);
         let taps = geometry.kernel.0 * geometry.kernel.1;
-        let mut weights = vec![0f32; taps * channels];
-        for (channel, kernel) in parameters.weight.chunks_exact(taps).enumerate() {
-            for (tap, &weight) in kernel.iter().enumerate() {
-                weights[tap * channels + channel] = weight;
+        let members = input.channels / groups;
+        let mut weights = vec![0f32; taps * members * channels];
+        for (channel, kernels) in parameters.weight.chunks_exact(members * taps).enumerate() {
+            for member in 0..members {
+                // The input that is `member` places away, counted by exclusive or.
+                let kernel = &kernels[(channel % members ^ member) * taps..][..taps];
+                for (tap, &weight) in kernel.iter().enumerate() {
+                    weights[(tap * members + member) * channels + channel] = weight;
+                }
             }
         }
-        Work::Depthwise(Depthwise { input, geometry, weights, pad, finish })
+        Work::Depthwise(Depthwise { input, geometry, members, weights, pad, finish })
     }
 
     fn winograd(

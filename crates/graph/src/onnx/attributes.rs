@@ -43,7 +43,7 @@ impl Attributes {
     }
 
     pub fn int(&self, name: &str, default: i64) -> Result<i64, Fault> {
-        Ok(self.get(name, "a whole number", |attribute| integer(attribute))?.unwrap_or(default))
+        Ok(self.get(name, "a whole number", integer)?.unwrap_or(default))
     }
 
     pub fn flag(&self, name: &str) -> Result<bool, Fault> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Limits;
 use super::error::{Fault, wrong};
+use super::limits::numbers;
 use super::shapes;
 use super::tensors::{Constant, Numbers, element};
 use crate::graph::{Binary, Function, Graph, Node, Operator, Reduction, Value, ValueId};
@@ -155,7 +156,7 @@ impl<'a> Builder<'a> {
 
     /// Takes what a constant of this shape needs from what may be computed.
     pub fn charge(&mut self, shape: &[usize]) -> Result<(), Fault> {
-        self.folded += self.limits.numbers(shape, self.limits.computed)? as u64;
+        self.folded += numbers(shape, self.limits.computed)? as u64;
         if self.folded > self.limits.folded {
             let what = format!("{} numbers in constants that are computed from others", self.folded);
             return Err(Fault::TooMuch { what, limit: self.limits.folded });
@@ -174,7 +175,7 @@ impl<'a> Builder<'a> {
 
     /// Adds an operation, or what it makes of constants.
     pub fn emit(&mut self, operator: Operator, inputs: &[ValueId], shape: Vec<usize>) -> Result<ValueId, Fault> {
-        self.limits.numbers(&shape, self.limits.computed)?;
+        numbers(&shape, self.limits.computed)?;
         if inputs.iter().all(|value| self.is_constant(*value)) {
             return self.fold(&operator, inputs, shape);
         }
@@ -250,7 +251,7 @@ impl<'a> Builder<'a> {
     }
 
     pub fn reshape(&mut self, x: ValueId, shape: Vec<usize>) -> Result<ValueId, Fault> {
-        let (from, to) = (self.limits.numbers(self.shape(x), u64::MAX)?, self.limits.numbers(&shape, u64::MAX)?);
+        let (from, to) = (numbers(self.shape(x), u64::MAX)?, numbers(&shape, u64::MAX)?);
         if from != to {
             return Err(wrong!("a tensor of shape {:?} cannot have the shape {shape:?}", self.shape(x)));
         }
@@ -310,10 +311,7 @@ impl<'a> Builder<'a> {
         }
         let extents = self.shape(x).iter().enumerate();
         let shape = extents
-            .filter_map(|(axis, extent)| match axes.contains(&axis) {
-                true => keep.then_some(1),
-                false => Some(*extent),
-            })
+            .filter_map(|(axis, extent)| if axes.contains(&axis) { keep.then_some(1) } else { Some(*extent) })
             .collect();
         self.emit(Operator::Reduce { reduction, axes }, &[x], shape)
     }

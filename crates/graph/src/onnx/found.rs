@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bytes::Bytes;
 
 use super::error::{OnnxError, quoted};
+use super::limits::numbers;
 use super::tensors::{element, element_name};
 use super::{Options, proto};
 use crate::graph::{Binary, Function, Graph, Operator, Reduction, ValueId};
@@ -98,10 +99,9 @@ pub(super) fn face(
     let wrong = |what: &str| OnnxError::Input(format!("`{name}` has shape ({}); {what}", shown.join(", ")));
     let [batch, a, b, c] = *shape else { return Err(wrong("a face has a batch, three channels, height and width")) };
     let layout = match (a, c) {
-        (Some(3), _) => Layout::Planar,
-        (_, Some(3)) => Layout::Interleaved,
         // Symbols everywhere: PyTorch's layout is the usual one.
-        (None, None) => Layout::Planar,
+        (Some(3), _) | (None, None) => Layout::Planar,
+        (_, Some(3)) => Layout::Interleaved,
         _ => return Err(wrong("a face has three channels")),
     };
     let open = |extent: Option<i64>, what: &str| {
@@ -130,10 +130,13 @@ pub(super) fn face(
         Layout::Planar => vec![1, 3, height, width],
         Layout::Interleaved => vec![1, height, width, 3],
     };
+    if numbers(&shape, options.limits.computed).is_err() {
+        return Err(wrong(&format!("its {height} × {width} pixels are more than a face has")));
+    }
     Ok(Face { name: input.name.clone(), shape, layout, element, batch: batch.unwrap_or(1).max(1) })
 }
 
-/// The name of the embedding: the one asked for, the only one, or the only matrix.
+/// The name of the embedding: the one asked for, the only one, or the only matrix. AdaFace's norms are a column beside it.
 pub(super) fn output<'a>(outputs: &'a [proto::ValueInfo], asked: Option<&str>) -> Result<&'a str, OnnxError> {
     let names = || {
         let shown = outputs.iter().take(20).map(|output| {
@@ -150,7 +153,7 @@ pub(super) fn output<'a>(outputs: &'a [proto::ValueInfo], asked: Option<&str>) -
     }
     let is_matrix = |output: &&proto::ValueInfo| {
         let real = matches!(output.element(), element::FLOAT | element::FLOAT16 | element::BFLOAT16 | element::DOUBLE);
-        real && output.shape().is_some_and(|shape| shape.len() == 2)
+        real && output.shape().is_some_and(|shape| matches!(*shape, [_, columns] if columns != Some(1)))
     };
     let matrices: Vec<_> = outputs.iter().filter(is_matrix).collect();
     match (outputs, &*matrices) {
@@ -282,14 +285,16 @@ fn normalises(graph: &Graph) -> bool {
     let x = match (&division.operator, &*division.inputs) {
         (Operator::Binary(Binary::Div | Binary::Mul), [x, norm]) => {
             // Bounds from below, roots and repetitions on the way to the norm.
-            let norm = skipped(*norm, |operator| match operator {
-                Operator::Broadcast
-                | Operator::Reshape
-                | Operator::Binary(Binary::Max | Binary::Add)
-                | Operator::Function(Function::Clip(..) | Function::Sqrt | Function::Reciprocal | Function::Power(_)) => {
-                    true
-                }
-                _ => false,
+            let norm = skipped(*norm, |operator| {
+                matches!(
+                    operator,
+                    Operator::Broadcast
+                        | Operator::Reshape
+                        | Operator::Binary(Binary::Max | Binary::Add)
+                        | Operator::Function(
+                            Function::Clip(..) | Function::Sqrt | Function::Reciprocal | Function::Power(_)
+                        )
+                )
             });
             let Some(norm) = maker(norm) else { return false };
             match norm.operator {

@@ -26,18 +26,16 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
-    /// How many numbers a shape has, if they are not more than `limit`.
-    pub(super) fn numbers(&self, shape: &[usize], limit: u64) -> Result<usize, Fault> {
-        if shape.len() > MOST_AXES {
-            return Err(wrong!("a tensor of {} axes", shape.len()));
-        }
-        // An extent of 0 does not excuse others whose product is too large for a word.
-        let product = shape.iter().try_fold(1u64, |product, extent| product.checked_mul((*extent).max(1) as u64));
-        match product {
-            Some(numbers) if numbers <= limit => Ok(shape.iter().product()),
-            Some(_) => Err(Fault::TooMuch { what: format!("a tensor of shape {shape:?}"), limit }),
-            None => Err(wrong!("its shape is {shape:?}, which no memory holds")),
-        }
+/// How many numbers a shape has, if they are not more than `limit`.
+pub(super) fn numbers(shape: &[usize], limit: u64) -> Result<usize, Fault> {
+    if shape.len() > MOST_AXES {
+        return Err(wrong!("a tensor of {} axes", shape.len()));
+    }
+    // An extent of 0 does not excuse others whose product is too large for a word.
+    let product = shape.iter().try_fold(1u64, |product, extent| product.checked_mul((*extent).max(1) as u64));
+    match product {
+        Some(numbers) if numbers <= limit => Ok(shape.iter().product()),
+        Some(_) => Err(Fault::TooMuch { what: format!("a tensor of shape {shape:?}"), limit }),
+        None => Err(wrong!("its shape is {shape:?}, which no memory holds")),
     }
 }

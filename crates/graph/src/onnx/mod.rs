@@ -237,19 +237,13 @@ fn unsupported(steps: &[Step<'_>], nodes: &[proto::Node], opsets: &HashMap<&str,
     let mut places: HashMap<_, usize> = HashMap::new();
     let needed = steps.iter().filter_map(|step| if let Step::Node(at) = step { Some(&nodes[*at]) } else { None });
     for node in needed.filter(|node| operators::meaning(&node.domain, &node.operator).is_none()) {
-        match places.get(&(&node.domain, &node.operator)) {
-            Some(place) => found[*place].nodes += 1,
-            None => {
-                places.insert((&node.domain, &node.operator), found.len());
-                let domain = if node.domain.is_empty() { String::new() } else { format!("{}.", quoted(&node.domain)) };
-                found.push(Unsupported {
-                    operator: domain + &quoted(&node.operator),
-                    opset: version(opsets, &node.domain),
-                    node: called(node),
-                    nodes: 1,
-                });
-            }
+        let place = *places.entry((&node.domain, &node.operator)).or_insert(found.len());
+        if place == found.len() {
+            let domain = if node.domain.is_empty() { String::new() } else { format!("{}.", quoted(&node.domain)) };
+            let (operator, opset) = (domain + &quoted(&node.operator), version(opsets, &node.domain));
+            found.push(Unsupported { operator, opset, node: called(node), nodes: 0 });
         }
+        found[place].nodes += 1;
     }
     found
 }

@@ -11,6 +11,7 @@ use half::{bf16, f16};
 use prost::Message as _;
 
 use super::error::{Fault, quoted, wrong};
+use super::limits::numbers;
 use super::{Limits, proto, wire};
 
 /// `TensorProto.DataType`.
@@ -29,6 +30,8 @@ pub(super) mod element {
     pub const UINT64: i32 = 13;
     pub const BFLOAT16: i32 = 16;
 }
+
+use Numbers::{Real, Whole};
 
 /// The numbers of a constant.
 #[derive(Debug, Clone)]
@@ -92,7 +95,7 @@ impl<'a> Tensors<'a> {
         }
         let extents = extents.iter().map(|n| usize::try_from(*n).map_err(|_| wrong!("its shape is {extents:?}")));
         let shape: Vec<usize> = extents.collect::<Result<_, _>>()?;
-        self.limits.numbers(&shape, self.limits.tensor)?;
+        numbers(&shape, self.limits.tensor)?;
         Ok(shape)
     }
 
@@ -193,16 +196,16 @@ fn unknown(element: i32) -> Fault {
     wrong!("its numbers have type {element} of ONNX, which is not known")
 }
 
+fn each<const N: usize, T, F: Fn([u8; N]) -> T>(raw: &[u8], f: F) -> Arc<[T]> {
+    raw.as_chunks().0.iter().map(|bytes| f(*bytes)).collect()
+}
+
 /// Little-endian numbers, as `raw_data` and external data have them.
 fn of_bytes(raw: &[u8], element: i32, count: usize) -> Result<Numbers, Fault> {
     let needed = bits(element).ok_or_else(|| unknown(element))? / 8 * count as u64;
     if raw.len() as u64 != needed {
         return Err(wrong!("its shape asks for {needed} bytes, and it has {}", raw.len()));
     }
-    fn each<const N: usize, T, F: Fn([u8; N]) -> T>(raw: &[u8], f: F) -> Arc<[T]> {
-        raw.as_chunks().0.iter().map(|bytes| f(*bytes)).collect()
-    }
-    use Numbers::{Real, Whole};
     Ok(match element {
         element::FLOAT => Real(each(raw, f32::from_le_bytes)),
         element::FLOAT16 => Real(each(raw, |b| f16::from_le_bytes(b).to_f32())),
@@ -223,7 +226,6 @@ fn of_bytes(raw: &[u8], element: i32, count: usize) -> Result<Numbers, Fault> {
 
 /// Numbers in the fields that a type has.
 fn of_fields(tensor: &proto::Tensor, count: usize) -> Result<Numbers, Fault> {
-    use Numbers::{Real, Whole};
     let int32s = &tensor.int32s;
     let (numbers, found) = match tensor.element {
         element::FLOAT => (Real(tensor.floats.as_slice().into()), tensor.floats.len()),

@@ -49,7 +49,9 @@ pub(super) fn layer_norm(inputs: &[Tensor<'_>], axis: usize, epsilon: f64) -> Ve
     for block in output.chunks_mut(length.max(1)) {
         let mean = block.iter().sum::<f64>() / length as f64;
         let variance = block.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / length as f64;
-        block.iter_mut().for_each(|x| *x = (*x - mean) / (variance + epsilon).sqrt());
+        for x in block {
+            *x = (*x - mean) / (variance + epsilon).sqrt();
+        }
     }
     let places = |tensor: &Tensor<'_>| offsets(x.shape, 0, &broadcast_strides(tensor.shape, x.shape));
     output.iter_mut().zip(places(&inputs[1])).for_each(|(x, place)| *x *= inputs[1].data[place]);

@@ -52,6 +52,18 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn turned<const BY: usize>(value: __m256) -> __m256 {
+        unsafe {
+            match BY {
+                1 => _mm256_permute_ps::<0b10_11_00_01>(value),
+                2 => _mm256_permute_ps::<0b01_00_11_10>(value),
+                3 => _mm256_permute_ps::<0b00_01_10_11>(value),
+                _ => value,
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn splat_word(from: *const u32) -> __m256i {
         unsafe { _mm256_castps_si256(_mm256_broadcast_ss(&*from.cast())) }
     }

@@ -56,6 +56,18 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn turned<const BY: usize>(value: __m512) -> __m512 {
+        unsafe {
+            match BY {
+                1 => _mm512_permute_ps::<0b10_11_00_01>(value),
+                2 => _mm512_permute_ps::<0b01_00_11_10>(value),
+                3 => _mm512_permute_ps::<0b00_01_10_11>(value),
+                _ => value,
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn splat_word(from: *const u32) -> __m512i {
         unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
     }

@@ -60,6 +60,9 @@ pub trait Simd: Copy + 'static {
     /// The larger; `b` if it is NaN.
     unsafe fn max(a: Self::F, b: Self::F) -> Self::F;
 
+    /// Lane i of the result is lane i xor BY, BY < 4.
+    unsafe fn turned<const BY: usize>(value: Self::F) -> Self::F;
+
     /// The same 32 bits in each lane.
     unsafe fn splat_word(from: *const u32) -> Self::I;
     /// Reads words.

@@ -54,6 +54,18 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    unsafe fn turned<const BY: usize>(value: float32x4_t) -> float32x4_t {
+        unsafe {
+            match BY {
+                1 => vrev64q_f32(value),
+                2 => vextq_f32::<2>(value, value),
+                3 => vrev64q_f32(vextq_f32::<2>(value, value)),
+                _ => value,
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn splat_word(from: *const u32) -> uint32x4_t {
         unsafe { vld1q_dup_u32(from) }
     }

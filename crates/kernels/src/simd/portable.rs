@@ -91,6 +91,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    unsafe fn turned<const BY: usize>(value: Self::F) -> Self::F {
+        std::array::from_fn(|lane| value[lane ^ BY])
+    }
+
+    #[inline(always)]
     unsafe fn splat_word(from: *const u32) -> Self::I {
         unsafe { [from.read_unaligned(); LANES] }
     }

@@ -32,7 +32,7 @@ fn graph(spec: &ModelSpec, tensors: &Tensors, device: &Device) -> Result<Box<dyn
         Network::Iresnet50 | Network::Iresnet100 => {
             Box::new(iresnet::IresnetGraph::new(spec.network, tensors, device)?)
         }
-        Network::Onnx => candle_core::bail!("`onnx` has no candle graph"),
+        network => return Err(candle_core::Error::Msg(format!("no graph of `{}`", network.facts().name))),
     })
 }
 

@@ -8,8 +8,10 @@
 //! The layout of the original repository and of timm (`dinov2_vits14_pretrain.pth`,
 //! `timm/vit_small_patch14_dinov2.lvd142m`) is read too: [`adopt`] gives its tensors the keys below.
 
-use super::parameter_list::ParameterList;
-use crate::weights::{Parameter, Tensor, Tensors};
+use facevault_graph::{Binary, Function, ValueId};
+
+use super::definition::Definition;
+use crate::weights::{Tensor, Tensors};
 
 /// Numbers in one embedding, and channels of each token.
 pub const DIMENSION: usize = 384;
@@ -37,34 +39,41 @@ pub const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 /// Keys of the published checkpoint that the embedding does not need: what masked patches are replaced by in training.
 pub const UNUSED_KEYS: &[&str] = &["embeddings.mask_token"];
 
-/// Every parameter that a checkpoint must hold, with its shape.
-#[must_use]
-pub fn parameters() -> Vec<Parameter> {
-    let mut all = ParameterList::default();
-    all.add("embeddings.cls_token", &[1, 1, DIMENSION]);
-    all.add("embeddings.position_embeddings", &[1, 1 + TRAINED_GRID * TRAINED_GRID, DIMENSION]);
-    all.layer("embeddings.patch_embeddings.projection", &[DIMENSION, 3, PATCH, PATCH]);
-    for block in 0..BLOCKS {
-        let at = |name: &str| format!("encoder.layer.{block}.{name}");
-        for (name, outputs, inputs) in [
-            ("attention.attention.query", DIMENSION, DIMENSION),
-            ("attention.attention.key", DIMENSION, DIMENSION),
-            ("attention.attention.value", DIMENSION, DIMENSION),
-            ("attention.output.dense", DIMENSION, DIMENSION),
-            ("mlp.fc1", HIDDEN, DIMENSION),
-            ("mlp.fc2", DIMENSION, HIDDEN),
-        ] {
-            all.layer(&at(name), &[outputs, inputs]);
-        }
-        for name in ["norm1", "norm2"] {
-            all.layer(&at(name), &[DIMENSION]);
-        }
-        for name in ["layer_scale1.lambda1", "layer_scale2.lambda1"] {
-            all.add(&at(name), &[DIMENSION]);
-        }
-    }
-    all.layer("layernorm", &[DIMENSION]);
-    all.0
+/// Face → embedding.
+pub fn embedding(d: &mut Definition<'_>, face: ValueId) -> ValueId {
+    let x = d.standardise(face, MEAN, DEVIATION);
+    let x = d.patches(x, "embeddings.patch_embeddings.projection", DIMENSION, PATCH, true);
+    let class = d.parameter("embeddings.cls_token", &[1, 1, DIMENSION], &[1, 1, DIMENSION]);
+    let x = d.concat(&[class, x], 1);
+    let trained = [1, 1 + TRAINED_GRID * TRAINED_GRID, DIMENSION];
+    let positions = [1, 1 + GRID * GRID, DIMENSION];
+    let positions = d.computed("embeddings.position_embeddings", &trained, &positions, resample_positions);
+    let x = d.add(x, positions);
+    let x = (0..BLOCKS).fold(x, |x, i| block(d, x, &format!("encoder.layer.{i}")));
+    let x = d.at(x, 1, 0);
+    d.layer_norm(x, "layernorm", LAYER_NORM_EPSILON)
+}
+
+/// x + λ₁·attention(norm₁(x)), then x + λ₂·mlp(norm₂(x)).
+fn block(d: &mut Definition<'_>, x: ValueId, key: &str) -> ValueId {
+    let at = |name: &str| format!("{key}.{name}");
+    let scaled = |d: &mut Definition<'_>, y: ValueId, name: &str| {
+        let lambda = d.parameter(&at(name), &[DIMENSION], &[DIMENSION]);
+        d.binary(name, Binary::Mul, y, lambda)
+    };
+    let y = d.layer_norm(x, &at("norm1"), LAYER_NORM_EPSILON);
+    let parts =
+        ["query", "key", "value"].map(|name| d.linear(y, &at(&format!("attention.attention.{name}")), DIMENSION, true));
+    let y = d.attention(parts, HEADS);
+    let y = d.linear(y, &at("attention.output.dense"), DIMENSION, true);
+    let y = scaled(d, y, "layer_scale1.lambda1");
+    let x = d.add(x, y);
+    let y = d.layer_norm(x, &at("norm2"), LAYER_NORM_EPSILON);
+    let y = d.linear(y, &at("mlp.fc1"), HIDDEN, true);
+    let y = d.function(y, Function::Gelu);
+    let y = d.linear(y, &at("mlp.fc2"), DIMENSION, true);
+    let y = scaled(d, y, "layer_scale2.lambda1");
+    d.add(x, y)
 }
 
 /// The original repository's keys become transformers' keys, its joint query, key and value three tensors. Tensors of

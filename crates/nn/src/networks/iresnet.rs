@@ -8,9 +8,10 @@
 //! The network is data first, as [`super::inception_resnet_v1`] is: [`blocks`] lists its blocks, and the parameters and
 //! the graph are read off that list.
 
+use facevault_graph::ValueId;
+
 use super::Network;
-use super::parameter_list::ParameterList;
-use crate::weights::Parameter;
+use super::definition::{Definition, Window};
 
 /// Numbers in one embedding.
 pub const DIMENSION: usize = 512;
@@ -44,7 +45,10 @@ pub struct ResidualBlock {
 /// Blocks of each of the four layers.
 fn depths(network: Network) -> [usize; 4] {
     match network {
+        Network::Iresnet18 => [2, 2, 2, 2],
+        Network::Iresnet34 => [3, 4, 6, 3],
         Network::Iresnet100 => [3, 13, 30, 3],
+        Network::Iresnet200 => [6, 26, 60, 6],
         _ => [3, 4, 14, 3],
     }
 }
@@ -64,27 +68,32 @@ pub fn blocks(network: Network) -> Vec<ResidualBlock> {
     all
 }
 
-/// Every parameter that a checkpoint must hold, with its shape.
-#[must_use]
-pub fn parameters(network: Network) -> Vec<Parameter> {
-    let mut all = ParameterList::default();
-    all.add("conv1.weight", &[STEM, 3, 3, 3]);
-    all.batch_norm("bn1", STEM);
-    all.add("prelu.weight", &[STEM]);
-    for ResidualBlock { key, inputs, outputs, stride } in blocks(network) {
-        all.batch_norm(&format!("{key}.bn1"), inputs);
-        all.add(&format!("{key}.conv1.weight"), &[outputs, inputs, 3, 3]);
-        all.batch_norm(&format!("{key}.bn2"), outputs);
-        all.add(&format!("{key}.prelu.weight"), &[outputs]);
-        all.add(&format!("{key}.conv2.weight"), &[outputs, outputs, 3, 3]);
-        all.batch_norm(&format!("{key}.bn3"), outputs);
-        if stride > 1 {
-            all.add(&format!("{key}.downsample.0.weight"), &[outputs, inputs, 1, 1]);
-            all.batch_norm(&format!("{key}.downsample.1"), outputs);
-        }
-    }
-    all.batch_norm("bn2", 512);
-    all.layer("fc", &[DIMENSION, 512 * LAST_SIDE * LAST_SIDE]);
-    all.batch_norm("features", DIMENSION);
-    all.0
+/// Face → embedding.
+pub fn embedding(d: &mut Definition<'_>, face: ValueId, network: Network) -> ValueId {
+    let x = d.convolution(face, "conv1", STEM, Window::same(3, 1), false);
+    let x = d.batch_norm(x, "bn1", BATCH_NORM_EPSILON);
+    let x = d.prelu(x, "prelu");
+    let x = blocks(network).iter().fold(x, |x, block| residual(d, x, block));
+    let x = d.batch_norm(x, "bn2", BATCH_NORM_EPSILON);
+    let x = d.flatten(x);
+    let x = d.linear(x, "fc", DIMENSION, true);
+    d.batch_norm(x, "features", BATCH_NORM_EPSILON)
+}
+
+fn residual(d: &mut Definition<'_>, x: ValueId, block: &ResidualBlock) -> ValueId {
+    let &ResidualBlock { ref key, outputs, stride, .. } = block;
+    let at = |name: &str| format!("{key}.{name}");
+    let y = d.batch_norm(x, &at("bn1"), BATCH_NORM_EPSILON);
+    let y = d.convolution(y, &at("conv1"), outputs, Window::same(3, 1), false);
+    let y = d.batch_norm(y, &at("bn2"), BATCH_NORM_EPSILON);
+    let y = d.prelu(y, &at("prelu"));
+    let y = d.convolution(y, &at("conv2"), outputs, Window::same(3, stride), false);
+    let y = d.batch_norm(y, &at("bn3"), BATCH_NORM_EPSILON);
+    let shortcut = if stride > 1 {
+        let shortcut = d.convolution(x, &at("downsample.0"), outputs, Window::same(1, stride), false);
+        d.batch_norm(shortcut, &at("downsample.1"), BATCH_NORM_EPSILON)
+    } else {
+        x
+    };
+    d.add(y, shortcut)
 }

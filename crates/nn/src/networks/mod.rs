@@ -1,10 +1,14 @@
 //! Each network as data: `model` in a config, what is known of it before its weights are loaded, and the parameters it
 //! needs.
 
+mod arcface_vit;
 pub(crate) mod clip;
+mod definition;
 pub(crate) mod dinov2;
 pub mod inception_resnet_v1;
+mod ir;
 pub(crate) mod iresnet;
+mod mobilefacenet;
 mod parameter_list;
 
 use std::ops::RangeInclusive;
@@ -12,6 +16,9 @@ use std::ops::RangeInclusive;
 use facevault_preprocess::Standardise;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use definition::Definition;
+use facevault_graph::Graph;
 
 use crate::weights::{Parameter, Tensors};
 
@@ -55,10 +62,32 @@ pub enum Network {
     /// CLIP ViT-B/32's image tower, a generic vision model, 3×224×224 → 512.
     #[serde(rename = "clip-vit-b-32")]
     ClipVitB32,
+    /// insightface's iResNet-18, 3×112×112 → 512.
+    Iresnet18,
+    /// insightface's iResNet-34, 3×112×112 → 512.
+    Iresnet34,
     /// insightface's iResNet-50, 3×112×112 → 512.
     Iresnet50,
     /// insightface's iResNet-100, 3×112×112 → 512.
     Iresnet100,
+    /// insightface's iResNet-200, 3×112×112 → 512.
+    Iresnet200,
+    /// `AdaFace`'s IR-18, 3×112×112 → 512.
+    AdafaceIr18,
+    /// `AdaFace`'s IR-50, 3×112×112 → 512.
+    AdafaceIr50,
+    /// `AdaFace`'s IR-101, 3×112×112 → 512.
+    AdafaceIr101,
+    /// IR-SE-50 of `InsightFace_Pytorch` and face.evoLVe, 3×112×112 → 512.
+    IrSe50,
+    /// insightface's `MobileFaceNet`, 3×112×112 → 512.
+    Mobilefacenet,
+    /// insightface's ViT-T, 3×112×112 → 512.
+    ArcfaceVitT,
+    /// insightface's ViT-S, 3×112×112 → 512.
+    ArcfaceVitS,
+    /// insightface's ViT-B, 3×112×112 → 512.
+    ArcfaceVitB,
     /// Whatever network an ONNX file describes: the file is both the architecture and its weights.
     Onnx,
 }
@@ -87,9 +116,9 @@ pub struct Facts {
 pub enum RunsOn {
     /// Fused plans, which have kernels and precisions of their own, and candle.
     FusedPlans,
-    /// candle alone, in f32.
-    Candle,
-    /// The engine for graphs alone, on the CPU in f32.
+    /// The engine for graphs on the CPU, and candle, which has GPUs too.
+    EngineAndCandle,
+    /// The engine for graphs alone, on the CPU.
     Engine,
 }
 
@@ -98,8 +127,25 @@ pub const UNIT_RANGE: Standardise = Standardise { mean: 0.0, scale: 255.0 };
 
 impl Network {
     /// Every network.
-    pub const ALL: [Self; 6] =
-        [Self::InceptionResnetV1, Self::Dinov2Vits14, Self::ClipVitB32, Self::Iresnet50, Self::Iresnet100, Self::Onnx];
+    pub const ALL: [Self; 17] = [
+        Self::InceptionResnetV1,
+        Self::Dinov2Vits14,
+        Self::ClipVitB32,
+        Self::Iresnet18,
+        Self::Iresnet34,
+        Self::Iresnet50,
+        Self::Iresnet100,
+        Self::Iresnet200,
+        Self::AdafaceIr18,
+        Self::AdafaceIr50,
+        Self::AdafaceIr101,
+        Self::IrSe50,
+        Self::Mobilefacenet,
+        Self::ArcfaceVitT,
+        Self::ArcfaceVitS,
+        Self::ArcfaceVitB,
+        Self::Onnx,
+    ];
 
     /// Its fixed properties.
     #[must_use]
@@ -120,6 +166,17 @@ impl Network {
             Self::ClipVitB32 => reference("clip-vit-b-32", clip::DIMENSION, clip::SIDE, "clip", Some(UNIT_RANGE)),
             Self::Iresnet50 => reference("iresnet50", iresnet::DIMENSION, iresnet::SIDE, "insightface-bin", None),
             Self::Iresnet100 => Facts { name: "iresnet100", ..Self::Iresnet50.facts() },
+            Self::Iresnet18 => aligned("iresnet18", "insightface"),
+            Self::Iresnet34 => aligned("iresnet34", "insightface"),
+            Self::Iresnet200 => aligned("iresnet200", "insightface"),
+            Self::AdafaceIr18 => aligned("adaface-ir18", "adaface"),
+            Self::AdafaceIr50 => aligned("adaface-ir50", "adaface"),
+            Self::AdafaceIr101 => aligned("adaface-ir101", "adaface"),
+            Self::IrSe50 => aligned("ir-se50", "insightface"),
+            Self::Mobilefacenet => aligned("mobilefacenet", "insightface"),
+            Self::ArcfaceVitT => aligned("arcface-vit-t", "insightface"),
+            Self::ArcfaceVitS => aligned("arcface-vit-s", "insightface"),
+            Self::ArcfaceVitB => aligned("arcface-vit-b", "insightface"),
             Self::Onnx => Facts {
                 name: "onnx",
                 dimension: None,
@@ -133,7 +190,12 @@ impl Network {
     }
 }
 
-/// A network of one size that runs with candle alone.
+/// A network of faces that were aligned to 112×112 pixels, which only the engine runs.
+fn aligned(name: &'static str, profile: &'static str) -> Facts {
+    Facts { runs_on: RunsOn::Engine, ..reference(name, iresnet::DIMENSION, iresnet::SIDE, profile, None) }
+}
+
+/// A network of one size that candle has too.
 fn reference(
     name: &'static str,
     dimension: usize,
@@ -147,7 +209,7 @@ fn reference(
         dimension: Some(dimension),
         sides: side..=side,
         scalable: false,
-        runs_on: RunsOn::Candle,
+        runs_on: RunsOn::EngineAndCandle,
         profile: Some(profile),
         standardise,
     }
@@ -158,11 +220,39 @@ fn reference(
 pub fn parameters(spec: &ModelSpec) -> Vec<Parameter> {
     match spec.network {
         Network::InceptionResnetV1 => inception_resnet_v1::parameters(spec.width),
-        Network::Dinov2Vits14 => dinov2::parameters(),
-        Network::ClipVitB32 => clip::parameters(),
-        Network::Iresnet50 | Network::Iresnet100 => iresnet::parameters(spec.network),
         Network::Onnx => Vec::new(),
+        network => defined(network, None).1,
     }
+}
+
+/// A network as a graph with its numbers; `tensors` must hold [`parameters`].
+pub(crate) fn graph(network: Network, tensors: &Tensors) -> Graph {
+    defined(network, Some(tensors)).0
+}
+
+/// A network of those that are graphs.
+fn defined(network: Network, tensors: Option<&Tensors>) -> (Graph, Vec<Parameter>) {
+    let side = match network {
+        Network::Dinov2Vits14 => dinov2::SIDE,
+        Network::ClipVitB32 => clip::SIDE,
+        _ => iresnet::SIDE,
+    };
+    let (mut definition, face) = Definition::new(tensors, side);
+    let d = &mut definition;
+    let embedding = match network {
+        Network::Dinov2Vits14 => dinov2::embedding(d, face),
+        Network::ClipVitB32 => clip::embedding(d, face),
+        Network::Iresnet18 | Network::Iresnet34 | Network::Iresnet50 | Network::Iresnet100 | Network::Iresnet200 => {
+            iresnet::embedding(d, face, network)
+        }
+        Network::AdafaceIr18 | Network::AdafaceIr50 | Network::AdafaceIr101 | Network::IrSe50 => {
+            ir::embedding(d, face, network)
+        }
+        Network::Mobilefacenet => mobilefacenet::embedding(d, face),
+        Network::ArcfaceVitT | Network::ArcfaceVitS | Network::ArcfaceVitB => arcface_vit::embedding(d, face, network),
+        Network::InceptionResnetV1 | Network::Onnx => unreachable!("{network:?} has a plan of its own"),
+    };
+    definition.finish(embedding)
 }
 
 /// Keys of a network's published checkpoints that the embedding does not need; `*` matches anything.
@@ -172,7 +262,12 @@ pub fn unused_keys(spec: &ModelSpec) -> &'static [&'static str] {
         Network::InceptionResnetV1 => inception_resnet_v1::UNUSED_KEYS,
         Network::Dinov2Vits14 => dinov2::UNUSED_KEYS,
         Network::ClipVitB32 => clip::UNUSED_KEYS,
-        Network::Iresnet50 | Network::Iresnet100 => iresnet::UNUSED_KEYS,
+        Network::Iresnet18 | Network::Iresnet34 | Network::Iresnet50 | Network::Iresnet100 | Network::Iresnet200 => {
+            iresnet::UNUSED_KEYS
+        }
+        Network::AdafaceIr18 | Network::AdafaceIr50 | Network::AdafaceIr101 | Network::IrSe50 => ir::UNUSED_KEYS,
+        Network::Mobilefacenet => mobilefacenet::UNUSED_KEYS,
+        Network::ArcfaceVitT | Network::ArcfaceVitS | Network::ArcfaceVitB => arcface_vit::UNUSED_KEYS,
         Network::Onnx => &[],
     }
 }

@@ -4,6 +4,7 @@ use super::Call;
 use crate::graph::ValueId;
 use crate::onnx::builder::Builder;
 use crate::onnx::error::{Fault, wrong};
+use crate::onnx::limits::numbers;
 use crate::onnx::shapes;
 use crate::onnx::tensors::{Numbers, Tensors};
 
@@ -53,7 +54,7 @@ pub(super) fn constant_of_shape(graph: &mut Builder<'_>, call: &Call<'_>) -> Res
     let shape = graph.list(call.input(0)?, "shape")?;
     let shape: Vec<usize> = shape.iter().map(|n| shapes::extent(*n)).collect::<Result<_, _>>()?;
     // Before memory is taken.
-    let count = graph.limits().numbers(&shape, graph.limits().computed)?;
+    let count = numbers(&shape, graph.limits().computed)?;
     let value = match call.attributes.tensor("value")? {
         Some(tensor) => Tensors::new(None, graph.limits()).constant(tensor)?.numbers,
         None => Numbers::Real([0.0].into()),

@@ -77,8 +77,8 @@ pub(super) fn einsum(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId
     let (left, right) = inputs.split_once(',').ok_or_else(unsupported)?;
     let (a, b) = (call.input(0)?, call.input(1)?);
     let plain = |letters: &str| {
-        let mut seen = 0u64;
-        letters.bytes().all(|c| c.is_ascii_alphabetic() && seen & (1 << (c & 63)) == 0 && (seen |= 1 << (c & 63)) == ())
+        let twice = |(at, letter): (usize, char)| letters[at + 1..].contains(letter);
+        letters.len() <= 52 && letters.bytes().all(|c| c.is_ascii_alphabetic()) && !letters.char_indices().any(twice)
     };
     let known = |letters: &str| letters.chars().all(|c| left.contains(c) || right.contains(c));
     if call.inputs.len() != 2 || ![left, right, output].into_iter().all(plain) || !known(output) {

@@ -4,6 +4,7 @@ use super::Call;
 use crate::graph::{Operator, ValueId};
 use crate::onnx::builder::Builder;
 use crate::onnx::error::{Fault, wrong};
+use crate::onnx::limits::numbers;
 use crate::onnx::shapes;
 
 /// `Concat`.
@@ -65,13 +66,12 @@ pub(super) fn split(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<Vec<Valu
     let axis = shapes::axis(call.attributes.int("axis", 0)?, graph.rank(x))?;
     let extent = graph.shape(x)[axis];
     let parts = call.outputs.len();
-    let extents = match call.ints(graph, "split", 1)? {
-        Some(list) => list.iter().map(|n| shapes::extent(*n)).collect::<Result<Vec<_>, _>>()?,
-        None => {
-            // The last part is smaller if need be, since operator set 18.
-            let each = extent.div_ceil(parts.max(1));
-            (0..parts).map(|part| extent.saturating_sub(part * each).min(each)).collect()
-        }
+    let extents = if let Some(list) = call.ints(graph, "split", 1)? {
+        list.iter().map(|n| shapes::extent(*n)).collect::<Result<Vec<_>, _>>()?
+    } else {
+        // The last part is smaller if need be, since operator set 18.
+        let each = extent.div_ceil(parts.max(1));
+        (0..parts).map(|part| extent.saturating_sub(part * each).min(each)).collect()
     };
     let sum = extents.iter().try_fold(0usize, |sum, part| sum.checked_add(*part));
     if extents.len() != parts || sum != Some(extent) {
@@ -141,7 +141,7 @@ pub(super) fn reshape(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueI
         });
     }
     if let Some(rest) = rest {
-        let known = graph.limits().numbers(&shape, u64::MAX)?;
+        let known = numbers(&shape, u64::MAX)?;
         let numbers: usize = from.iter().product();
         if known == 0 || !numbers.is_multiple_of(known) {
             return Err(wrong!("a tensor of shape {from:?} cannot have the shape {asked:?}"));
@@ -196,7 +196,7 @@ pub(super) fn expand(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId
     let asked = graph.list(call.input(1)?, "shape")?;
     let asked: Vec<usize> = asked.iter().map(|n| shapes::extent(*n)).collect::<Result<_, _>>()?;
     let shape = shapes::broadcast(graph.shape(x), &asked)?;
-    graph.limits().numbers(&shape, graph.limits().computed)?;
+    numbers(&shape, graph.limits().computed)?;
     graph.broadcast(x, shape)
 }
 
@@ -209,7 +209,7 @@ pub(super) fn tile(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId, 
     }
     for (axis, repeat) in repeats.into_iter().enumerate() {
         let (extent, repeat) = (graph.shape(x)[axis], shapes::extent(repeat)?);
-        graph.limits().numbers(&[extent, repeat], graph.limits().computed)?;
+        numbers(&[extent, repeat], graph.limits().computed)?;
         x = graph.gather(x, axis, (0..repeat).flat_map(|_| 0..extent).collect())?;
     }
     Ok(x)
@@ -251,7 +251,7 @@ pub(super) fn pad(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId, F
             before[axis] = first;
             shape[axis] = count + first + last;
         } else if first + last > 0 {
-            graph.limits().numbers(&[count + first + last], graph.limits().computed)?;
+            numbers(&[count + first + last], graph.limits().computed)?;
             let indices = (-(first as i64)..(count + last) as i64).map(|at| source(mode, at, count as i64));
             x = graph.gather(x, axis, indices.collect::<Result<_, _>>()?)?;
         }

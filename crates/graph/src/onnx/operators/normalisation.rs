@@ -24,8 +24,10 @@ fn along_channels(graph: &Builder<'_>, x: ValueId) -> Result<Vec<usize>, Fault> 
 
 /// `BatchNormalization`, with the statistics of its training: a factor and a term for each channel.
 pub(super) fn batch_normalization(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId, Fault> {
-    if call.attributes.flag("training_mode")? || call.attributes.int("spatial", 1)? != 1 {
-        return Err(wrong!("it is in training mode, or not by channel; export the network in evaluation mode"));
+    // `spatial: 0` of operator sets 7 and 8 asks for a number for each place of a map: MXNet writes it with one for each
+    // channel, and means that.
+    if call.attributes.flag("training_mode")? {
+        return Err(wrong!("it is in training mode; export the network in evaluation mode"));
     }
     let x = call.input(0)?;
     let shape = along_channels(graph, x)?;

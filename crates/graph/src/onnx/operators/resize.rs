@@ -5,6 +5,7 @@ use super::Call;
 use crate::graph::ValueId;
 use crate::onnx::builder::Builder;
 use crate::onnx::error::{Fault, wrong};
+use crate::onnx::limits::numbers;
 use crate::onnx::shapes;
 
 /// How one axis is sampled.
@@ -45,7 +46,7 @@ pub(super) fn resize(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId
         if (sampled.from, sampled.scale) == (sampled.to, 1.0) {
             continue;
         }
-        graph.limits().numbers(&[sampled.from.max(sampled.to), sampled.to], graph.limits().computed)?;
+        numbers(&[sampled.from.max(sampled.to), sampled.to], graph.limits().computed)?;
         x = along(graph, x, axis, &sampled, &sampling)?;
     }
     Ok(x)
@@ -123,10 +124,8 @@ impl Sampling<'_> {
         let at = at as f64;
         Ok(match self.coordinates {
             "asymmetric" => at / scale,
-            "half_pixel" => (at + 0.5) / scale - 0.5,
-            "pytorch_half_pixel" if *to == 1 => 0.0,
-            "pytorch_half_pixel" => (at + 0.5) / scale - 0.5,
-            "align_corners" if *to == 1 => 0.0,
+            "pytorch_half_pixel" | "align_corners" if *to == 1 => 0.0,
+            "half_pixel" | "pytorch_half_pixel" => (at + 0.5) / scale - 0.5,
             "align_corners" => at * (from - 1) as f64 / (to - 1) as f64,
             other => return Err(wrong!("its coordinate_transformation_mode `{other}` is not supported")),
         })
@@ -164,7 +163,9 @@ impl Sampling<'_> {
                 if self.exclude_outside {
                     weights.retain(|(index, _)| (0.0..=last).contains(index));
                     let sum: f64 = weights.iter().map(|(_, weight)| weight).sum();
-                    weights.iter_mut().for_each(|(_, weight)| *weight /= sum);
+                    for (_, weight) in &mut weights {
+                        *weight /= sum;
+                    }
                 }
                 Ok(weights.into_iter().map(|(index, weight)| (index.clamp(0.0, last) as usize, weight)).collect())
             }
