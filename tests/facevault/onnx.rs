@@ -139,7 +139,7 @@ fn what_a_file_is_is_shown_before_anything_is_computed() {
     assert_eq!((&facts["dimension"], &facts["side"][0]), (&16.into(), &SIDE.into()), "{facts}");
     assert_eq!((&facts["layout"], &facts["format"]), (&"interleaved".into(), &"f32".into()), "{facts}");
     let fetched = workspace.json(0, &["fetch", "config.yaml"]);
-    assert_eq!(fetched["network"], *facts);
+    assert_eq!(fetched["weights"]["network"], *facts);
     let digest = Digest::of(&fs::read(fixture("mobilefacenet_interleaved.onnx")).unwrap());
     assert_eq!(fetched["weights"]["sha256"], digest.to_string());
 }
@@ -222,7 +222,7 @@ fn a_file_that_is_no_network_is_refused() {
     insta::assert_snapshot!(with(b"<!doctype html>"), @"error: cannot load HERE/iresnet.onnx: it is a web page, expected an ONNX file; download the file itself, or export the network to ONNX");
     insta::assert_snapshot!(with(b"PK\x03\x04"), @"error: cannot load HERE/iresnet.onnx: it is a file saved by torch, expected an ONNX file; download the file itself, or export the network to ONNX");
     insta::assert_snapshot!(with(b""), @"error: cannot load HERE/iresnet.onnx: it is empty; download or copy it again");
-    insta::assert_snapshot!(with(&fs::read(fixture("iresnet_external.onnx")).unwrap()), @"error: cannot load HERE/iresnet.onnx: the tensor `onnx::Conv_165` of the ONNX file: `iresnet_external.bin`: No such file or directory (os error 2)");
+    insta::assert_snapshot!(with(&fs::read(fixture("iresnet_external.onnx")).unwrap()), @"error: cannot load HERE/iresnet.onnx: the tensor `onnx::Conv_165` of the ONNX file: its external data `iresnet_external.bin`: No such file or directory (os error 2); put that file beside the ONNX file");
     assert!(!workspace.has_run());
 }
 
@@ -239,9 +239,9 @@ fn what_does_not_fit_the_network_is_refused() {
     insta::assert_snapshot!(refused("embed.device=cuda"), @"error: `embed.device: cuda` is not available with `model.network: onnx`, which runs on the CPU in f32 and bf16; use `device: cpu`");
     insta::assert_snapshot!(refused("embed.kernels=candle"), @"error: `embed.kernels: candle` is not available with `model.network: onnx`, which runs on the CPU in f32 and bf16; use `kernels: auto`");
     insta::assert_snapshot!(refused("model.output=features"), @"error: cannot load HERE/iresnet.onnx: the output of the ONNX file: there is no `features`; there are `embedding` (?, 16)");
-    insta::assert_snapshot!(refused(&format!("weights.sha256={}", "ab".repeat(32))), @"");
+    insta::assert_snapshot!(refused(&format!("weights.sha256={}", "ab".repeat(32))), @"error: the sha256 of HERE/iresnet.onnx is 7e93f06777df96c8a3cabb28361a238cf15a69284cbcd021464d8bd8698c4c18, but abababababababababababababababababababababababababababababababab is pinned: it is damaged or a different file; replace it, or correct `weights.sha256`");
     fs::copy(fixture("ir_se_normalising.onnx"), workspace.path("iresnet.onnx")).unwrap();
-    insta::assert_snapshot!(refused("seed=1"), @"");
+    insta::assert_snapshot!(refused("seed=1"), @"error: HERE/iresnet.onnx begins by standardising pixels of 0 to 255, and `preprocess.standardise` (mean 127.5, scale 127.5) would do it twice; set `preprocess.standardise: {mean: 0, scale: 1}`");
     assert!(!workspace.has_run());
 }
 
