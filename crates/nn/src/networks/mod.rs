@@ -298,6 +298,11 @@ mod tests {
             // tests/fixtures/model/iresnet.py; insightface publishes 43.59 M and 65.15 M.
             (Network::Iresnet50, 43_590_848),
             (Network::Iresnet100, 65_156_160),
+            // tests/fixtures/model/arcface.py.
+            (Network::Mobilefacenet, 2_059_520),
+            (Network::AdafaceIr18, 24_020_352),
+            (Network::IrSe50, 43_797_696),
+            (Network::ArcfaceVitT, 19_137_536),
         ] {
             let parameters = parameters(&ModelSpec::of(network));
             let trained = parameters.iter().filter(|parameter| !parameter.key.contains("running_"));
