@@ -19,7 +19,7 @@ pub enum Layout {
     Interleaved,
 }
 
-/// What the network does with a face before anything else: x · scale + shift, by channel.
+/// What the network does with a face before anything else: x · scale + shift, by channel of the face.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Normalisation {
     /// Of each channel.
@@ -29,10 +29,12 @@ pub struct Normalisation {
 }
 
 impl Normalisation {
-    /// Whether it is made for pixels of 0 to 255: such a network takes them as they are.
+    /// Whether it is made for pixels of 0 to 255: such a network takes them as they are. What takes numbers from -1 to 1
+    /// neither shrinks them to less than a twentieth nor moves them far.
     #[must_use]
     pub fn is_of_pixels(&self) -> bool {
-        self.scale.iter().all(|scale| *scale > 0.0 && *scale < 0.05)
+        let shrinks = self.scale.iter().all(|scale| *scale > 0.0 && *scale < 0.05);
+        shrinks || self.shift.iter().any(|shift| shift.abs() > 16.0)
     }
 }
 
@@ -63,6 +65,8 @@ pub struct Found {
     pub format: &'static str,
     /// At the start of the network, if there is one.
     pub normalisation: Option<Normalisation>,
+    /// Whether the network takes the first channel for the last before it computes anything: RGB for BGR.
+    pub swaps_channels: bool,
     /// Whether the network ends with an L2 normalisation.
     pub normalises_embedding: bool,
     /// Files beside the ONNX file that hold tensors.
@@ -136,7 +140,8 @@ pub(super) fn face(
     Ok(Face { name: input.name.clone(), shape, layout, element, batch: batch.unwrap_or(1).max(1) })
 }
 
-/// The name of the embedding: the one asked for, the only one, or the only matrix. AdaFace's norms are a column beside it.
+/// The name of the embedding: the one asked for, the only one, or the only matrix. The norms that some
+/// networks give with it are a column.
 pub(super) fn output<'a>(outputs: &'a [proto::ValueInfo], asked: Option<&str>) -> Result<&'a str, OnnxError> {
     let names = || {
         let shown = outputs.iter().take(20).map(|output| {
@@ -203,6 +208,7 @@ impl Found {
             Layout::Planar => [face.shape[2], face.shape[3]],
             Layout::Interleaved => [face.shape[1], face.shape[2]],
         };
+        let (normalisation, swaps_channels) = start(graph, face.layout);
         Found {
             layout: face.layout,
             height,
@@ -214,7 +220,8 @@ impl Found {
             parameters: weights.values().map(|(numbers, _)| numbers).sum(),
             parameter_bytes: weights.values().map(|(_, bytes)| bytes).sum(),
             format: most.map_or("f32", |(kind, _)| element_name(*kind)),
-            normalisation: normalisation(graph, face.layout),
+            normalisation,
+            swaps_channels,
             normalises_embedding: normalises(graph),
             files: files.into_iter().collect(),
             input: face.name,
@@ -222,21 +229,23 @@ impl Found {
     }
 }
 
-/// Follows the face through what only scales and shifts it.
-fn normalisation(graph: &Graph, layout: Layout) -> Option<Normalisation> {
+/// Follows the face through what only scales, shifts and swaps its channels.
+fn start(graph: &Graph, layout: Layout) -> (Option<Normalisation>, bool) {
     let (mut scale, mut shift) = ([1.0f32; 3], [0.0f32; 3]);
-    let mut value = graph.input;
-    let mut layout = layout;
-    let mut any = false;
+    let (mut value, mut layout) = (graph.input, layout);
+    let (mut scales, mut swaps) = (false, false);
     while let [node] = *graph.nodes.iter().filter(|node| node.inputs.contains(&value)).collect::<Vec<_>>() {
+        let channels = if layout == Layout::Planar { 1 } else { 3 };
         match &node.operator {
             Operator::Transpose { order } if *order == [0, 3, 1, 2] && layout == Layout::Interleaved => {
                 layout = Layout::Planar;
             }
-            Operator::Binary(kind) => {
-                let Some(factors) = by_channel(graph, node.inputs[1], layout) else { break };
-                if node.inputs[0] != value {
-                    break;
+            Operator::Gather { axis, indices } if *axis == channels && *indices == [2, 1, 0] => swaps ^= true,
+            Operator::Slice { axis, start: 2, step: -1 } if *axis == channels => swaps ^= true,
+            Operator::Binary(kind) if node.inputs[0] == value => {
+                let Some(mut factors) = by_channel(graph, node.inputs[1], layout) else { break };
+                if swaps {
+                    factors.reverse();
                 }
                 for ((scale, shift), x) in scale.iter_mut().zip(&mut shift).zip(factors) {
                     match kind {
@@ -244,16 +253,16 @@ fn normalisation(graph: &Graph, layout: Layout) -> Option<Normalisation> {
                         Binary::Sub => *shift -= x,
                         Binary::Mul => (*scale, *shift) = (*scale * x, *shift * x),
                         Binary::Div => (*scale, *shift) = (*scale / x, *shift / x),
-                        _ => return None,
+                        _ => return (None, swaps),
                     }
                 }
-                any = true;
+                scales = true;
             }
             _ => break,
         }
         value = node.output;
     }
-    any.then_some(Normalisation { scale, shift })
+    (scales.then_some(Normalisation { scale, shift }), swaps)
 }
 
 /// The number that a constant has for each channel of a face.

@@ -492,6 +492,28 @@ fn the_embedding_is_the_output_that_is_asked_for_or_the_only_matrix() {
         .refused(&["does not depend on the face"]);
 }
 
+#[test]
+fn what_a_network_does_with_pixels_is_found() {
+    let swapped = Written::new()
+        .node("Gather", &["face", "order"], "a")
+        .node("Sub", &["a", "mean"], "b")
+        .node("Div", &["b", "two"], "c")
+        .node("Flatten", &["c"], "embedding")
+        .tensor(ints("order", &[2, 1, 0]))
+        .tensor(floats("mean", &[3, 1, 1], &[100.0, 110.0, 120.0]))
+        .tensor(floats("two", &[], &[2.0]));
+    let mut swapped = swapped;
+    swapped.nodes[0].attributes.push(int("axis", 1).encode_to_vec().into());
+    let found = swapped.read().unwrap().found;
+    let expected = Normalisation { scale: [0.5; 3], shift: [-60.0, -55.0, -50.0] };
+    assert_eq!((&found.normalisation, found.swaps_channels), (&Some(expected.clone()), true));
+    assert!(expected.is_of_pixels());
+    assert!(!Normalisation { scale: [2.0; 3], shift: [-1.0; 3] }.is_of_pixels());
+    assert!(Normalisation { scale: [1.0 / 255.0; 3], shift: [0.0; 3] }.is_of_pixels());
+    let found = flat().read().unwrap().found;
+    assert_eq!((found.normalisation, found.swaps_channels), (None, false));
+}
+
 /// Fault (weights): an ONNX file that was exported for batches of eight, with eight in its shapes → refused with the remedy
 #[test]
 fn a_batch_in_the_shapes_is_refused_and_one_that_is_not_does_no_harm() {
@@ -500,6 +522,15 @@ fn a_batch_in_the_shapes_is_refused_and_one_that_is_not_does_no_harm() {
     let baked = baked.node("Reshape", &["face", "shape"], "embedding").tensor(ints("shape", &[8, 48]));
     baked.refused(&["cannot have the shape [8, 48]", "exported for batches of 8"]);
     assert_eq!(Written { inputs: eight, ..flat() }.read().unwrap().found.dimension, 48);
+}
+
+#[test]
+fn a_second_output_that_is_read_is_refused() {
+    let mut file = Written::new().node("Dropout", &["face"], "a").node("Flatten", &["a"], "embedding");
+    file.nodes[0].outputs.push("mask".into());
+    assert!(file.read().is_ok(), "nobody reads it");
+    file.nodes[1].inputs[0] = "mask".into();
+    file.refused(&["node `Dropout_0`", "its output 1 is read, which is not supported"]);
 }
 
 /// Fault (weights): weights, shapes or indices of an ONNX file that depend on the face → refused with the node
