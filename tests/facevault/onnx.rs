@@ -253,8 +253,9 @@ fn pixels_that_nothing_standardises_are_pointed_out() {
     insta::assert_snapshot!(said, @"HERE/iresnet.onnx gets pixels of 0 to 255 as they are, and does not begin by standardising them: if it was trained on standardised pixels, set `preprocess.standardise`");
 }
 
+/// Fault (hub): an ONNX file whose numbers are in another file → refused with what is needed; a whole one is fetched
 #[test]
-fn external_data_does_not_come_from_the_hub() {
+fn the_hub_gives_whole_files_only() {
     let hub = FakeHub::new();
     hub.put("py-feat/facenet", "model.onnx", &fs::read(fixture("iresnet_external.onnx")).unwrap(), true);
     let workspace = Workspace::empty();
@@ -262,5 +263,13 @@ fn external_data_does_not_come_from_the_hub() {
     let text = config("model.onnx", "").replace("{source: file, path: model.onnx}", &file);
     fs::write(workspace.path("config.yaml"), text).unwrap();
     let (_, error) = workspace.online(&hub, 1, "fetch");
+    let whole = FakeHub::new();
+    whole.put("py-feat/facenet", "model.onnx", &fs::read(fixture("iresnet.onnx")).unwrap(), true);
+    let other = Workspace::empty();
+    fs::copy(workspace.path("config.yaml"), other.path("config.yaml")).unwrap();
+    let (fetched, _) = other.online(&whole, 0, "fetch");
+    assert!(fetched.contains("network  `input` 32×32 (planar) → `embedding`, 16 numbers"), "{fetched}");
+    other.online(&whole, 0, "embed");
+    assert!(other.has_run());
     insta::assert_snapshot!(error.lines().last().unwrap(), @"error: cannot load py-feat/facenet/model.onnx: the tensor `onnx::Conv_165` of the ONNX file: it is in `iresnet_external.bin`, and the ONNX file came alone; use a local copy with that file beside it, or save both in one file: `onnx.save(onnx.load(path), path)`");
 }
