@@ -42,7 +42,7 @@ pub enum WeightsError {
     Format { location: String, source: FormatError },
     /// An unusable ONNX file.
     #[error("cannot load {location}: {source}")]
-    Onnx { location: String, source: OnnxError },
+    Onnx { location: String, source: Box<OnnxError> },
     /// An ONNX file for faces of another size.
     #[error("{location} takes faces of {height}×{width} pixels, got {side}×{side}; {}", fitting_side(*height, *width))]
     Side { location: String, height: usize, width: usize, side: usize },

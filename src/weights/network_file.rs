@@ -72,9 +72,9 @@ fn graph(
             Ok(Onnx { found: Found { height, width, .. }, .. }) => {
                 Err(WeightsError::Side { location, height, width, side })
             }
-            Err(_) => Err(WeightsError::Onnx { location, source }),
+            Err(_) => Err(WeightsError::Onnx { location, source: source.into() }),
         },
-        Err(source) => Err(WeightsError::Onnx { location, source }),
+        Err(source) => Err(WeightsError::Onnx { location, source: source.into() }),
     }
 }
 
