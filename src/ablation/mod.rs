@@ -1,9 +1,10 @@
 //! Ablations: a config is computed with and without some of its choices, on the same pairs of the same faces.
 //!
-//! `design` enumerates the combinations, `numbers` derives values and paired differences from the runs, `text` formats
-//! them for the terminal. Pure: `run::ablate` makes the runs.
+//! `design` enumerates the combinations, `numbers` derives values and paired differences from the runs, `front`
+//! weighs them against speed, `text` formats them for the terminal. Pure: `run::ablate` makes the runs.
 
 mod design;
+mod front;
 mod numbers;
 mod text;
 
@@ -13,6 +14,7 @@ pub(crate) mod tests;
 use std::fmt::Write as _;
 
 pub(crate) use design::{pairs, variants};
+pub(crate) use front::Standing;
 pub(crate) use numbers::{Accuracies, Replicates, RunValues};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -113,6 +115,8 @@ pub(crate) struct EmbeddingOrigin {
     pub device: String,
     /// Digest of the file of weights.
     pub weights: Digest,
+    /// Its size.
+    pub weights_bytes: u64,
     /// Digest over the manifest.
     pub manifest: Digest,
 }

@@ -2,7 +2,7 @@
 
 use super::page::{Banner, DataTable, HeadlineNumber, Page, Section, TableCell};
 use super::words::{NONE, count, or_dash, sentence};
-use super::{ReportError, waterfall};
+use super::{ReportError, front, waterfall};
 use crate::ablation::{AblationResult, AblationVariant, Change, verdict};
 use crate::compare::{Effect, EffectVerdict};
 use crate::config::Design;
@@ -16,6 +16,7 @@ pub(super) fn page(found: &AblationResult) -> Result<Page, ReportError> {
         tiles: tiles(found),
         sections: vec![
             costs(found)?,
+            front::section(found)?,
             variants(found),
             differences(found),
             missing(found),

@@ -13,6 +13,7 @@ mod comparison;
 mod explorer;
 mod figures;
 mod findings;
+mod front;
 mod markup;
 mod page;
 mod paired;

@@ -121,6 +121,7 @@ impl RunContext<'_> {
                 program: format!("facevault {} {}", build.version, build.revision),
                 device,
                 weights: weights.sha256,
+                weights_bytes: weights.origin.bytes,
                 manifest: dataset.manifest,
             }),
         })

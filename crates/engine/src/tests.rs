@@ -142,7 +142,13 @@ impl Maker {
     fn on_map(&mut self, x: ValueId, pool: &[ValueId]) -> ValueId {
         let shape = self.shape(x);
         let (channels, height, width) = (shape[1], shape[2], shape[3]);
-        match self.below(14) {
+        match self.below(15) {
+            14 => {
+                // InstanceNormalization.
+                let scale = self.constant(&[channels, 1, 1], 0.5, 1.5);
+                let shift = self.constant(&[channels, 1, 1], -0.5, 0.5);
+                self.node(Operator::LayerNorm { axis: 2, epsilon: 1e-2 }, &[x, scale, shift], &shape)
+            }
             0 | 1 => {
                 let outputs = [5, 16, 24, 32, 33, 64][self.below(6)];
                 self.convolution(x, outputs, 1)

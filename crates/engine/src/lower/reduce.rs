@@ -1,10 +1,11 @@
 //! Windows, rows, and axes that vanish.
 
-use facevault_graph::{Node, Operator, Reduction};
+use facevault_graph::{Binary, Node, Operator, Reduction};
 
 use super::Lowering;
 use crate::error::EngineError;
-use crate::step::{Geometry, Grid, Pool, PoolKind, Rows, RowsKind, Work};
+use crate::kernels::chain::Link;
+use crate::step::{Geometry, Grid, Map, Pool, PoolKind, Rows, RowsKind, Work};
 use crate::view::View;
 
 impl Lowering<'_> {
@@ -58,6 +59,14 @@ impl Lowering<'_> {
             }
             Operator::LayerNorm { axis, epsilon } => {
                 let row: Vec<usize> = view.shape[*axis..].to_vec();
+                let fits = |&value: &usize| {
+                    let shape = self.shape(value);
+                    shape[..shape.len().saturating_sub(row.len())].iter().all(|&extent| extent == 1)
+                };
+                if !node.inputs[1..].iter().all(fits) {
+                    self.norm_then_scale(node, &view, *axis, *epsilon);
+                    return;
+                }
                 let mut numbers = |value: usize| self.spread(value, &row);
                 let scale = numbers(node.inputs[1]);
                 let shift = node.inputs.get(2).map(|&shift| numbers(shift));
@@ -68,6 +77,23 @@ impl Lowering<'_> {
             Operator::Reduce { reduction, axes } => self.reduce(node, &view, *reduction, axes),
             _ => unreachable!("something along rows"),
         }
+    }
+
+    /// A norm whose scale and shift differ from row to row, as InstanceNormalization's do: they follow as a step of their own.
+    fn norm_then_scale(&mut self, node: &Node, view: &View, axis: usize, epsilon: f64) {
+        let length: usize = view.shape[axis..].iter().product();
+        let plain: Vec<usize> = (0..view.shape.len()).collect();
+        let input = if contiguous_from(view, axis) { view.clone() } else { self.copied(&node.name, view, &plain) };
+        let out = self.fresh(&view.shape, &plain);
+        let kind = RowsKind::LayerNorm { epsilon: epsilon as f32, scale: vec![1.0; length], shift: None };
+        self.step(&node.name, 0.0, Work::Rows(Rows { input, axis, kind, out: out.clone() }));
+        let operands: Vec<View> = node.inputs[1..].iter().map(|&value| self.view(value).broadcast(&view.shape)).collect();
+        let binaries = [Binary::Mul, Binary::Add].into_iter().enumerate().take(operands.len());
+        let links = binaries.map(|(operand, binary)| Link::Operand { binary, operand, swapped: false }).collect();
+        let place = self.allot(node.output, &Self::usual_order(view.shape.len()));
+        let target = self.fresh(&view.shape, &plain);
+        self.step(&node.name, 0.0, Work::Map(Map { input: out, links, operands, out: target.clone() }));
+        self.step(&format!("{}: copy", node.name), 0.0, Work::Copy { from: target, to: place });
     }
 
     /// A constant broadcast to a row.
