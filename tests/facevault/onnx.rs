@@ -203,6 +203,7 @@ fn refused(workspace: &Workspace, code: i32, command: &str, overrides: &[&str]) 
 /// Fault (weights): an ONNX file that is cut off → refused as not whole
 /// Fault (weights): another file in the place of an ONNX file → refused with what it looks like
 /// Fault (weights): an ONNX file whose external data is missing → refused with the tensor and the file
+/// Fault (weights): an ONNX file whose numbers are not all numbers → refused with the tensor and the place
 #[test]
 fn a_file_that_is_no_network_is_refused() {
     let workspace = workspace("iresnet.onnx");
@@ -225,6 +226,10 @@ fn a_file_that_is_no_network_is_refused() {
     insta::assert_snapshot!(with(b"PK\x03\x04"), @"error: cannot load HERE/iresnet.onnx: it is a file saved by torch, expected an ONNX file; download the file itself, or export the network to ONNX");
     insta::assert_snapshot!(with(b""), @"error: cannot load HERE/iresnet.onnx: it is empty; download or copy it again");
     insta::assert_snapshot!(with(&fs::read(fixture("iresnet_external.onnx")).unwrap()), @"error: cannot load HERE/iresnet.onnx: the tensor `onnx::Conv_165` of the ONNX file: its external data `iresnet_external.bin`: No such file or directory (os error 2); put that file beside the ONNX file");
+    let mut numbers = fs::read(fixture("iresnet_external.bin")).unwrap();
+    numbers[8..12].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(workspace.path("iresnet_external.bin"), numbers).unwrap();
+    insta::assert_snapshot!(with(&fs::read(fixture("iresnet_external.onnx")).unwrap()), @"error: cannot load HERE/iresnet.onnx: its tensor `/layers/layers.3/bn1/BatchNormalization` has NaN at index 2; export the network again");
     assert!(!workspace.has_run());
 }
 
