@@ -501,7 +501,7 @@ pub struct ThroughputArgs {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub faces: u32,
     /// Reference for accuracy, in f32 on the CPU: `candle`, the reference graph, `fused`, the default kernels, or `portable`,
-    /// those without an instruction set [default: candle; for `onnx`, which candle does not run, portable].
+    /// those without an instruction set [default: candle; portable for networks that candle does not run].
     #[arg(long, value_name = "WHICH", value_parser = named::<Reference>)]
     pub reference: Option<Reference>,
     /// Skip the end-to-end pass.

@@ -154,7 +154,7 @@ ablation:
         ");
         for (set, rule) in [
             ("preprocess.mirror: twice", "error: `preprocess.mirror` must be `none`, `sum` or `concat`, got `twice`"),
-            ("preprocess.resize.size: 3", "error: `preprocess.resize.size` must be from 75 to 1024, got 3"),
+            ("preprocess.resize.size: 3", "error: `preprocess.resize.size` must be from 32 to 1024, got 3"),
         ] {
             let text = step_refused(set);
             assert!(text.starts_with(rule) && text.contains("in step `other`, DIR/c.yaml:8:7"), "{text}");

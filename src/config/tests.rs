@@ -167,6 +167,9 @@ fn the_default_profile_is_the_networks() {
         let config = accepted(SMALL, &[&format!("model.network={network}")]);
         assert_eq!(Some(config.preprocess), profile(name), "{network}");
     }
+    let onnx = ["model={network: onnx}", "weights={source: url, url: 'https://example.org/a.ONNX?x=1'}"];
+    let config = accepted(SMALL, &[&onnx[..], &["preprocess.profile=sface", "model.output=fc1"]].concat());
+    assert_eq!((Some(config.preprocess), config.model.output.as_deref()), (profile("sface"), Some("fc1")));
     // What a network leaves open may differ from its profile.
     accepted(SMALL, &["model.network=iresnet50", "preprocess={profile: facenet-pytorch, resize: {size: 112}}"]);
     accepted(SMALL, &["model.network=dinov2-vits14", "preprocess={channels: bgr, mirror: concat}"]);
@@ -178,6 +181,12 @@ fn preprocessing_and_width_must_fit_the_network() {
     assert_snapshot!(refused_with("model: {network: dinov2-vits14}\npreprocess: {resize: {size: 518}}\n"), @"config.yaml:5:29 `518`: `dinov2-vits14` takes faces of 224×224 pixels, got 518×518 | remove `preprocess.resize.size`, or set it to 224");
     assert_snapshot!(refused_with("model: {network: clip-vit-b-32}\npreprocess: {standardise: {mean: 127.5}}\n"), @"config.yaml:5:27 `{`: `clip-vit-b-32` applies the mean and deviation of each channel itself and needs mean 0, scale 255, got mean 127.5, scale 255 | the profile of this network is `clip`");
     assert_snapshot!(refused_with("model: {network: clip-vit-b-32}\npreprocess: {profile: facevault-api, resize: {size: 224}}\n"), @"config.yaml:5:23 `facevault-api`: `clip-vit-b-32` applies the mean and deviation of each channel itself and needs mean 0, scale 255, got mean 127.5, scale 127.5 | the profile of this network is `clip`");
+    let onnx = "model: {network: onnx}\nweights: {source: file, path: w.onnx}\n";
+    let no_weights = &SMALL[..SMALL.find("weights").unwrap()];
+    assert_snapshot!(refused(&format!("{no_weights}{onnx}")), @"config.yaml:3:9 `network`: `onnx` needs `preprocess.profile`: no file says how its faces are cut out and scaled | take what the network was trained with; most recognisers of 112×112 pixels take `insightface`");
+    assert_snapshot!(refused_with("model: {network: onnx}\npreprocess: {profile: insightface}\n"), @"config.yaml:3:1 `weights`: `model.network: onnx` needs weights that are an ONNX file | name a file that ends in `.onnx`");
+    assert_snapshot!(refused(&format!("{no_weights}weights: {{source: file, path: w.onnx}}\n")), @"config.yaml:3:1 `weights`: an ONNX file is a network of its own | set `model: {network: onnx}`");
+    assert_snapshot!(refused_with("model: {output: fc1}\n"), @"config.yaml:4:9 `output`: `model.output` is only for `onnx`, not for `inception-resnet-v1` | remove it");
     assert_snapshot!(refused_with("preprocess: {profile: clip}\n"), @"config.yaml:4:23 `clip`: `clip` is a profile for networks that apply the mean and deviation of each channel themselves; `inception-resnet-v1` does not | the profile of this network is `facenet-pytorch`");
     assert_snapshot!(refused_with("model: {network: iresnet100, width: 0.5}\n"), @"config.yaml:4:37 `0.5`: `model.width` must be 1 for `iresnet100`, got 0.5 | only `inception-resnet-v1` has other widths");
 }
@@ -505,7 +514,7 @@ fn missing_keys() {
 
 #[test]
 fn names_that_do_not_exist() {
-    assert_snapshot!(refused_with("preprocess:\n  profile: facenet-pytorh\n"), @"config.yaml:5:12 `facenet-pytorh`: `preprocess.profile` must be `facenet-tf`, `facenet-pytorch`, `facevault-notebook`, `facevault-api`, `insightface`, `insightface-bin`, `dinov2` or `clip`, got `facenet-pytorh` | did you mean `facenet-pytorch`?");
+    assert_snapshot!(refused_with("preprocess:\n  profile: facenet-pytorh\n"), @"config.yaml:5:12 `facenet-pytorh`: `preprocess.profile` must be `facenet-tf`, `facenet-pytorch`, `facevault-notebook`, `facevault-api`, `insightface`, `insightface-bin`, `adaface`, `sface`, `dinov2` or `clip`, got `facenet-pytorh` | did you mean `facenet-pytorch`?");
     assert_snapshot!(refused_with("embed: {device: gpu}"), @"config.yaml:4:17 `gpu`: `embed.device` must be `auto`, `cpu` or `cuda`, got `gpu`");
     assert_snapshot!(refused_with("preprocess: {resize: {filter: pillow_bilinear}}"), @"config.yaml:4:31 `pillow_bilinear`: `preprocess.resize.filter` must be `pillow-bilinear`, `pillow-bicubic` or `opencv-linear`, got `pillow_bilinear` | did you mean `pillow-bilinear`?");
     assert_snapshot!(refused_instead("dataset", "{source: folder, root: faces}"), @"config.yaml:3:19 `folder`: `dataset.source` must be `phase1`, `folders`, `hub-folders`, `archive`, `insightface-bin`, `parquet`, `vggface2`, `ijb` or `synthetic`, got `folder` | did you mean `folders`?");
@@ -528,7 +537,7 @@ fn references_that_are_not_pinned() {
     assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: a6b6e}"), @"config.yaml:3:53 `a6b6e`: `dataset.revision` must be a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, got `a6b6e` | a name of hexadecimal characters alone is taken for a commit hash");
     assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: ../main}"), @"config.yaml:3:53 `../main`: `dataset.revision` must be a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, got `../main` | a name of hexadecimal characters alone is taken for a commit hash");
     assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: a6b6e3d, folder: ../x}"), @r#"config.yaml:3:70 `../x`: `dataset.folder` must be a folder in the repository (`""` for its root), without `.`, `..` or empty parts, got `../x`"#);
-    assert_snapshot!(refused_instead("weights", "{source: file, path: model.onnx}"), @"config.yaml:3:31 `model.onnx`: `weights.path` must be a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `model.onnx`");
+    assert_snapshot!(refused_instead("weights", "{source: file, path: model.h5}"), @"config.yaml:3:31 `model.h5`: `weights.path` must be a path ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`, got `model.h5`");
 }
 
 /// Fault (config): a URL of weights with a password, without encryption or of another form → refused; the password is not shown
@@ -538,12 +547,12 @@ fn urls_of_weights() {
     assert_snapshot!(url("https://me:secret@a.org/w.pt"), @r#"config.yaml:3:29 `"https://*********@a.org/w.pt"`: `weights.url` must not contain a user name or password: none is sent to a URL | download the file yourself and use `source: file`"#);
     assert_snapshot!(url("http://a.org/w.pt"), @r#"config.yaml:3:29 `"http://a.org/w.pt"`: `weights.url` must start with `https://`: over http, anybody on the way can change the file | http is for `localhost` and `127.0.0.1` only"#);
     assert_snapshot!(url("http://127.0.0.1.a.org/w.pt"), @r#"config.yaml:3:29 `"http://127.0.0.1.a.org/w.pt"`: `weights.url` must start with `https://`: over http, anybody on the way can change the file | http is for `localhost` and `127.0.0.1` only"#);
-    assert_snapshot!(url("a.org/w.pt"), @r#"config.yaml:3:29 `"a.org/w.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `a.org/w.pt` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
-    assert_snapshot!(url("ftp://a.org/w.pt"), @r#"config.yaml:3:29 `"ftp://a.org/w.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `ftp://a.org/w.pt` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
-    assert_snapshot!(url("https://a.org"), @r#"config.yaml:3:29 `"https://a.org"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `https://a.org` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
-    assert_snapshot!(url("https://a.org/w.onnx?file=w.pt"), @r#"config.yaml:3:29 `"https://a.org/w.onnx?*********"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `https://a.org/w.onnx?*********` (30 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
-    assert_snapshot!(url("https://a.org/w.pt#part"), @r#"config.yaml:3:29 `"https://a.org/w.pt#part"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `https://a.org/w.pt#part` (23 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
-    assert_snapshot!(url("https://a.org/my weights.pt"), @r#"config.yaml:3:29 `"https://a.org/my weights.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt` or `.bin`, got `https://a.org/my weights.pt` (27 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(url("a.org/w.pt"), @r#"config.yaml:3:29 `"a.org/w.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`, got `a.org/w.pt` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(url("ftp://a.org/w.pt"), @r#"config.yaml:3:29 `"ftp://a.org/w.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`, got `ftp://a.org/w.pt` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(url("https://a.org"), @r#"config.yaml:3:29 `"https://a.org"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`, got `https://a.org` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(url("https://a.org/w.zip?file=w.pt"), @r#"config.yaml:3:29 `"https://a.org/w.zip?*********"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`, got `https://a.org/w.zip?*********` (29 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(url("https://a.org/w.pt#part"), @r#"config.yaml:3:29 `"https://a.org/w.pt#part"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`, got `https://a.org/w.pt#part` (23 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(url("https://a.org/my weights.pt"), @r#"config.yaml:3:29 `"https://a.org/my weights.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`, got `https://a.org/my weights.pt` (27 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
     assert_snapshot!(refused_instead("weights", "{source: url, path: w.pt}"), @"config.yaml:3:24 `path`: unknown key `path` in `weights` with `source: url` | the keys are `url` and `sha256` | `path` is a key of `source: file`");
     assert_snapshot!(refused_instead("weights", "{source: url, sha256: abc}"), @"config.yaml:3:32 `abc`: `weights.sha256` must be 64 hexadecimal characters, got `abc` | `sha256sum FILE` prints it; the Hub shows it beside each large file");
     for good in [

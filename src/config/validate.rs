@@ -17,7 +17,7 @@ use crate::detect::{Detect, DetectorFiles};
 use crate::hub::{self, Unusable};
 use crate::metrics::{self, Expectation};
 use crate::model::{Facts, ModelSpec, Network, UNIT_RANGE};
-use crate::preprocess::{Crop, MarginUnit, Preprocess, PreprocessChanges, Standardise, profile};
+use crate::preprocess::{Crop, MarginUnit, PROFILES, Preprocess, PreprocessChanges, Standardise, profile};
 use crate::spelling::did_you_mean;
 use crate::weights::WeightsSource;
 
@@ -291,8 +291,11 @@ fn usable(url: &str, at: &[&str], context: &Context<'_>) -> Result<(), Diagnosti
 
 fn preprocess(wire: &PreprocessChanges, network: Network, context: &Context<'_>) -> Result<Preprocess, Diagnostic> {
     let facts = network.facts();
-    let Some(name) = wire.profile.as_deref().or(facts.profile) else {
-        let rule = format!("`{}` needs `preprocess.profile`: no file says how its faces are cut out and scaled", facts.name);
+    // Where the config gives every part, it does not matter which profile these replace.
+    let replaced = wire.is_whole().then_some(PROFILES[0]);
+    let Some(name) = wire.profile.as_deref().or(facts.profile).or(replaced) else {
+        let rule =
+            format!("`{}` needs `preprocess.profile`: no file says how its faces are cut out and scaled", facts.name);
         return Err(at_key(context, &["model", "network"], rule)
             .help("take what the network was trained with; most recognisers of 112×112 pixels take `insightface`"));
     };

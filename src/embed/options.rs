@@ -15,8 +15,8 @@ pub struct EmbedOptions {
     /// Where the network runs. `cuda` without CUDA is an error; `auto` takes CUDA if it works, else the CPU, and the run
     /// says which.
     pub device: DeviceRequest,
-    /// Arithmetic of the forward pass. Anything below `f32` needs `inception-resnet-v1` and excludes `kernels: candle`;
-    /// `bf16` and `int8` run on the CPU, `tf32`, `f16` and `bf16` on the GPU.
+    /// Arithmetic of the forward pass. Anything below `f32` excludes `kernels: candle`. `inception-resnet-v1` runs in `bf16`
+    /// and `int8` on the CPU and in `tf32`, `f16` and `bf16` on the GPU, the other networks in `bf16` on the CPU.
     pub precision: Precision,
     /// What computes on the CPU: the fastest kernels it supports (`auto`), those of one instruction set, or the reference
     /// graph (`candle`).

@@ -1,10 +1,10 @@
 //! Accuracy against speed: each variant of an ablation as a point, and the front of those that nothing beats in both.
 
+use super::ReportError;
 use super::axis::ChartAxis;
 use super::page::{DataTable, Exhibit, Legend, Section, TableCell};
 use super::plots::{Chart, ChartLayer, Mark, Style};
 use super::words::{NONE, sentence};
-use super::ReportError;
 use crate::ablation::{AblationResult, Standing};
 use crate::compare::MetricDirection;
 use crate::numbers::Quantity;
@@ -88,7 +88,8 @@ fn numbers(found: &AblationResult, standings: &[Standing]) -> DataTable {
     let mut table = DataTable::new(format!("Numbers: variants by {}", found.metric.name), &columns);
     for one in standings {
         let variant = &found.variants[one.variant];
-        let value = variant.value.as_ref().map_or(NONE.into(), |value| TableCell::estimate(found.metric.quantity, value));
+        let value =
+            variant.value.as_ref().map_or(NONE.into(), |value| TableCell::estimate(found.metric.quantity, value));
         let bytes = variant.origin.as_ref().map(|origin| origin.weights_bytes as f64 / f64::from(1 << 20));
         let cells: Vec<TableCell> = vec![
             format!("[{}] {}", one.variant, variant.name).into(),

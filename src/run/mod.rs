@@ -231,7 +231,10 @@ impl RunContext<'_> {
         self.mend(run)?;
         Self::describe(run, &plan, &loaded, &mut provenance)?;
         let options = &loaded.config.embed;
-        let dimension = embed::output_dimension(model::dimension(&loaded.config.model, &checkpoint.weights), loaded.config.preprocess.mirror);
+        let dimension = embed::output_dimension(
+            model::dimension(&loaded.config.model, &checkpoint.weights),
+            loaded.config.preprocess.mirror,
+        );
         // The digests are recorded after everything is exported.
         if run.has(RunDirectory::METADATA) && seal::is_recorded(run) {
             return self.embedded_before(run, options, manifest.len());

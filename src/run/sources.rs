@@ -54,15 +54,13 @@ impl RunContext<'_> {
         sources: &mut SourceCache,
     ) -> Result<Arc<Checkpoint<Weights>>, RunError> {
         let side = config.preprocess.resize.size;
-        let asked = |(source, model, of, _): &&(_, _, _, _)| {
-            *source == config.weights && *model == config.model && *of == side
-        };
+        let asked =
+            |(source, model, of, _): &&(_, _, _, _)| *source == config.weights && *model == config.model && *of == side;
         let known = sources.checkpoints.iter().find(asked).map(|(.., known)| Arc::clone(known));
         let read = match known {
             Some(known) => known,
             None => {
-                let read =
-                    weights::load_network(&config.weights, &config.model, side, self.progress, self.cancel)?;
+                let read = weights::load_network(&config.weights, &config.model, side, self.progress, self.cancel)?;
                 let read = Arc::new(read);
                 sources.checkpoints.push((config.weights.clone(), config.model.clone(), side, Arc::clone(&read)));
                 read

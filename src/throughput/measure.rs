@@ -388,7 +388,8 @@ mod tests {
         let manifest = crate::dataset::open(&config.dataset, None, &Silent, &cancel).unwrap();
         let sample = TimedSample::read(&manifest, &config, 3, BATCH, &cancel);
         let tensors = crate::model::weights::Tensors::default();
-        let bench = Bench { config: &config, weights: (&tensors).into(), sample: &sample, progress: &Silent, cancel: &cancel };
+        let bench =
+            Bench { config: &config, weights: (&tensors).into(), sample: &sample, progress: &Silent, cancel: &cancel };
         let mut meter = ScriptedMeter(vec![Ok(1.0), Ok(3.0)]);
         bench.window(card, BATCH, seconds, &mut [0.0; BATCH * 8], || meter.joules())
     }

@@ -42,7 +42,10 @@ pub enum WeightsError {
     Format { location: String, source: FormatError },
     /// An unusable ONNX file.
     #[error("cannot load {location}: {source}")]
-    Onnx { location: String, source: OnnxError },
+    Onnx { location: String, source: Box<OnnxError> },
+    /// An ONNX file with a tensor that has no value.
+    #[error("cannot load {location}: its tensor `{tensor}` has NaN at index {index}; export the network again")]
+    NotANumber { location: String, tensor: String, index: usize },
     /// An ONNX file for faces of another size.
     #[error("{location} takes faces of {height}×{width} pixels, got {side}×{side}; {}", fitting_side(*height, *width))]
     Side { location: String, height: usize, width: usize, side: usize },

@@ -14,6 +14,7 @@ use crate::model::weights::{Checkpoint, Weights, recognise_onnx};
 use crate::model::{self, ModelSpec, Network};
 use crate::preprocess::Standardise;
 use crate::progress::{Cancel, Progress};
+use crate::text::quoted;
 
 /// Loads what a network computes with, for faces of `side` × `side` pixels.
 pub(crate) fn load_network(
@@ -65,6 +66,9 @@ fn graph(
     // That the file is another one explains whatever is wrong with it.
     read.pinned(digest)?;
     let location = origin.location.clone();
+    if let Some((tensor, index)) = parsed.as_ref().ok().and_then(not_a_number) {
+        return Err(WeightsError::NotANumber { location, tensor, index });
+    }
     match parsed {
         Ok(onnx) => Ok(Checkpoint { weights: Weights::Graph(Box::new(onnx)), digest, origin }),
         // Does it take faces of another size?
@@ -72,10 +76,18 @@ fn graph(
             Ok(Onnx { found: Found { height, width, .. }, .. }) => {
                 Err(WeightsError::Side { location, height, width, side })
             }
-            Err(_) => Err(WeightsError::Onnx { location, source }),
+            Err(_) => Err(WeightsError::Onnx { location, source: source.into() }),
         },
-        Err(source) => Err(WeightsError::Onnx { location, source }),
+        Err(source) => Err(WeightsError::Onnx { location, source: source.into() }),
     }
+}
+
+/// The first tensor that has a NaN, and where. Infinities are not wrong: masks and bounds have them.
+fn not_a_number(onnx: &Onnx) -> Option<(String, usize)> {
+    onnx.graph.values.iter().find_map(|value| {
+        let index = value.constant.as_ref()?.iter().position(|number| number.is_nan())?;
+        Some((quoted(&value.name).into_owned(), index))
+    })
 }
 
 /// Digest and size of a file together with the files beside it that it refers to.
@@ -144,8 +156,9 @@ impl GraphFacts {
 
 impl fmt::Display for GraphFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { input, layout, side: [height, width], output, dimension, opset, producer, parameters, format, .. } =
-            self;
+        let Self {
+            input, layout, side: [height, width], output, dimension, opset, producer, parameters, format, ..
+        } = self;
         write!(f, "`{input}` {height}×{width} ({layout}) → `{output}`, {dimension} numbers; ")?;
         write!(f, "{parameters} parameters in {format}, operator set {opset}")?;
         if !producer.is_empty() {

@@ -29,8 +29,7 @@ const TOLERANCES: [(Network, f32); 8] = [
 ];
 
 /// Those that candle has too.
-const WITH_CANDLE: [Network; 4] =
-    [Network::Dinov2Vits14, Network::ClipVitB32, Network::Iresnet50, Network::Iresnet100];
+const WITH_CANDLE: [Network; 4] = [Network::Dinov2Vits14, Network::ClipVitB32, Network::Iresnet50, Network::Iresnet100];
 
 fn spec(network: Network) -> ModelSpec {
     ModelSpec::of(network)
@@ -86,26 +85,17 @@ fn equals_pytorch(network: Network, golden: &[u8]) {
 
 #[test]
 fn dinov2_equals_transformers() {
-    equals_pytorch(
-        Network::Dinov2Vits14,
-        include_bytes!("../../crates/nn/tests/fixtures/model/golden_dinov2.npy"),
-    );
+    equals_pytorch(Network::Dinov2Vits14, include_bytes!("../../crates/nn/tests/fixtures/model/golden_dinov2.npy"));
 }
 
 #[test]
 fn clip_equals_transformers() {
-    equals_pytorch(
-        Network::ClipVitB32,
-        include_bytes!("../../crates/nn/tests/fixtures/model/golden_clip.npy"),
-    );
+    equals_pytorch(Network::ClipVitB32, include_bytes!("../../crates/nn/tests/fixtures/model/golden_clip.npy"));
 }
 
 #[test]
 fn iresnet50_equals_its_definition_in_pytorch() {
-    equals_pytorch(
-        Network::Iresnet50,
-        include_bytes!("../../crates/nn/tests/fixtures/model/golden_iresnet50.npy"),
-    );
+    equals_pytorch(Network::Iresnet50, include_bytes!("../../crates/nn/tests/fixtures/model/golden_iresnet50.npy"));
 }
 
 #[test]

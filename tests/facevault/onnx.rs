@@ -84,7 +84,8 @@ fn an_experiment_gives_the_embeddings_of_onnx_runtime() {
             workspace.run(0, &["experiment", "config.yaml", "--set", faces, "--set", &standardise, "--set", &kernels]);
         }
         // Kernels with and without fused multiply-adds are two arithmetics, and two runs.
-        let runs: Vec<_> = fs::read_dir(workspace.path("experiments")).unwrap().map(|run| run.unwrap().path()).collect();
+        let runs: Vec<_> =
+            fs::read_dir(workspace.path("experiments")).unwrap().map(|run| run.unwrap().path()).collect();
         for run in runs.iter().filter(|run| run.join("plan.json").is_file()) {
             let found = numbers(&run.join("face_embeddings.npy"));
             assert_eq!(found.len(), 4 * expected.len(), "{name}");
@@ -131,14 +132,14 @@ fn what_a_file_is_is_shown_before_anything_is_computed() {
     let (shown, _) = workspace.run(0, &["check", "config.yaml"]);
     let network = shown.lines().find(|line| line.starts_with("network")).unwrap();
     let (head, producer) = network.split_once(" by ").unwrap();
-    insta::assert_snapshot!(head, @"");
+    insta::assert_snapshot!(head, @"network  `input` 32×32 (interleaved) → `embedding`, 16 numbers; 2092 parameters in f32, operator set 12");
     assert!(producer.starts_with("pytorch "), "{producer}");
     let value = workspace.json(0, &["check", "config.yaml"]);
     let facts = &value["network"];
     assert_eq!((&facts["dimension"], &facts["side"][0]), (&16.into(), &SIDE.into()), "{facts}");
     assert_eq!((&facts["layout"], &facts["format"]), (&"interleaved".into(), &"f32".into()), "{facts}");
     let fetched = workspace.json(0, &["fetch", "config.yaml"]);
-    assert_eq!(fetched["network"], *facts);
+    assert_eq!(fetched["weights"]["network"], *facts);
     let digest = Digest::of(&fs::read(fixture("mobilefacenet_interleaved.onnx")).unwrap());
     assert_eq!(fetched["weights"]["sha256"], digest.to_string());
 }
@@ -165,7 +166,18 @@ fn external_data_is_part_of_the_digest() {
 #[test]
 fn its_speed_is_measured_against_portable_kernels() {
     let workspace = workspace("iresnet.onnx");
-    let arguments = ["throughput", "config.yaml", "--seconds", "0.01", "--rounds", "1", "--faces", "9", "--network-only", "--no-report"];
+    let arguments = [
+        "throughput",
+        "config.yaml",
+        "--seconds",
+        "0.01",
+        "--rounds",
+        "1",
+        "--faces",
+        "9",
+        "--network-only",
+        "--no-report",
+    ];
     let measured = workspace.json(0, &arguments);
     assert_eq!(measured["reference"], "portable");
     let variant = &measured["variants"][0];
@@ -181,13 +193,17 @@ fn refused(workspace: &Workspace, code: i32, command: &str, overrides: &[&str]) 
     let arguments: Vec<&str> = [command, "config.yaml", "--quiet"].into_iter().chain(overrides).collect();
     let (_, error) = workspace.run(code, &arguments);
     let folder = workspace.path("");
-    error.trim().replace(&*folder.canonicalize().unwrap().to_string_lossy(), "HERE").replace(&*folder.to_string_lossy(), "HERE/")
+    error
+        .trim()
+        .replace(&*folder.canonicalize().unwrap().to_string_lossy(), "HERE")
+        .replace(&*folder.to_string_lossy(), "HERE/")
 }
 
 /// Fault (weights): an ONNX file with operators that are not known → refused with all of them, their nodes and what helps
 /// Fault (weights): an ONNX file that is cut off → refused as not whole
 /// Fault (weights): another file in the place of an ONNX file → refused with what it looks like
 /// Fault (weights): an ONNX file whose external data is missing → refused with the tensor and the file
+/// Fault (weights): an ONNX file whose numbers are not all numbers → refused with the tensor and the place
 #[test]
 fn a_file_that_is_no_network_is_refused() {
     let workspace = workspace("iresnet.onnx");
@@ -201,13 +217,19 @@ fn a_file_that_is_no_network_is_refused() {
     let known = b"\x22\x05PRelu";
     let at: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(known)).collect();
     let mut unknown = bytes.clone();
-    at.iter().for_each(|&at| unknown[at + 2..at + 7].copy_from_slice(b"Swosh"));
-    insta::assert_snapshot!(with(&unknown), @"");
-    insta::assert_snapshot!(with(&bytes[..bytes.len() - 1]), @"");
-    insta::assert_snapshot!(with(b"<!doctype html>"), @"");
-    insta::assert_snapshot!(with(b"PK\x03\x04"), @"");
-    insta::assert_snapshot!(with(b""), @"");
-    insta::assert_snapshot!(with(&fs::read(fixture("iresnet_external.onnx")).unwrap()), @"");
+    for at in at {
+        unknown[at + 2..at + 7].copy_from_slice(b"Swosh");
+    }
+    insta::assert_snapshot!(with(&unknown), @"error: cannot load HERE/iresnet.onnx: the ONNX file uses what is not supported: the operator `Swosh` (opset 11) of node `/stem/stem.2/PRelu` and 5 more; export the network with other operators, or use `kernels: onnxruntime`");
+    insta::assert_snapshot!(with(&bytes[..bytes.len() - 1]), @"error: cannot load HERE/iresnet.onnx: this is no whole ONNX file: it is cut off; download or export it again");
+    insta::assert_snapshot!(with(b"<!doctype html>"), @"error: cannot load HERE/iresnet.onnx: it is a web page, expected an ONNX file; download the file itself, or export the network to ONNX");
+    insta::assert_snapshot!(with(b"PK\x03\x04"), @"error: cannot load HERE/iresnet.onnx: it is a file saved by torch, expected an ONNX file; download the file itself, or export the network to ONNX");
+    insta::assert_snapshot!(with(b""), @"error: cannot load HERE/iresnet.onnx: it is empty; download or copy it again");
+    insta::assert_snapshot!(with(&fs::read(fixture("iresnet_external.onnx")).unwrap()), @"error: cannot load HERE/iresnet.onnx: the tensor `onnx::Conv_165` of the ONNX file: its external data `iresnet_external.bin`: No such file or directory (os error 2); put that file beside the ONNX file");
+    let mut numbers = fs::read(fixture("iresnet_external.bin")).unwrap();
+    numbers[8..12].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(workspace.path("iresnet_external.bin"), numbers).unwrap();
+    insta::assert_snapshot!(with(&fs::read(fixture("iresnet_external.onnx")).unwrap()), @"error: cannot load HERE/iresnet.onnx: its tensor `/layers/layers.3/bn1/BatchNormalization` has NaN at index 2; export the network again");
     assert!(!workspace.has_run());
 }
 
@@ -219,14 +241,14 @@ fn a_file_that_is_no_network_is_refused() {
 fn what_does_not_fit_the_network_is_refused() {
     let workspace = workspace("iresnet.onnx");
     let refused = |set: &str| refused(&workspace, 1, "experiment", &[set]);
-    insta::assert_snapshot!(refused("preprocess.resize.size=48"), @"");
-    insta::assert_snapshot!(refused("embed.precision=int8"), @"");
-    insta::assert_snapshot!(refused("embed.device=cuda"), @"");
-    insta::assert_snapshot!(refused("embed.kernels=candle"), @"");
-    insta::assert_snapshot!(refused("model.output=features"), @"");
-    insta::assert_snapshot!(refused(&format!("weights.sha256={}", "0".repeat(64))), @"");
+    insta::assert_snapshot!(refused("preprocess.resize.size=48"), @"error: HERE/iresnet.onnx takes faces of 32×32 pixels, got 48×48; set `preprocess.resize.size` to 32, or take a profile of that size");
+    insta::assert_snapshot!(refused("embed.precision=int8"), @"error: `embed.precision: int8` is not available with `model.network: onnx`, which runs on the CPU in f32 and bf16; use `precision: f32`");
+    insta::assert_snapshot!(refused("embed.device=cuda"), @"error: `embed.device: cuda` is not available with `model.network: onnx`, which runs on the CPU in f32 and bf16; use `device: cpu`");
+    insta::assert_snapshot!(refused("embed.kernels=candle"), @"error: `embed.kernels: candle` is not available with `model.network: onnx`, which runs on the CPU in f32 and bf16; use `kernels: auto`");
+    insta::assert_snapshot!(refused("model.output=features"), @"error: cannot load HERE/iresnet.onnx: the output of the ONNX file: there is no `features`; there are `embedding` (?, 16)");
+    insta::assert_snapshot!(refused(&format!("weights.sha256={}", "ab".repeat(32))), @"error: the sha256 of HERE/iresnet.onnx is 7e93f06777df96c8a3cabb28361a238cf15a69284cbcd021464d8bd8698c4c18, but abababababababababababababababababababababababababababababababab is pinned: it is damaged or a different file; replace it, or correct `weights.sha256`");
     fs::copy(fixture("ir_se_normalising.onnx"), workspace.path("iresnet.onnx")).unwrap();
-    insta::assert_snapshot!(refused("seed=1"), @"");
+    insta::assert_snapshot!(refused("seed=1"), @"error: HERE/iresnet.onnx begins by standardising pixels of 0 to 255, and `preprocess.standardise` (mean 127.5, scale 127.5) would do it twice; set `preprocess.standardise: {mean: 0, scale: 1}`");
     assert!(!workspace.has_run());
 }
 
@@ -235,11 +257,12 @@ fn what_does_not_fit_the_network_is_refused() {
 fn pixels_that_nothing_standardises_are_pointed_out() {
     let workspace = workspace("iresnet.onnx");
     let said = refused(&workspace, 0, "experiment", &["preprocess.standardise={mean: 0, scale: 1}"]);
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"HERE/iresnet.onnx gets pixels of 0 to 255 as they are, and does not begin by standardising them: if it was trained on standardised pixels, set `preprocess.standardise`");
 }
 
+/// Fault (hub): an ONNX file whose numbers are in another file → refused with what is needed; a whole one is fetched
 #[test]
-fn external_data_does_not_come_from_the_hub() {
+fn the_hub_gives_whole_files_only() {
     let hub = FakeHub::new();
     hub.put("py-feat/facenet", "model.onnx", &fs::read(fixture("iresnet_external.onnx")).unwrap(), true);
     let workspace = Workspace::empty();
@@ -247,5 +270,13 @@ fn external_data_does_not_come_from_the_hub() {
     let text = config("model.onnx", "").replace("{source: file, path: model.onnx}", &file);
     fs::write(workspace.path("config.yaml"), text).unwrap();
     let (_, error) = workspace.online(&hub, 1, "fetch");
-    insta::assert_snapshot!(error.lines().last().unwrap(), @"");
+    let whole = FakeHub::new();
+    whole.put("py-feat/facenet", "model.onnx", &fs::read(fixture("iresnet.onnx")).unwrap(), true);
+    let other = Workspace::empty();
+    fs::copy(workspace.path("config.yaml"), other.path("config.yaml")).unwrap();
+    let (fetched, _) = other.online(&whole, 0, "fetch");
+    assert!(fetched.contains("network  `input` 32×32 (planar) → `embedding`, 16 numbers"), "{fetched}");
+    other.online(&whole, 0, "embed");
+    assert!(other.has_run());
+    insta::assert_snapshot!(error.lines().last().unwrap(), @"error: cannot load py-feat/facenet/model.onnx: the tensor `onnx::Conv_165` of the ONNX file: it is in `iresnet_external.bin`, and the ONNX file came alone; use a local copy with that file beside it, or save both in one file: `onnx.save(onnx.load(path), path)`");
 }

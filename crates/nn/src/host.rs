@@ -31,5 +31,7 @@ pub(crate) fn name(set: &Set, threads: usize) -> String {
 /// `torch.nn.functional.normalize`.
 pub(crate) fn normalise(row: &mut [f32]) {
     let norm = row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt().max(1e-12);
-    row.iter_mut().for_each(|v| *v = (f64::from(*v) / norm) as f32);
+    for v in row {
+        *v = (f64::from(*v) / norm) as f32;
+    }
 }

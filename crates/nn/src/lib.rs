@@ -35,17 +35,19 @@ use std::collections::BTreeMap;
 pub use batch_size::BatchSize;
 pub use cards::CardGroup;
 pub use facevault_cuda::{DeviceKind, DeviceRequest};
-pub use facevault_kernels::{Kernels, Precision};
 use facevault_engine::EngineError;
-pub use networks::{Facts, ModelSpec, Network, RunsOn, UNIT_RANGE, adopt, inception_resnet_v1, parameters, unused_keys};
+pub use facevault_kernels::{Kernels, Precision};
+pub use networks::{
+    Facts, ModelSpec, Network, RunsOn, UNIT_RANGE, adopt, inception_resnet_v1, parameters, unused_keys,
+};
 pub use options::Execution;
 pub use queue::{OwnedBatch, Pixels, Queue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::candle::CandleEmbedder;
-use crate::queue::SequentialQueue;
 use crate::onnx::GraphEmbedder;
+use crate::queue::SequentialQueue;
 use crate::weights::WeightsRef;
 use facevault_cuda::Card;
 use facevault_preprocess::Standardise;
@@ -270,7 +272,8 @@ fn engine_precision(network: Network, options: &Execution) -> Result<(), ModelEr
 
 /// Rejects options that the engine for graphs does not support, and says where `auto` leads.
 fn only_engine(network: Network, options: &Execution, say: &dyn Fn(&str)) -> Result<(), ModelError> {
-    let refused = |option, value, remedy| Err(ModelError::OnlyEngine { network: network.facts().name, option, value, remedy });
+    let refused =
+        |option, value, remedy| Err(ModelError::OnlyEngine { network: network.facts().name, option, value, remedy });
     if options.kernels == Kernels::Candle {
         return refused("kernels", "candle", "kernels: auto");
     }
@@ -288,7 +291,11 @@ fn only_engine(network: Network, options: &Execution, say: &dyn Fn(&str)) -> Res
 /// The setting that makes candle run the network, for an error that names it.
 fn needs_candle(network: Network, options: &Execution) -> String {
     let Facts { name, runs_on, .. } = network.facts();
-    if runs_on == RunsOn::FusedPlans && options.kernels == Kernels::Candle { "`kernels: candle`".into() } else { format!("`{name}`") }
+    if runs_on == RunsOn::FusedPlans && options.kernels == Kernels::Candle {
+        "`kernels: candle`".into()
+    } else {
+        format!("`{name}`")
+    }
 }
 
 /// Puts a network on the device that `options` asks for, prepared for faces of `side` × `side` pixels; the first batch of
@@ -354,7 +361,9 @@ pub fn calibrate<'a>(
     let value = Precision::Int8.name();
     let tensors = match (runs_on, weights.into()) {
         (RunsOn::FusedPlans, WeightsRef::Tensors(tensors)) => tensors,
-        _ => return Err(ModelError::OnlyEngine { network: name, option: "precision", value, remedy: "precision: f32" }),
+        _ => {
+            return Err(ModelError::OnlyEngine { network: name, option: "precision", value, remedy: "precision: f32" });
+        }
     };
     let options = Execution { device: DeviceRequest::Cpu, precision: Precision::F32, ..*options };
     let mut embedder = cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(&options), None)?;

@@ -54,8 +54,10 @@ impl GraphEmbedder {
     fn check(&self, batch: &FaceBatch<'_>, out: &[f32]) -> Result<(), ModelError> {
         batch.check(out, self.dimension())?;
         let (height, width) = self.engine.side();
-        let (got, expected) = (batch.side * batch.side, height * width);
-        if got == expected { Ok(()) } else { Err(ModelError::Shape { what: "face", got, expected }) }
+        if (height, width) == (batch.side, batch.side) {
+            return Ok(());
+        }
+        Err(ModelError::Shape { what: "face", got: batch.side * batch.side, expected: height * width })
     }
 }
 

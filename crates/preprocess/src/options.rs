@@ -78,6 +78,19 @@ pub struct StandardiseChanges {
 }
 
 impl PreprocessChanges {
+    /// Whether every part is given, so that the profile makes no difference.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let Self { profile: _, crop, resize, channels, standardise, mirror } = self;
+        crop.is_some()
+            && resize.size.is_some()
+            && resize.filter.is_some()
+            && channels.is_some()
+            && standardise.mean.is_some()
+            && standardise.scale.is_some()
+            && mirror.is_some()
+    }
+
     /// The profile with these parts changed; it is called `custom` if that makes a difference.
     #[must_use]
     pub fn applied_to(&self, profile: &Preprocess) -> Preprocess {

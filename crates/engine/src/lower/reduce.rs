@@ -87,7 +87,8 @@ impl Lowering<'_> {
         let out = self.fresh(&view.shape, &plain);
         let kind = RowsKind::LayerNorm { epsilon: epsilon as f32, scale: vec![1.0; length], shift: None };
         self.step(&node.name, 0.0, Work::Rows(Rows { input, axis, kind, out: out.clone() }));
-        let operands: Vec<View> = node.inputs[1..].iter().map(|&value| self.view(value).broadcast(&view.shape)).collect();
+        let operands: Vec<View> =
+            node.inputs[1..].iter().map(|&value| self.view(value).broadcast(&view.shape)).collect();
         let binaries = [Binary::Mul, Binary::Add].into_iter().enumerate().take(operands.len());
         let links = binaries.map(|(operand, binary)| Link::Operand { binary, operand, swapped: false }).collect();
         let place = self.allot(node.output, &Self::usual_order(view.shape.len()));

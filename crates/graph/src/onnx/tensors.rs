@@ -155,7 +155,9 @@ impl<'a> Tensors<'a> {
         if location.is_empty() || location.contains(['\\', '\0']) || !Path::new(location).components().all(inside) {
             return Err(outside());
         }
-        let real = |path: &Path| path.canonicalize().map_err(|error| wrong!("`{}`: {error}", quoted(location)));
+        let missing =
+            |error| wrong!("its external data `{}`: {error}; put that file beside the ONNX file", quoted(location));
+        let real = |path: &Path| path.canonicalize().map_err(missing);
         let path = real(&folder.join(location))?;
         if path.starts_with(real(folder)?) { Ok(path) } else { Err(outside()) }
     }

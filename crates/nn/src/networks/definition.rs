@@ -151,7 +151,14 @@ impl<'t> Definition<'t> {
         self.scaled_and_shifted(x, key, &scale, &shift, &broadcast)
     }
 
-    fn scaled_and_shifted(&mut self, x: ValueId, name: &str, scale: &[f64], shift: &[f64], broadcast: &[usize]) -> ValueId {
+    fn scaled_and_shifted(
+        &mut self,
+        x: ValueId,
+        name: &str,
+        scale: &[f64],
+        shift: &[f64],
+        broadcast: &[usize],
+    ) -> ValueId {
         let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<_>>();
         let scale = self.constant(&narrow(scale), broadcast);
         let shift = self.constant(&narrow(shift), broadcast);
@@ -225,13 +232,8 @@ impl<'t> Definition<'t> {
     /// Every `step`-th row and column.
     pub fn every(&mut self, x: ValueId, step: usize) -> ValueId {
         let [_, channels, height, width] = self.shape(x)[..] else { unreachable!("a map") };
-        let operator = Operator::Pool {
-            pool: Pool::Max,
-            kernel: (1, 1),
-            stride: (step, step),
-            padding: [0; 4],
-            dilation: (1, 1),
-        };
+        let operator =
+            Operator::Pool { pool: Pool::Max, kernel: (1, 1), stride: (step, step), padding: [0; 4], dilation: (1, 1) };
         self.node("every", operator, &[x], &[1, channels, height.div_ceil(step), width.div_ceil(step)])
     }
 

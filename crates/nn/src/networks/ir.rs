@@ -48,7 +48,11 @@ pub fn embedding(d: &mut Definition<'_>, face: ValueId, network: Network) -> Val
     let x = d.batch_norm(x, "output_layer.0", EPSILON);
     let x = d.flatten(x);
     let x = d.linear(x, "output_layer.3", DIMENSION, true);
-    if adaface { d.batch_norm_without_affine(x, "output_layer.4", EPSILON) } else { d.batch_norm(x, "output_layer.4", EPSILON) }
+    if adaface {
+        d.batch_norm_without_affine(x, "output_layer.4", EPSILON)
+    } else {
+        d.batch_norm(x, "output_layer.4", EPSILON)
+    }
 }
 
 fn residual(d: &mut Definition<'_>, x: ValueId, key: &str, channels: usize, stride: usize, adaface: bool) -> ValueId {

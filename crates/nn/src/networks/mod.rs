@@ -249,9 +249,7 @@ fn defined(network: Network, tensors: Option<&Tensors>) -> (Graph, Vec<Parameter
             ir::embedding(d, face, network)
         }
         Network::Mobilefacenet => mobilefacenet::embedding(d, face),
-        Network::ArcfaceVitT | Network::ArcfaceVitS | Network::ArcfaceVitB => {
-            arcface_vit::embedding(d, face, network)
-        }
+        Network::ArcfaceVitT | Network::ArcfaceVitS | Network::ArcfaceVitB => arcface_vit::embedding(d, face, network),
         Network::InceptionResnetV1 | Network::Onnx => unreachable!("{network:?} has a plan of its own"),
     };
     definition.finish(embedding)
