@@ -20,7 +20,7 @@ use crate::{config as configs, dataset, embed, hub as hubs, run as runs};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     ("boxes", boxes),
     ("config", config),
     ("csv", csv),

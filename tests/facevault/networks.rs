@@ -299,7 +299,7 @@ fn runs_of_two_networks_are_compared_face_by_face() {
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     };
     let planned = plan(&dinov2);
-    assert_eq!(planned["model"]["embedder"], "dinov2-vits14 (candle)");
+    assert_eq!(planned["model"]["embedder"], "dinov2-vits14 (engine)");
     assert_eq!(
         (&planned["preprocess"]["profile"], &planned["preprocess"]["resize"]["size"]),
         (&"dinov2".into(), &224.into())
