@@ -85,6 +85,22 @@ put("boxes", "corners", "face_id,x1,y1,x2,y2,score\nimages/000/Ann_0001.jpg,1,2,
 put("boxes", "sizes", "name_id,x,y,w,h\nBob_0001,1,2,30,40\nCy_0002,1.5,-2,1e3,4\n")
 put("boxes", "landmarks", f"file_name,left,top,right,bottom,{marks}\nAnn_0003.jpg,1,2,3,4,1,2,3,4,5,6,7,8,9,10\n")
 
+# The tables of a set of templates; those that are left out are sound.
+MEMBERS = "1.jpg 1 10\n2.jpg 1 10\n3.jpg 2 11\n4.jpg 7 12\n5.jpg 9 12\n"
+POINTS = "".join(f"{number}.jpg 1 2 3 4 5 6 7 8 9 10 0.{number}\n" for number in range(1, 6))
+SETS_OF_TEMPLATES = {
+    "whole": [MEMBERS, POINTS, "1 2 1\n1 7 0\n7 9 1\n", "TEMPLATE_ID,SUBJECT_ID\n1,5\n", "TEMPLATE_ID,SUBJECT_ID\n7,6\n"],
+    "implied": ["", "", "1 2 1\r\n\r\n1\t7 0\n", "TEMPLATE_ID,SUBJECT_ID\n3,5\n"],
+    "landmarks": ["", "1.jpg a 2 3 4 5 6 7 8 9 10 0.9\n6.jpg 1 2 3 4 5 6 7 8 9 10 1\n"],
+    "pictures": ["../1.jpg 1 1\n"],
+    "numbers": ["1.jpg 2147483648 1\n"],
+    "twice": ["1.jpg 1 1\n1.jpg 2 1\n"],
+    "labels": ["", "", "1 2 2\n"],
+    "subjects": ["", "", "", "TEMPLATE_ID,SUBJECT_ID\n1,5\n1,6\n"],
+}
+for name, tables in SETS_OF_TEMPLATES.items():
+    put("templates", name, "\0".join(tables))
+
 # Weights and matrices.
 for path in fixtures("crates/nn/tests/fixtures/weights/*.pth"):
     content = path.read_bytes()

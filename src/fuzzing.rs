@@ -20,7 +20,7 @@ use crate::{config as configs, dataset, embed, hub as hubs, run as runs};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     ("boxes", boxes),
     ("config", config),
     ("csv", csv),
@@ -39,6 +39,7 @@ pub const TARGETS: [Target; 18] = [
     ("set", set),
     ("sidecar", sidecar),
     ("tar", tar),
+    ("templates", templates),
 ];
 
 /// A config file.
@@ -61,7 +62,7 @@ pub fn pairs(data: &[u8]) {
     dataset::fuzzing::pairs(data);
 }
 
-/// A table of boxes.
+/// A table of boxes, or of roles.
 pub fn boxes(data: &[u8]) {
     dataset::fuzzing::boxes(data);
 }
@@ -74,6 +75,11 @@ pub fn insightface(data: &[u8]) {
 /// Pictures in parquet.
 pub fn parquet(data: &[u8]) {
     dataset::fuzzing::parquet(data);
+}
+
+/// The tables of IJB-B and IJB-C, a NUL between them.
+pub fn templates(data: &[u8]) {
+    dataset::fuzzing::templates(data);
 }
 
 /// A tar archive of identity folders.
@@ -274,7 +280,15 @@ mod tests {
         assert!(files("regressions").is_subset(&names));
     }
 
-    /// Fault (tables): any bytes as a table of boxes → refused with the line, or every box has an area and finite edges
+    /// Fault (tables): any bytes as the tables of templates → refused with the line, or every face, pair and search is of a
+    /// template of the set, and the run's tables read back the same
+    #[test]
+    fn no_templates_input_panics() {
+        replay("templates");
+    }
+
+    /// Fault (tables): any bytes as a table of boxes or of roles → refused with the line, or every box has an area and finite edges, and
+    /// every face one role
     #[test]
     fn no_boxes_input_panics() {
         replay("boxes");

@@ -29,6 +29,7 @@ pub const GUIDES: &[Guide] = &[
     guide!("gate-in-ci"),
     guide!("hand-over-embeddings"),
     guide!("evaluate-a-benchmark"),
+    guide!("search-a-gallery"),
     guide!("forget-a-person"),
     Guide { name: "config-keys", text: include_str!("../configs/README.md") },
     Guide { name: "files", text: include_str!("../docs/files.md") },

@@ -86,4 +86,4 @@ pub use facevault_cuda as cuda;
 pub use facevault_nn as model;
 pub use facevault_preprocess::{self as preprocess, quality};
 use facevault_stats::{breakdown, estimate, headline, metrics, people};
-pub use facevault_stats::{evaluate, protocol, similarity, verification};
+pub use facevault_stats::{evaluate, identification, protocol, similarity, templates, verification};

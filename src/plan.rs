@@ -10,12 +10,14 @@ use serde_json::Value;
 use crate::config::ExperimentConfig;
 use crate::detect::DetectorPlan;
 use crate::digest::Digest;
+use crate::identification::IdentificationProtocol;
 use crate::model::{DeviceKind, EmbedderInfo, ModelSpec, Precision};
 use crate::numbers::as_json;
 use crate::preprocess::Preprocess;
 use crate::protocol::Protocol;
 use crate::sample;
 use crate::similarity::SimilarityOptions;
+use crate::templates::TemplateProtocol;
 
 /// Version of the code between a picture's bytes and its embedding, and between embeddings and metrics. Increase it
 /// with every change that can change a number, so that runs of the older code stay separate.
@@ -42,6 +44,12 @@ pub(crate) struct RunPlan {
     /// Verification protocols over lists of pairs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     protocols: Vec<Protocol>,
+    /// Template protocols.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    templates: Vec<TemplateProtocol>,
+    /// Identification protocols.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    identification: Vec<IdentificationProtocol>,
 }
 
 /// The faces, by content rather than by location.
@@ -111,6 +119,8 @@ impl RunPlan {
             },
             similarity: config.similarity.clone(),
             protocols: config.protocols.clone(),
+            templates: config.templates.clone(),
+            identification: config.identification.clone(),
         }
     }
 
@@ -281,6 +291,8 @@ weights: {source: embedded, name: demo}
             "similarity.hardest=5",
             "protocols=[{name: a}]",
             "protocols=[{name: a, distance: arccos}]",
+            "protocols=[{name: a, kind: identification}]",
+            "protocols=[{name: a, kind: identification, gallery: {first: 2}}]",
         ] {
             ids.push(id(&[set]));
         }

@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use crate::config::ExperimentConfig;
 use crate::digest::Digest;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::numbers::Quantity;
 use crate::protocol::Protocol;
 use crate::published::{self, PublishedAgreement, PublishedResult};
+use crate::templates::TemplateProtocol;
 
 /// Marks the start of the table, on its own line.
 pub(crate) const BEGIN: &str = "<!-- reproduce: begin -->";
@@ -71,7 +72,8 @@ pub(crate) struct RunIdentity<'a> {
 pub(crate) struct MissingMarkers;
 
 /// The rows of a config: one per published value, or without any the accuracy of its first protocol or its equal error
-/// rate; of a finished run, whose metrics are `found`, also accuracy, VAL and EER of every protocol.
+/// rate; of a finished run, whose metrics are `found`, also accuracy, VAL and EER of every protocol, and TAR and EER of those
+/// of templates.
 pub(crate) fn rows(of: &ReproducedConfig<'_>, found: Option<(&Metrics, RunIdentity<'_>)>) -> Vec<ReproducedRow> {
     let &ReproducedConfig { path, config, overrides, command } = of;
     let published = |row: &PublishedResult| {
@@ -84,7 +86,10 @@ pub(crate) fn rows(of: &ReproducedConfig<'_>, found: Option<(&Metrics, RunIdenti
     // Without a run there are no metrics, but the published values are known.
     let mut wanted: Vec<(String, String, Option<PublishedResult>)> = match found {
         _ if config.published.is_empty() => {
-            let metric = config.protocols.first().map_or("eer".into(), |first| format!("{}.accuracy", first.name));
+            let accuracy = config.protocols.first().map(|first| format!("{}.accuracy", first.name));
+            let of_templates = || config.templates.first().map(|first| format!("{}.tar@fmr=1e-4", first.name));
+            let search = || config.identification.first().and_then(|first| metrics::identification_paths(first).next());
+            let metric = accuracy.or_else(of_templates).or_else(search).unwrap_or_else(|| "eer".into());
             vec![(metric, String::new(), None)]
         }
         Some((metrics, _)) => {
@@ -108,7 +113,14 @@ pub(crate) fn rows(of: &ReproducedConfig<'_>, found: Option<(&Metrics, RunIdenti
     if let Some((metrics, _)) = found {
         let of =
             |protocol: &Protocol| ["accuracy", "val", "eer"].map(|quantity| format!("{}.{quantity}", protocol.name));
-        for metric in config.protocols.iter().flat_map(of).filter(|metric| metrics.estimate(metric).is_some()) {
+        let of_templates = |protocol: &TemplateProtocol| {
+            ["eer", "tar@fmr=1e-4", "tar@fmr=1e-5"].map(|quantity| format!("{}.{quantity}", protocol.name))
+        };
+        let templates = config.templates.iter().flat_map(of_templates);
+        let searches = config.identification.iter().flat_map(metrics::identification_paths);
+        let searches = searches.filter(|metric| !metric.contains(".fnir@"));
+        let all = config.protocols.iter().flat_map(of).chain(templates).chain(searches);
+        for metric in all.filter(|metric| metrics.estimate(metric).is_some()) {
             if wanted.iter().all(|(known, _, _)| *known != metric) {
                 wanted.push((metric, String::new(), None));
             }

@@ -6,6 +6,7 @@ use crate::headline::{HeadlineRate, headline};
 use crate::metrics::{self, Judged, Metrics};
 use crate::numbers::{self, Quantity};
 use crate::run::{Evaluated, RunDirectory};
+use crate::templates::TemplatePoint;
 use crate::terminal::say;
 use crate::text_table::TextTable;
 
@@ -38,6 +39,9 @@ pub(super) fn left_out(left_out: &LeftOut) -> Option<String> {
     (!left_out.is_empty()).then(|| format!("left out: {left_out}"))
 }
 
+/// The false match rate at which IJB-B and IJB-C are usually quoted.
+const TEMPLATE_FMR: f64 = 1e-4;
+
 /// What a run found, a line each: its headline, a line for every protocol, and the mean cosines.
 pub(super) fn found(metrics: &Metrics) -> String {
     // Protocols have lines of their own, which also say how folds vary.
@@ -54,12 +58,40 @@ pub(super) fn found(metrics: &Metrics) -> String {
         };
         [format!("{} accuracy", found.protocol.name), format!("{accuracy}, ± {spread} over folds{missing}")]
     });
+    let templates = metrics.templates.iter().filter_map(|found| {
+        let resolved = |point: &&TemplatePoint| point.tar.is_some() && point.target_fmr >= TEMPLATE_FMR;
+        let point = found.operating_points.iter().rfind(resolved)?;
+        let rank = found.estimate("rank1").map(|rank| format!(", rank 1 {}", Quantity::Rate.value(rank.point)));
+        let missing = match found.counts.missing {
+            0 => String::new(),
+            n => format!(", {n} of {} pairs left out", found.counts.listed),
+        };
+        let name = format!("{} TAR at FMR {:e}", found.protocol.name, point.target_fmr);
+        Some([name, Quantity::Rate.sentence(point.tar.as_ref()?) + &rank.unwrap_or_default() + &missing])
+    });
+    let searches = metrics.identification.iter().flat_map(|found| {
+        let name = &found.protocol.name;
+        let strictest = found.rates.open_set.iter().filter_map(|at| Some((at.target_fpir, at.tpir.as_ref()?)));
+        let strictest = strictest.min_by(|a, b| a.0.total_cmp(&b.0));
+        let left_out = match found.left_out.searches() {
+            0 => String::new(),
+            n => format!("   {n} of {} probes left out", found.probes()),
+        };
+        let rank = found.estimate("rank1").map(|rate| {
+            let people = format!("   {} people in the gallery", found.rates.counts.gallery);
+            [format!("{name} rank 1"), Quantity::Rate.sentence(rate) + &people + &left_out]
+        });
+        let tpir =
+            strictest.map(|(fpir, rate)| [format!("{name} TPIR at FPIR {fpir:e}"), Quantity::Rate.sentence(rate)]);
+        rank.into_iter().chain(tpir)
+    });
     let cosines = [
         ("genuine cosine", &metrics.genuine.mean, metrics.pairs.genuine),
         ("impostor cosine", &metrics.impostor.mean, metrics.pairs.impostor),
     ]
     .map(|(name, mean, pairs)| [name.into(), format!("{}   {pairs} pairs", Quantity::Cosine.sentence(mean))]);
-    TextTable::default().rows(rates.chain(protocols).chain(cosines)).to_string()
+    let found = rates.chain(protocols).chain(templates).chain(searches).chain(cosines);
+    TextTable::default().rows(found).to_string()
 }
 
 /// One judged expectation in words; `known` is a reason that has been printed already.

@@ -17,8 +17,10 @@ mod pairing;
 mod protocols;
 mod same_build;
 mod same_space;
+mod searches;
 mod speed;
 mod stored;
+mod templates;
 mod text;
 mod verdict;
 
@@ -41,9 +43,11 @@ pub(crate) use same_build::{EmbeddedBy, is_commit, short};
 pub(crate) use same_space::{FaceAgreement, NearestFaces};
 pub(crate) use same_space::{asked, nearest};
 use schemars::JsonSchema;
+pub(crate) use searches::PairedSearch;
 use serde::Serialize;
 pub(crate) use speed::{Setting, Speed, Timing, speeds};
 pub(crate) use stored::MetricRow;
+pub(crate) use templates::TemplateRates;
 pub(crate) use verdict::{ComparisonVerdict, Tone};
 
 use crate::evaluate::Evaluation;

@@ -13,6 +13,8 @@ use super::headline::{HeadlineMetric, MetricDirection};
 use super::migration::{Keep, MeasuredThresholds, Thresholds};
 use super::protocols::PairedProtocol;
 use super::same_space::{self, FaceAgreement};
+use super::searches::PairedSearch;
+use super::templates::TemplateRates;
 use crate::estimate::Estimate;
 use crate::numbers::Quantity;
 use crate::progress::{Cancel, Progress};
@@ -48,6 +50,10 @@ pub struct Paired {
     pub metrics: Vec<PairedMetric>,
     /// Protocols that all runs ran on the same list.
     pub protocols: Vec<PairedProtocol>,
+    /// Rates of identification protocols with the same gallery and probes in all runs.
+    pub searches: Vec<PairedSearch>,
+    /// Rates of template protocols of the same templates in all runs.
+    pub templates: Vec<TemplateRates>,
     /// Each run's threshold at its equal error rate, a cosine.
     pub eer_thresholds: Vec<f64>,
     /// Each run's thresholds, and what keeping the first run's would do.
@@ -71,7 +77,7 @@ pub struct PairedRow<'a> {
 }
 
 impl Paired {
-    /// The metrics that any run has, and the accuracies.
+    /// The metrics that any run has, the accuracies, and the rates of searches and of templates.
     pub fn rows(&self) -> Vec<PairedRow<'_>> {
         let metrics = self.metrics.iter().filter(|row| row.values.iter().any(Option::is_some)).map(|row| PairedRow {
             name: row.name.clone(),
@@ -85,7 +91,19 @@ impl Paired {
             values: row.accuracies.iter().map(Some).collect(),
             effects: &row.effects,
         });
-        metrics.chain(protocols).collect()
+        let searches = self.searches.iter().map(|row| PairedRow {
+            name: row.metric.clone(),
+            quantity: Quantity::of_metric(&row.metric),
+            values: row.values.iter().map(Some).collect(),
+            effects: &row.effects,
+        });
+        let templates = self.templates.iter().map(|row| PairedRow {
+            name: row.metric.clone(),
+            quantity: Quantity::of_metric(&row.metric),
+            values: row.values.iter().map(Some).collect(),
+            effects: &row.effects,
+        });
+        metrics.chain(protocols).chain(searches).chain(templates).collect()
     }
 }
 
@@ -401,6 +419,8 @@ impl<'a> Pairing<'a> {
             pairs: self.asked(&measured[0]),
             metrics: metrics.collect(),
             protocols: Vec::new(),
+            searches: Vec::new(),
+            templates: Vec::new(),
             eer_thresholds: measured.iter().map(|run| run.eer_threshold).collect(),
             thresholds: {
                 let found = measured.iter().map(|run| (&run.thresholds, run.same(&measured[0])));

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::RunSummary;
 use super::headline::HeadlineMetric;
+use super::{RunSummary, templates};
 use crate::estimate::Estimate;
 use crate::metrics::Metrics;
 use crate::numbers::Quantity;
@@ -34,8 +34,8 @@ pub struct MetricValue {
 }
 
 pub(super) fn metric_rows(runs: &[RunSummary]) -> Vec<MetricRow> {
-    let estimates = |metric: HeadlineMetric| {
-        let found: Vec<_> = runs.iter().map(|run| metric.stored(&run.evaluation.metrics).cloned()).collect();
+    let estimates = |name: String, quantity: Quantity, of: &dyn Fn(&Metrics) -> Option<Estimate>| {
+        let found: Vec<_> = runs.iter().map(|run| of(&run.evaluation.metrics)).collect();
         let first = found[0].clone();
         if found.iter().all(Option::is_none) {
             return None;
@@ -46,7 +46,7 @@ pub(super) fn metric_rows(runs: &[RunSummary]) -> Vec<MetricRow> {
             let apart = pair.and_then(|(a, b)| Some(a.lower? > b.upper? || b.lower? > a.upper?));
             MetricValue { estimate, count: None, difference, apart }
         });
-        Some(MetricRow { name: metric.name(), values: values.collect(), quantity: Some(metric.quantity()) })
+        Some(MetricRow { name, values: values.collect(), quantity: Some(quantity) })
     };
     let counts = |name: &str, get: &dyn Fn(&Metrics) -> u64| {
         let found: Vec<_> = runs.iter().map(|run| get(&run.evaluation.metrics)).collect();
@@ -58,7 +58,16 @@ pub(super) fn metric_rows(runs: &[RunSummary]) -> Vec<MetricRow> {
         });
         MetricRow { name: name.into(), values: values.collect(), quantity: None }
     };
-    let mut rows: Vec<_> = HeadlineMetric::all().into_iter().filter_map(estimates).collect();
+    let headline = |metric: HeadlineMetric| {
+        estimates(metric.name(), metric.quantity(), &|metrics| metric.stored(metrics).cloned())
+    };
+    let mut rows: Vec<_> = HeadlineMetric::all().into_iter().filter_map(headline).collect();
+    for protocol in runs[0].evaluation.metrics.templates.iter().map(|found| &found.protocol.name) {
+        rows.extend(templates::QUANTITIES.into_iter().filter_map(|quantity| {
+            let path = format!("{protocol}.{quantity}");
+            estimates(path.clone(), Quantity::Rate, &|metrics| metrics.estimate(&path).cloned())
+        }));
+    }
     rows.extend([
         counts("faces embedded", &|m| m.faces.embedded),
         counts("faces failed", &|m| m.faces.failed),

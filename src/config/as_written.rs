@@ -5,8 +5,10 @@ use serde_json::{Map, Value as Json, json};
 use super::overrides;
 use super::types::ExperimentConfig;
 use crate::dataset::{Container, DatasetSource, HubFiles};
+use crate::identification::{IdentificationProtocol, Roles};
 use crate::numbers::as_json;
 use crate::protocol::{PairsSource, Protocol, Split};
+use crate::templates::TemplateProtocol;
 use crate::text;
 
 /// The config as data. A key that is left out, and has no value that could be written, is null.
@@ -14,7 +16,13 @@ use crate::text;
 pub fn as_written(config: &ExperimentConfig) -> Json {
     let mut written = as_json(config);
     written["dataset"] = dataset(&config.dataset);
-    written["protocols"] = config.protocols.iter().map(protocol).collect();
+    let templates = config.templates.iter().map(template_protocol);
+    let searches = config.identification.iter().map(identification);
+    written["protocols"] = config.protocols.iter().map(protocol).chain(templates).chain(searches).collect();
+    if let Json::Object(entries) = &mut written {
+        entries.remove("templates");
+        entries.remove("identification");
+    }
     written["similarity"]["device"] = as_json(&config.pairs_device);
     if let Some(ablation) = &config.ablation {
         for (step, written) in
@@ -59,6 +67,7 @@ fn dataset(source: &DatasetSource) -> Json {
         DatasetSource::Phase1 { .. }
         | DatasetSource::Folders { .. }
         | DatasetSource::HubFolders { .. }
+        | DatasetSource::Ijb { .. }
         | DatasetSource::Synthetic { .. } => written,
     }
 }
@@ -93,6 +102,32 @@ fn protocol(protocol: &Protocol) -> Json {
     written["split"] = split.into();
     written["folds"] = folds;
     written["max_left_out"] = protocol.max_left_out.into();
+    written
+}
+
+fn template_protocol(protocol: &TemplateProtocol) -> Json {
+    let mut written = as_json(protocol);
+    written["kind"] = "templates".into();
+    written["max_left_out"] = protocol.max_left_out.into();
+    written
+}
+
+fn identification(protocol: &IdentificationProtocol) -> Json {
+    let mut written = as_json(protocol);
+    written["kind"] = "identification".into();
+    written["max_left_out"] = protocol.max_left_out.into();
+    written["roles"] = Json::Null;
+    match &protocol.roles {
+        Roles::First { faces, unknown_share } => {
+            written["gallery"] = json!({"first": faces});
+            written["unknown_share"] = json!(unknown_share);
+        }
+        Roles::Folders { gallery, probes } => {
+            written["gallery"] = json!({"folders": gallery});
+            written["probes"] = if probes.is_empty() { Json::Null } else { json!({"folders": probes}) };
+        }
+        Roles::Table { path } => written["roles"] = json!(path),
+    }
     written
 }
 
@@ -144,6 +179,10 @@ mod tests {
             &format!("dataset={{source: parquet, {hub}files: [a.parquet, b.parquet]}}}}"),
             "dataset={source: vggface2, archive: {path: a.tar.gz}, boxes: {path: b.csv}}",
             "protocols=[{name: a, split: train-test, pairs: [x.txt]}, {name: b, folds: 7, max_left_out: 0.5}]",
+            "protocols=[{kind: identification, name: a}, {kind: pairs, name: b}]",
+            "protocols=[{kind: identification, name: a, gallery: {folders: [g/]}, probes: {folders: [p]}, fpir: [0.5]}]",
+            "protocols=[{kind: identification, name: a, roles: roles.csv, gallery_rule: mean, candidates: 20}]",
+            "protocols=[{kind: identification, name: a, gallery: {first: 2}, unknown_share: 0.25, ranks: [1]}]",
             "similarity.device=cuda",
         ] {
             check(&demo, &[set]);

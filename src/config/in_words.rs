@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::as_written;
-use super::schema::{SCHEMA, SchemaKind, kind, resolved};
+use super::schema::{SCHEMA, SchemaKind, default_tag, kind, resolved};
 use super::types::ExperimentConfig;
 
 static UNKNOWN: Json = Json::Null;
@@ -46,7 +46,9 @@ fn fill(value: &Json, written: &'static Json) -> Option<Json> {
 fn property(mapping: &Json, schema: &'static Json, name: &str) -> &'static Json {
     match kind(schema) {
         SchemaKind::Tagged(tag, variants) => {
-            let variant = variants.into_iter().find(|(variant, _)| mapping[tag] == *variant);
+            let default = default_tag(tag, &variants);
+            let word = mapping[tag].as_str().or(default);
+            let variant = variants.into_iter().find(|(variant, _)| Some(*variant) == word);
             variant.map_or(&UNKNOWN, |(_, schema)| &schema["properties"][name])
         }
         SchemaKind::Mapping => &schema["properties"][name],

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use super::diagnostics::{Diagnostic, Source, listed, quoted};
 use super::place::Place;
-use super::schema::{SCHEMA, SchemaKind, kind, range, resolved, shown, tag, texts};
+use super::schema::{SCHEMA, SchemaKind, default_tag, kind, range, resolved, shown, tag, texts};
 use super::tree::{Key, Node, Value};
 use crate::spelling::did_you_mean;
 
@@ -35,14 +35,22 @@ impl Reader<'_> {
         }
         match (kind(schema), &node.value) {
             (SchemaKind::Tagged(tag, variants), Value::Map(entries)) => {
-                let Some((name, variant)) = node.get(tag) else {
-                    return Err(self.missing(node, schema, tag, key));
-                };
                 let words: Vec<&str> = variants.iter().map(|(word, _)| *word).collect();
-                let word = self.below(&name.name, |reader| reader.word(variant, &words))?;
-                let chosen =
-                    variants.into_iter().find(|(other, _)| *other == word).map_or(schema, |(_, chosen)| chosen);
-                self.mapping(node, entries, chosen, key)
+                let word = match (node.get(tag), default_tag(tag, &variants)) {
+                    (Some((name, variant)), _) => self.below(&name.name, |reader| reader.word(variant, &words))?,
+                    (None, Some(word)) => word,
+                    (None, None) => return Err(self.missing(node, schema, tag, key)),
+                };
+                let chosen = variants.iter().find(|(other, _)| *other == word).map_or(schema, |(_, chosen)| *chosen);
+                let mut read = self.mapping(node, entries, chosen, key).map_err(|problem| {
+                    // A key of another variant, and no word on which variant this is.
+                    let stray = |(key, _): &&(Key, Node)| chosen["properties"].get(&key.name).is_none();
+                    let known = |name: &str| variants.iter().find(|(_, one)| one["properties"].get(name).is_some());
+                    let other = entries.iter().find(stray).and_then(|(key, _)| Some((&key.name, known(&key.name)?.0)));
+                    problem.maybe_help(other.map(|(key, word)| format!("`{key}` is a key of `{tag}: {word}`")))
+                })?;
+                read[tag] = word.into();
+                Ok(read)
             }
             (SchemaKind::Mapping, Value::Map(entries)) => self.mapping(node, entries, schema, key),
             (SchemaKind::Map(schema_of_each), Value::Map(entries)) => {

@@ -89,6 +89,12 @@ pub(super) fn tag(schema: &Json) -> Option<(&str, &str)> {
     properties.find_map(|(key, value)| Some((key.as_str(), value["const"].as_str()?)))
 }
 
+/// What the key that says which variant a mapping is means where it is left out; `None` where it may not be.
+pub(super) fn default_tag(tag: &str, variants: &[(&'static str, &'static Json)]) -> Option<&'static str> {
+    let optional = |(_, variant): &&(&str, &Json)| texts(&variant["required"]).all(|required| required != tag);
+    variants.iter().find(optional).map(|(word, _)| *word)
+}
+
 /// A text, or all texts of a list.
 pub(super) fn texts(value: &Json) -> impl Iterator<Item = &str> {
     value.as_str().into_iter().chain(value.as_array().into_iter().flatten().filter_map(Json::as_str))

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::schema::{SCHEMA, SchemaKind, kind, range, resolved, shown, texts};
+use super::schema::{SCHEMA, SchemaKind, default_tag, kind, range, resolved, shown, texts};
 
 /// A row, once for all variants in which it says the same.
 #[derive(PartialEq)]
@@ -75,7 +75,7 @@ fn below(rows: &mut Vec<Row>, key: &str, schema: &'static Json, variant: Option<
                         variants.iter().map(each).collect::<Vec<_>>().join("<br>")
                     ),
                     values: variants.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", "),
-                    default: "required".into(),
+                    default: default_tag(tag, &variants).map_or_else(|| "required".into(), |word| format!("`{word}`")),
                 },
             );
             for (name, schema) in variants {
@@ -212,7 +212,7 @@ mod tests {
             "| `report.pictures` | Show the faces of the hardest pairs. Faces are personal data: off unless asked for. | \
              `true`, `false` | `false` |",
             "| `expect.<metric>.min` | Inclusive lower bound. | the metric's unit | no bound |",
-            "| `protocols[].thresholds.step` | The distance between two thresholds. | above 0, as a distance | 0.01 |",
+            "| `protocols[].thresholds.step` | `pairs`: The distance between two thresholds. | above 0, as a distance | 0.01 |",
         ] {
             assert!(table.contains(row), "{row}");
         }

@@ -368,7 +368,10 @@ fn the_middle_of_a_picture_can_be_asked_for() {
 #[test]
 fn every_kind_of_source_can_be_written() {
     let folders = accepted(SMALL, &["dataset={source: folders, root: faces}"]);
-    assert_eq!(folders.dataset, DatasetSource::Folders { root: "/current/faces".into(), tables: Tables::default() });
+    assert_eq!(
+        folders.dataset,
+        DatasetSource::Folders { root: "/current/faces".into(), parts: Vec::new(), tables: Tables::default() }
+    );
     let hub = accepted(SMALL, &["dataset={source: hub-folders, repo: a/b, revision: A6B6E3D, folder: x/y/}"]);
     assert_eq!(
         hub.dataset,
@@ -421,7 +424,7 @@ fn relative_paths_start_at_the_file_or_at_the_current_folder_for_an_override() {
     let loaded = load_stored(text.as_bytes(), Path::new("/configs/a.yaml"), &overrides, Path::new("/current")).unwrap();
     assert_eq!(
         loaded.config.dataset,
-        DatasetSource::Folders { root: "/configs/faces".into(), tables: Tables::default() }
+        DatasetSource::Folders { root: "/configs/faces".into(), parts: Vec::new(), tables: Tables::default() }
     );
     assert_eq!(loaded.config.weights, WeightsSource::File { path: "/current/w.pt".into(), sha256: None });
     assert_eq!(loaded.config.base, Path::new("/configs"));
@@ -461,7 +464,7 @@ fn unknown_keys_at_each_level() {
     assert_snapshot!(refused_with("embeded: {}"), @"config.yaml:4:1 `embeded`: unknown key `embeded` | did you mean `embed`? | the keys are `name`, `description`, `seed`, `dataset`, `detect`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`");
     assert_snapshot!(refused_with("embed:\n  batchsize: 32\n"), @"config.yaml:5:3 `batchsize`: unknown key `batchsize` in `embed` | did you mean `batch_size`? | the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `picture_memory`, `on_error` and `max_failures`");
     assert_snapshot!(refused_with("similarity:\n  upstream:\n    pears: 5\n"), @"config.yaml:6:5 `pears`: unknown key `pears` in `similarity.upstream` | the keys are `faces_per_identity` and `impostor_pairs`");
-    assert_snapshot!(refused_with("preprocess:\n  crop: {mode: whole, margin: 3}\n"), @"config.yaml:5:23 `margin`: unknown key `margin` in `preprocess.crop` with `mode: whole` | it takes no other keys");
+    assert_snapshot!(refused_with("preprocess:\n  crop: {mode: whole, margin: 3}\n"), @"config.yaml:5:23 `margin`: unknown key `margin` in `preprocess.crop` with `mode: whole` | it takes no other keys | `margin` is a key of `mode: box`");
     assert_snapshot!(refused_with("expect:\n  eer: {maximum: 3}\n"), @"config.yaml:5:9 `maximum`: unknown key `maximum` in `expect.eer` | the keys are `min`, `max` and `source`");
     assert_snapshot!(refused_instead("dataset", "{source: synthetic, idenities: 3, samples: 2}"), @"config.yaml:3:30 `idenities`: unknown key `idenities` in `dataset` with `source: synthetic` | did you mean `identities`? | the keys are `seed`, `identities`, `samples` and `size`");
     assert_snapshot!(refused_instead("dataset", "\n  source: phase1\n  csv: a.csv\n  rewrite:\n    - {from: a, too: b}"), @"config.yaml:7:17 `too`: unknown key `too` in `dataset.rewrite.0` | the keys are `from` and `to`");
@@ -514,7 +517,7 @@ fn names_that_do_not_exist() {
     assert_snapshot!(refused_with("preprocess:\n  profile: facenet-pytorh\n"), @"config.yaml:5:12 `facenet-pytorh`: `preprocess.profile` must be `facenet-tf`, `facenet-pytorch`, `facevault-notebook`, `facevault-api`, `insightface`, `insightface-bin`, `adaface`, `sface`, `dinov2` or `clip`, got `facenet-pytorh` | did you mean `facenet-pytorch`?");
     assert_snapshot!(refused_with("embed: {device: gpu}"), @"config.yaml:4:17 `gpu`: `embed.device` must be `auto`, `cpu` or `cuda`, got `gpu`");
     assert_snapshot!(refused_with("preprocess: {resize: {filter: pillow_bilinear}}"), @"config.yaml:4:31 `pillow_bilinear`: `preprocess.resize.filter` must be `pillow-bilinear`, `pillow-bicubic` or `opencv-linear`, got `pillow_bilinear` | did you mean `pillow-bilinear`?");
-    assert_snapshot!(refused_instead("dataset", "{source: folder, root: faces}"), @"config.yaml:3:19 `folder`: `dataset.source` must be `phase1`, `folders`, `hub-folders`, `archive`, `insightface-bin`, `parquet`, `vggface2` or `synthetic`, got `folder` | did you mean `folders`?");
+    assert_snapshot!(refused_instead("dataset", "{source: folder, root: faces}"), @"config.yaml:3:19 `folder`: `dataset.source` must be `phase1`, `folders`, `hub-folders`, `archive`, `insightface-bin`, `parquet`, `vggface2`, `ijb` or `synthetic`, got `folder` | did you mean `folders`?");
     assert_snapshot!(refused_instead("weights", "{source: embedded, name: vggface2}"), @"config.yaml:3:35 `vggface2`: `weights.name` must be `demo`, got `vggface2`");
 }
 
@@ -550,7 +553,7 @@ fn urls_of_weights() {
     assert_snapshot!(url("https://a.org/w.zip?file=w.pt"), @r#"config.yaml:3:29 `"https://a.org/w.zip?*********"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`, got `https://a.org/w.zip?*********` (29 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
     assert_snapshot!(url("https://a.org/w.pt#part"), @r#"config.yaml:3:29 `"https://a.org/w.pt#part"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`, got `https://a.org/w.pt#part` (23 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
     assert_snapshot!(url("https://a.org/my weights.pt"), @r#"config.yaml:3:29 `"https://a.org/my weights.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`, got `https://a.org/my weights.pt` (27 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
-    assert_snapshot!(refused_instead("weights", "{source: url, path: w.pt}"), @"config.yaml:3:24 `path`: unknown key `path` in `weights` with `source: url` | the keys are `url` and `sha256`");
+    assert_snapshot!(refused_instead("weights", "{source: url, path: w.pt}"), @"config.yaml:3:24 `path`: unknown key `path` in `weights` with `source: url` | the keys are `url` and `sha256` | `path` is a key of `source: file`");
     assert_snapshot!(refused_instead("weights", "{source: url, sha256: abc}"), @"config.yaml:3:32 `abc`: `weights.sha256` must be 64 hexadecimal characters, got `abc` | `sha256sum FILE` prints it; the Hub shows it beside each large file");
     for good in [
         "https://github.com/a/b/releases/download/v2.2.9/20180402-114759-vggface2.pt",
@@ -586,7 +589,7 @@ fn wrong_overrides() {
     assert_snapshot!(refused_set("embed={batch_size: 4, thraeds: 2}"), @"in --set `thraeds`: unknown key `thraeds` in `embed` | did you mean `threads`? | the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `picture_memory`, `on_error` and `max_failures`");
     assert_snapshot!(refused_set("embed={batch_size: 4"), @"in --set `{`: not valid YAML: unclosed bracket '{'");
     assert_snapshot!(refused_set("name.first=a"), @"in --set `first`: `name` is the text `small` and has no key `first`");
-    assert_snapshot!(refused_set("weights.source=file"), @"config.yaml:3:29 `name`: unknown key `name` in `weights` with `source: file` | the keys are `path` and `sha256` | to change `weights.source`, replace the whole mapping: `--set 'weights={…}'`");
+    assert_snapshot!(refused_set("weights.source=file"), @"config.yaml:3:29 `name`: unknown key `name` in `weights` with `source: file` | the keys are `path` and `sha256` | to change `weights.source`, replace the whole mapping: `--set 'weights={…}'` | `name` is a key of `source: embedded`");
     assert_snapshot!(refused_set("expect.eeer.max=1"), @"in --set `eeer`: unknown metric `eeer` | did you mean `eer`? | `facevault guide config-keys` lists the metrics");
 }
 
@@ -770,4 +773,45 @@ fn detect_needs_photos_without_boxes() {
     assert_snapshot!(with(photos, "{thresholds: [0.6, 0.7, 1.7]}"), @"config.yaml:4:33 `1.7`: `detect.thresholds.2` must be from 0 to 1, got 1.7");
     assert_snapshot!(with(photos, "{weights: {pnet: {source: embedded, name: demo}}}"), @"config.yaml:4:10 `weights`: missing key `rnet` in `detect.weights` | `facevault guide config-keys` lists every key with its unit and default");
     assert_snapshot!(with(photos, "{min_probabilty: 0.9}"), @"config.yaml:4:10 `min_probabilty`: unknown key `min_probabilty` in `detect` | did you mean `min_probability`? | the keys are `detector`, `weights`, `min_size`, `thresholds`, `factor`, `keep` and `min_probability`");
+}
+
+#[test]
+fn protocols_are_of_pairs_unless_they_say_otherwise() {
+    let config = accepted(
+        SMALL,
+        &[
+            "protocols=[{name: a, folds: 3}, {kind: identification, name: b, fpir: [0.03], ranks: [1, 20]}, {kind: pairs, name: c}]",
+        ],
+    );
+    assert_eq!(config.protocols.iter().map(|protocol| protocol.name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+    assert_eq!(
+        config.identification[0].quantities().collect::<Vec<_>>(),
+        ["rank1", "rank20", "tpir@fpir=3e-2", "fnir@fpir=3e-2"]
+    );
+    let metrics = "protocols: [{kind: identification, name: b}]\n\
+                   expect: {b.rank1: {min: 0.9}, b.tpir@fpir=1e-4: {min: 0.5}}\n\
+                   published: [{metric: b.fnir@fpir=1e-2, value: 0.1, source: x}]\n";
+    accepted(&format!("{SMALL}{metrics}"), &[]);
+}
+
+/// Fault (config): keys of an identification protocol that contradict each other, or a metric that it does not report → refused at the key, with what to remove
+#[test]
+fn identification_protocols_that_contradict_themselves_are_refused() {
+    let protocol = |keys: &str| refused_with(&format!("protocols:\n  - {{name: b, {keys}}}\n"));
+    assert_snapshot!(protocol("unknown_share: 0.5"), @"config.yaml:5:15 `unknown_share`: unknown key `unknown_share` in `protocols.0` | the keys are `name`, `pairs`, `split`, `folds`, `distance`, `subtract_mean`, `thresholds`, `max_left_out` and `far` | `unknown_share` is a key of `kind: identification`");
+    assert_snapshot!(protocol("kind: search"), @"config.yaml:5:21 `search`: `protocols.0.kind` must be `pairs`, `identification` or `templates`, got `search`");
+    assert_snapshot!(protocol("kind: identification, folds: 3"), @"config.yaml:5:37 `folds`: unknown key `folds` in `protocols.0` with `kind: identification` | the keys are `name`, `gallery`, `probes`, `unknown_share`, `roles`, `gallery_rule`, `candidates`, `ranks`, `fpir` and `max_left_out` | `folds` is a key of `kind: pairs`");
+    assert_snapshot!(protocol("kind: identification, gallery: {}"), @"config.yaml:5:46 `{`: `gallery` takes either `first` or `folders` | for example `gallery: {first: 1}`");
+    assert_snapshot!(protocol("kind: identification, gallery: {first: 1, folders: [a]}"), @"config.yaml:5:46 `{`: `gallery` takes either `first` or `folders` | for example `gallery: {first: 1}`");
+    assert_snapshot!(protocol("kind: identification, gallery: {first: 0}"), @"config.yaml:5:54 `0`: `protocols.0.gallery.first` must be from 1 to 1000000, got 0");
+    assert_snapshot!(protocol("kind: identification, gallery: {folders: [a]}, probes: {folders: [b, a]}"), @"config.yaml:5:80 `[`: the folder `a` is of the gallery and of the probes | name it in one of them");
+    assert_snapshot!(protocol("kind: identification, gallery: {folders: [a]}, unknown_share: 0.5"), @"config.yaml:5:62 `unknown_share`: `unknown_share` chooses among the identities that `gallery: {first: …}` gives a gallery | remove it: whoever has no gallery here is unknown");
+    assert_snapshot!(protocol("kind: identification, probes: {folders: [a]}"), @"config.yaml:5:37 `probes`: `gallery: {first: …}` makes probes of all other faces | remove `probes`, or name the folders of the gallery: `gallery: {folders: […]}`");
+    assert_snapshot!(protocol("kind: identification, roles: ''"), @"config.yaml:5:44 `''`: `protocols.0.roles` must be the path of a file");
+    assert_snapshot!(protocol("kind: identification, roles: a.csv, gallery: {first: 1}"), @"config.yaml:5:51 `gallery`: the table of `roles` says which faces are the gallery | remove `gallery` or `roles`");
+    assert_snapshot!(protocol("kind: identification, fpir: [0.1, 0]"), @"config.yaml:5:49 `0`: `protocols.0.fpir.1` must be from 1e-9 to 1, got 0");
+    assert_snapshot!(protocol("kind: identification, ranks: []"), @"config.yaml:5:44 `[`: `protocols.0.ranks` must not be empty");
+    assert_snapshot!(protocol("kind: identification}\n  - {name: b"), @"config.yaml:6:12 `b`: two protocols are called `b`");
+    assert_snapshot!(protocol("kind: identification}\nexpect: {b.rank2: {min: 1}"), @"config.yaml:6:10 `b.rank2`: unknown metric `b.rank2` | did you mean `b.rank1`? | `facevault guide config-keys` lists the metrics");
+    assert_snapshot!(protocol("kind: identification}\nexpect: {b.tpir@fpir=1e-5: {min: 1}"), @"config.yaml:6:10 `b.tpir@fpir=1e-5`: unknown metric `b.tpir@fpir=1e-5` | did you mean `b.tpir@fpir=1e-1`? | `facevault guide config-keys` lists the metrics");
 }

@@ -11,11 +11,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::dataset::DatasetSource;
 use crate::detect::Detect;
 use crate::embed::EmbedOptions;
+use crate::identification::IdentificationProtocol;
 use crate::metrics::{self, Expectation};
 use crate::model::{DeviceRequest, ModelSpec};
 use crate::preprocess::Preprocess;
 use crate::protocol::Protocol;
 use crate::similarity::SimilarityOptions;
+use crate::templates::{self, TemplateProtocol};
 use crate::weights::WeightsSource;
 
 /// A whole experiment, validated.
@@ -47,8 +49,14 @@ pub struct ExperimentConfig {
     pub pairs_device: DeviceRequest,
     /// What the report shows.
     pub report: ReportOptions,
-    /// Verification protocols, run in addition to the comparison of faces.
+    /// Verification protocols over lists of pairs, run in addition to the comparison of faces.
     pub protocols: Vec<Protocol>,
+    /// Template protocols, likewise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub templates: Vec<TemplateProtocol>,
+    /// Identification protocols, likewise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identification: Vec<IdentificationProtocol>,
     /// Ranges that metrics must fall in, by metric path (e.g. `eer`, `impostor.mean`, `upstream.genuine.mean`).
     pub expect: BTreeMap<String, Expectation>,
     /// What `ablate` varies. Not part of a run's identity.
@@ -148,7 +156,12 @@ pub(super) fn only_known_metrics(schema: &mut Schema) {
 }
 
 fn known_metric() -> serde_json::Value {
-    let protocols = format!("^[a-z0-9][a-z0-9_-]*\\.({})$", metrics::PROTOCOL_QUANTITIES.join("|"));
+    let mut quantities: Vec<&str> = metrics::PROTOCOL_QUANTITIES.into_iter().chain(templates::QUANTITIES).collect();
+    quantities.retain(|quantity| !quantity.starts_with("rank") && !quantity.contains("@fpir="));
+    quantities.sort_unstable();
+    quantities.dedup();
+    let quantities = quantities.join("|");
+    let protocols = format!("^[a-z0-9][a-z0-9_-]*\\.({quantities}|{})$", metrics::IDENTIFICATION_QUANTITIES);
     serde_json::json!({ "anyOf": [{ "enum": metrics::PATHS }, { "pattern": protocols }] })
 }
 

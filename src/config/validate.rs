@@ -7,17 +7,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::diagnostics::{Diagnostic, Source, quoted};
+use super::protocols::{self, Protocols};
 use super::schema::shown;
 use super::tree::Node;
 use super::types::ExperimentConfig;
-use super::{ablation, protocols, wire};
+use super::{ablation, wire};
 use crate::dataset::{DatasetSource, Phase1Image, Tables};
 use crate::detect::{Detect, DetectorFiles};
 use crate::hub::{self, Unusable};
 use crate::metrics::{self, Expectation};
 use crate::model::{Facts, ModelSpec, Network, UNIT_RANGE};
 use crate::preprocess::{Crop, MarginUnit, PROFILES, Preprocess, PreprocessChanges, Standardise, profile};
-use crate::protocol::Protocol;
 use crate::spelling::did_you_mean;
 use crate::weights::WeightsSource;
 
@@ -122,7 +122,7 @@ pub(super) fn similar_entry(path: &Path) -> Option<String> {
 
 /// Validates everything.
 pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Result<ExperimentConfig, Diagnostic> {
-    let protocols = protocols::protocols(wire.protocols, context)?;
+    let protocols = protocols::protocols(wire.protocols, &wire.dataset, context)?;
     let known = KnownMetrics { upstream: wire.similarity.options.upstream.is_some(), protocols: &protocols };
     model(&wire.model, &wire.weights, context)?;
     expect(&wire.expect, &known, context)?;
@@ -139,8 +139,10 @@ pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Resul
         embed: wire.embed,
         expect: wire.expect,
         published: wire.published,
-        ablation: wire.ablation.map(|wire| ablation::validated(wire, &protocols, context)).transpose()?,
-        protocols,
+        ablation: wire.ablation.map(|wire| ablation::validated(wire, &protocols.pairs, context)).transpose()?,
+        protocols: protocols.pairs,
+        templates: protocols.templates,
+        identification: protocols.identification,
         similarity: wire.similarity.options,
         pairs_device: wire.similarity.device,
         report: wire.report,
@@ -159,7 +161,7 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
                 context.path(&key("root"), root, PathKind::Folder)?
             };
         }
-        DatasetSource::Folders { root, tables } => {
+        DatasetSource::Folders { root, tables, .. } => {
             *root = context.path(&key("root"), root, PathKind::Folder)?;
             local_tables(tables, context)?;
         }
@@ -178,6 +180,7 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
             containers::validate(&key("archive"), archive, PathKind::Either, context)?;
             containers::validate(&key("boxes"), boxes, PathKind::File, context)?;
         }
+        DatasetSource::Ijb { root, .. } => *root = context.path(&key("root"), root, PathKind::Folder)?,
         DatasetSource::Synthetic { .. } => {}
     }
     Ok(dataset)
@@ -237,7 +240,10 @@ fn detect(mut detect: Detect, dataset: &DatasetSource, context: &Context<'_>) ->
             "`detect` needs photos, and `dataset.image` is `crop`",
             "set `dataset.image: photo`, or remove `detect`",
         )),
-        DatasetSource::InsightfaceBin { .. } | DatasetSource::Vggface2 { .. } | DatasetSource::Synthetic { .. } => {
+        DatasetSource::InsightfaceBin { .. }
+        | DatasetSource::Vggface2 { .. }
+        | DatasetSource::Ijb { .. }
+        | DatasetSource::Synthetic { .. } => {
             Some(("`detect` needs photos, and this dataset's faces are located already", "remove `detect`"))
         }
         _ => None,
@@ -366,7 +372,7 @@ fn fitting_standardise(
 /// The metrics that a run of this config has.
 pub(super) struct KnownMetrics<'a> {
     pub upstream: bool,
-    pub protocols: &'a [Protocol],
+    pub protocols: &'a Protocols,
 }
 
 impl KnownMetrics<'_> {
@@ -376,8 +382,12 @@ impl KnownMetrics<'_> {
             let rule = format!("{} is computed only with `similarity.upstream`", quoted(metric));
             return Some((rule, None, "add `similarity: {upstream: {}}`, or remove the metric"));
         }
-        let of_protocols = self.protocols.iter().flat_map(|protocol| metrics::protocol_paths(&protocol.name));
-        let known: Vec<String> = metrics::PATHS.iter().map(ToString::to_string).chain(of_protocols).collect();
+        let Protocols { pairs, templates, identification } = self.protocols;
+        let of_pairs = pairs.iter().flat_map(|protocol| metrics::protocol_paths(&protocol.name));
+        let of_templates = templates.iter().flat_map(|protocol| metrics::template_paths(&protocol.name));
+        let of_searches = identification.iter().flat_map(metrics::identification_paths);
+        let known = metrics::PATHS.iter().map(ToString::to_string);
+        let known: Vec<String> = known.chain(of_pairs).chain(of_templates).chain(of_searches).collect();
         if known.iter().any(|known| known == metric) {
             return None;
         }

@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::types::{Ablation, Published, ReportOptions, only_known_metrics};
 use crate::dataset::DatasetSource;
 use crate::detect::Detect;
 use crate::embed::EmbedOptions;
+use crate::identification::WrittenIdentification;
 use crate::metrics::Expectation;
 use crate::model::{DeviceRequest, ModelSpec};
 use crate::preprocess::PreprocessChanges;
 use crate::protocol::WrittenProtocol;
 use crate::similarity::SimilarityOptions;
+use crate::templates::TemplateProtocol;
 use crate::weights::WeightsSource;
 
 /// One FaceVault experiment.
@@ -57,9 +59,10 @@ pub(super) struct Experiment {
     /// What the report shows.
     #[serde(default)]
     pub report: ReportOptions,
-    /// Verification protocols over published lists of pairs, run in addition to the comparison of faces.
+    /// Protocols, run in addition to the comparison of faces: verification over published lists of pairs, identification
+    /// in a gallery, and verification of templates.
     #[serde(default)]
-    pub protocols: Vec<WrittenProtocol>,
+    pub protocols: Vec<Protocol>,
     /// Ranges that metrics must fall in, by the names below; a run that misses one ends with exit code 3.
     #[serde(default)]
     #[schemars(transform = only_known_metrics)]
@@ -71,6 +74,27 @@ pub(super) struct Experiment {
     /// Published values to compare the results with; the report gives an interval, a verdict and what differs.
     #[serde(default)]
     pub published: Vec<Published>,
+}
+
+/// One protocol.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[schemars(transform = without_kind)]
+pub(super) enum Protocol {
+    /// Verification over a published list of pairs: thresholds from some folds are judged on another.
+    Pairs(WrittenProtocol),
+    /// Identification: probes are searched for in a gallery.
+    Identification(WrittenIdentification),
+    /// Verification of templates, sets of faces of one subject (IJB-B, IJB-C); for `source: ijb`.
+    Templates(TemplateProtocol),
+}
+
+/// A protocol that does not say its kind is one of pairs.
+fn without_kind(schema: &mut Schema) {
+    let Some(first) = schema.get_mut("oneOf").and_then(|kinds| kinds.get_mut(0)) else { return };
+    if let Some(required) = first["required"].as_array_mut() {
+        required.retain(|key| key != "kind");
+    }
 }
 
 /// Which pairs are compared, how uncertainty is estimated, and where.

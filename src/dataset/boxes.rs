@@ -12,7 +12,7 @@ use crate::files;
 use crate::preprocess::{BoundingBox, Landmarks};
 
 /// Columns that name the face or its picture.
-const FACE: [&str; 12] = [
+pub(super) const FACE: [&str; 12] = [
     "face_id",
     "file_name",
     "path",

@@ -62,6 +62,9 @@ impl Manifest {
         if self.lists != now.lists {
             found.push("the pair lists differ".into());
         }
+        if self.roles != now.roles {
+            found.push("the tables of roles differ".into());
+        }
         (!found.is_empty()).then(|| found.join(", "))
     }
 

@@ -62,11 +62,16 @@ pub enum DatasetError {
         /// What it contains instead.
         left_out: LeftOut,
     },
+    /// A part of a root that is not there.
+    #[error("{} is not a folder, but `dataset.parts` names it; correct the name, or `dataset.root`", path.display())]
+    NoPart { path: PathBuf },
     /// The pictures of identities are one folder deeper.
     #[error(
-        "no faces in {}: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to {}",
+        "no faces in {}: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to {}, or \
+         `dataset.parts` to [{}]",
         root.display(),
-        inside.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or ")
+        inside.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or "),
+        inside.iter().filter_map(|path| path.file_name()?.to_str()).collect::<Vec<_>>().join(", ")
     )]
     OneLevelTooHigh {
         root: PathBuf,
@@ -239,6 +244,23 @@ pub enum CsvProblem {
         value = quoted(value)
     )]
     SecondBox { value: String, first: u64 },
+    /// Two lines of one picture.
+    #[error("`{value}` has landmarks on an earlier line; remove one of the two", value = quoted(value))]
+    Repeated { value: String },
+    /// A pair of templates of which one has no face.
+    #[error(
+        "template {template} has no face: no line of `*_face_tid_mid.txt` names it; are both files of the same set and whole?"
+    )]
+    UnknownTemplate { template: u32 },
+    /// A template in two tables of 1:N, or twice in one.
+    #[error("template {template} is of subject {} and of subject {}; correct the 1:N tables", subjects[0], subjects[1])]
+    TwoSubjects { template: u32, subjects: [u32; 2] },
+    /// A list of pairs that cannot give error rates.
+    #[error(
+        "{}; error rates need pairs of one person and of two: is the file whole?",
+        if *genuine { "all pairs are of one person" } else { "no pair is of one person" }
+    )]
+    OneKindOfPairs { genuine: bool },
     /// A link that leaves the root.
     #[error(
         "`{path}` is a link to {}, outside {}; copy the files there, or set `dataset.root` to a folder that contains both", target.display(), root.display(),

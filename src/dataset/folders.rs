@@ -1,5 +1,5 @@
-//! Identity folders: `<root>/<identity>/<image>`, in byte order of the names; or an image folder, where
-//! `<root>/metadata.csv` names the pictures.
+//! Identity folders: `<root>/<identity>/<image>`, in byte order of the names; the same in several folders of the root, its
+//! parts; or an image folder, where `<root>/metadata.csv` names the pictures.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -14,21 +14,33 @@ use crate::dataset::Tables;
 use crate::files;
 
 /// Reads a folder of identity folders, or an image folder.
-pub(super) fn open(root: &Path, tables: &Tables, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
-    let mut manifest = list(root, tables, context)?;
+pub(super) fn open(
+    root: &Path,
+    parts: &[String],
+    tables: &Tables,
+    context: &OpenContext<'_>,
+) -> Result<Manifest, DatasetError> {
+    let mut manifest = list(root, parts, tables, context)?;
     scan::fill_folder(&mut manifest, context)?;
     Ok(manifest)
 }
 
 /// Its faces, without reading the pictures. Errors of the tables come first.
-pub(super) fn list(root: &Path, tables: &Tables, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
+pub(super) fn list(
+    root: &Path,
+    parts: &[String],
+    tables: &Tables,
+    context: &OpenContext<'_>,
+) -> Result<Manifest, DatasetError> {
     if !root.is_dir() {
         return Err(DatasetError::NoRoot { path: root.into(), holds: "has one folder per identity" });
     }
     let files = tables::Files::find(tables, root)?;
     let metadata = root.join(METADATA);
     // A dangling link is a missing table, not a folder without one.
-    let named = (metadata.is_file() || metadata.is_symlink()) && image_folder::names_pictures(&metadata, context)?;
+    let named = parts.is_empty()
+        && (metadata.is_file() || metadata.is_symlink())
+        && image_folder::names_pictures(&metadata, context)?;
     let is_table = |name: &str| {
         let path = root.join(name);
         named && name == METADATA || [&files.pairs, &files.boxes].into_iter().flatten().any(|table| *table == path)
@@ -39,8 +51,10 @@ pub(super) fn list(root: &Path, tables: &Tables, context: &OpenContext<'_>) -> R
         let (faces, table) = image_folder::faces(&metadata, |_| true)?;
         unnamed(root, &faces, &is_table, &mut left_out, context)?;
         (faces, table)
+    } else if !parts.is_empty() {
+        (in_parts(root, parts, &is_table, &mut left_out, context)?, SourceTable::default())
     } else {
-        let faces = identities(root, &is_table, &mut left_out, context)
+        let faces = identities(root, &is_table, &mut left_out, None, context)
             .and_then(|pictures| faces(pictures, &root.display().to_string(), &left_out))
             .map_err(|error| one_level_too_high(root, image_folder::explain(error, &metadata)))?;
         (faces, SourceTable::default())
@@ -84,11 +98,52 @@ fn unnamed(
     Walk::new([], is_table, context).pictures(root, "", left_out, &mut found)
 }
 
-/// (identity, file name) of the pictures in identity folders.
+/// The faces of the root's parts, part by part.
+fn in_parts(
+    root: &Path,
+    parts: &[String],
+    is_table: &dyn Fn(&str) -> bool,
+    left_out: &mut LeftOut,
+    context: &OpenContext<'_>,
+) -> Result<Vec<Face>, DatasetError> {
+    let mut found = Vec::new();
+    for part in parts {
+        let folder = root.join(part);
+        if !folder.is_dir() {
+            return Err(DatasetError::NoPart { path: folder });
+        }
+        let mut alone = Vec::new();
+        let pictures = identities(&folder, &|_| false, left_out, Some(&mut alone), context)?;
+        let mut faces: Vec<(String, Option<String>)> =
+            pictures.into_iter().map(|(who, file)| (format!("{part}/{who}/{file}"), Some(who))).collect();
+        faces.extend(alone.into_iter().map(|file| (format!("{part}/{file}"), None)));
+        faces.sort_unstable();
+        found.extend(faces);
+    }
+    if found.is_empty() {
+        return Err(DatasetError::NoPictures { place: root.display().to_string(), left_out: left_out.clone() });
+    }
+    for entry in listing::sorted(root)? {
+        let name = listing::name(&entry)?;
+        match listing::look(&entry, &name)? {
+            _ if parts.contains(&name) || is_table(&name) => {}
+            EntryKind::Picture => left_out.add(LeftOutReason::InRoot),
+            EntryKind::Folder => {
+                let mut count = |_, left: &mut LeftOut| left.add(LeftOutReason::OtherPart);
+                Walk::new([], &|_| false, context).pictures(root, &name, left_out, &mut count)?;
+            }
+            EntryKind::Left(reason) => left_out.add(reason),
+        }
+    }
+    found.into_iter().map(|(path, identity_id)| Ok(Face { identity_id, ..named(path)? })).collect()
+}
+
+/// (identity, file name) of the pictures in identity folders; those next to the folders go to `alone`, if there is one.
 fn identities(
     root: &Path,
     is_table: &dyn Fn(&str) -> bool,
     left_out: &mut LeftOut,
+    mut alone: Option<&mut Vec<String>>,
     context: &OpenContext<'_>,
 ) -> Result<Vec<(String, String)>, DatasetError> {
     let (mut pictures, mut in_root, mut seen) = (Vec::new(), None, HashSet::new());
@@ -109,6 +164,7 @@ fn identities(
                     left_out.add(LeftOutReason::Repeated);
                 }
             }
+            EntryKind::Picture if let Some(alone) = &mut alone => alone.push(name),
             EntryKind::Picture => {
                 left_out.add(LeftOutReason::InRoot);
                 in_root.get_or_insert(name);
@@ -162,12 +218,17 @@ pub(super) fn faces(
     pictures
         .into_iter()
         .map(|(identity, file)| {
-            let path = format!("{identity}/{file}");
-            if path.contains(char::is_control) {
-                let path = path.escape_default().to_string();
-                return Err(DatasetError::Name { path, rule: "contains a control character" });
-            }
-            Ok(Face { identity_id: Some(identity), ..Face::of_picture(path) })
+            let face = named(format!("{identity}/{file}"))?;
+            Ok(Face { identity_id: Some(identity), ..face })
         })
         .collect()
+}
+
+/// The face of a picture, whose path is its name.
+fn named(path: String) -> Result<Face, DatasetError> {
+    if path.contains(char::is_control) {
+        let path = path.escape_default().to_string();
+        return Err(DatasetError::Name { path, rule: "contains a control character" });
+    }
+    Ok(Face::of_picture(path))
 }

@@ -9,6 +9,7 @@ use super::scan_cache::forget_scanned;
 use super::{Face, Manifest, PixelSource, SourceTable};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
+use crate::identification::{RoleEntry, RoleTable};
 use crate::protocol::{ABSENT, AbsentPair, ListedPair, PairList};
 
 /// Shortest name by which a page or a file of another run is taken to be about a face.
@@ -134,6 +135,8 @@ impl Manifest {
             root: self.root.clone(),
             table: SourceTable { headers: self.table.headers.clone(), columns: columns.collect() },
             lists: self.lists.iter().map(|list| without(list, &now, traces)).collect(),
+            templates: self.templates.as_ref().map(|set| set.without(gone)),
+            roles: self.roles.iter().filter_map(|table| roles_without(table, &now, traces)).collect(),
             commit: self.commit.clone(),
             containers: self.containers.clone(),
             left_out: self.left_out.clone(),
@@ -159,6 +162,21 @@ fn without(list: &PairList, now: &[u32], traces: &Traces) -> PairList {
         kept.pairs.push(ListedPair { a, b, ..*pair });
     }
     kept
+}
+
+/// A table of roles without the faces that have no row any more, and without those that the dataset lacks of the same people;
+/// `None` if nothing is left.
+fn roles_without(table: &RoleTable, now: &[u32], traces: &Traces) -> Option<RoleTable> {
+    let kept = |entry: &RoleEntry| {
+        let Some(row) = entry.row else {
+            let named = entry.identity.as_ref().is_some_and(|identity| traces.name_in(identity));
+            return (!named).then(|| entry.clone());
+        };
+        let row = now[row as usize];
+        (row != ABSENT).then(|| RoleEntry { row: Some(row), ..entry.clone() })
+    };
+    let entries: Vec<RoleEntry> = table.entries.iter().filter_map(kept).collect();
+    (!entries.is_empty()).then(|| RoleTable { protocol: table.protocol.clone(), entries })
 }
 
 #[cfg(test)]

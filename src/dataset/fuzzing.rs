@@ -13,8 +13,8 @@ use super::columns::TableKind;
 use super::paths::{PathRules, normalise};
 use super::phase1::FaceTableParser;
 use super::{
-    Container, DatasetError, DatasetSource, Face, FaultIn, Manifest, Phase1Image, PixelSource, Tables, boxes, open,
-    read_pair_list, self_digest,
+    Container, DatasetError, DatasetSource, Face, FaultIn, IjbSet, Manifest, Phase1Image, PixelSource, Tables, boxes,
+    open, read_pair_list, read_roles, self_digest,
 };
 use crate::progress::{Cancel, Silent};
 use crate::protocol::{ABSENT, PairList};
@@ -52,6 +52,54 @@ pub(crate) fn phase1(data: &[u8]) {
         assert_eq!(column.len(), table.faces.len());
     }
 }
+
+/// The tables of IJB-C, one after the other with a NUL between them; a table that is left out is sound. Every face, pair
+/// and search is of a template of the set, and what a run writes of them reads back the same.
+pub(crate) fn templates(data: &[u8]) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (root, run) = (folder.path().join("IJBC"), folder.path().join("run"));
+    for path in [root.join("loose_crop"), root.join("meta"), run.clone()] {
+        fs::create_dir_all(path).expect("a folder");
+    }
+    let mut given = data.split(|byte| *byte == 0);
+    for (name, sound) in TEMPLATE_TABLES {
+        let text = given.next().filter(|text| !text.is_empty()).unwrap_or(sound.as_bytes());
+        fs::write(root.join(format!("meta/ijbc_{name}")), text).expect("a table");
+    }
+    let source = DatasetSource::Ijb { root, set: IjbSet::Ijbc };
+    let Some(Ok(manifest)) = super::list(&source, &Silent) else { return };
+    let set = manifest.templates.as_ref().expect("the source has templates");
+    let (faces, templates) = (manifest.len(), set.names.len());
+    assert!(set.template_of.len() == faces && set.media_of.len() == faces && set.subject_of.len() == templates);
+    assert!(set.names.is_sorted_by(|a, b| a < b));
+    let listed = set.galleries.iter().flatten().chain(&set.probes).chain(&set.template_of);
+    assert!(listed.chain(&set.subject_of).all(|template| (*template as usize) < templates));
+    assert!(set.pairs.iter().all(|pair| pair.a() != pair.b() && (pair.a().max(pair.b()) as usize) < templates));
+    let ids: HashSet<_> = manifest.faces.iter().map(|face| &face.face_id).collect();
+    assert_eq!(ids.len(), faces);
+    for face in &manifest.faces {
+        let PixelSource::File { path, .. } = &face.pixels else { panic!("a table draws no faces") };
+        assert!(normalise(path).as_deref() == Some(&path[..]) && path.starts_with("loose_crop/"), "{path}");
+        assert_eq!(face.fault.is_none(), face.landmarks.is_some() && face.detector_score.is_some());
+    }
+    manifest.write_lists(&run).expect("the run's tables");
+    let mut again = Manifest { templates: None, ..manifest.clone() };
+    again.read_lists(&run).expect("what was written is read");
+    assert_eq!(again.digest(), manifest.digest());
+}
+
+/// The tables of a set of two subjects.
+const TEMPLATE_TABLES: [(&str, &str); 6] = [
+    ("face_tid_mid.txt", "1.jpg 1 10\n2.jpg 1 10\n3.jpg 2 11\n4.jpg 7 12\n5.jpg 9 12\n"),
+    (
+        "name_5pts_score.txt",
+        "1.jpg 1 2 3 4 5 6 7 8 9 10 0.9\n2.jpg 1 2 3 4 5 6 7 8 9 10 0.8\n3.jpg 1 2 3 4 5 6 7 8 9 10 1\n",
+    ),
+    ("template_pair_label.txt", "1 2 1\n1 7 0\n7 9 1\n"),
+    ("1N_gallery_G1.csv", "TEMPLATE_ID,SUBJECT_ID\n1,5\n"),
+    ("1N_gallery_G2.csv", "TEMPLATE_ID,SUBJECT_ID\n7,6\n"),
+    ("1N_probe_mixed.csv", "TEMPLATE_ID,SUBJECT_ID,FILENAME\n2,5,a.jpg\n9,6,b.jpg\n"),
+];
 
 /// 4 pictures of `Ann`, 3 of `Bob` and 2 of `Cy`.
 fn faces() -> Vec<Face> {
@@ -97,7 +145,8 @@ pub(crate) fn pairs(data: &[u8]) {
     }
 }
 
-/// A table of boxes: each box that a face gets has an area, and numbers that are finite.
+/// A table of boxes: each box that a face gets has an area, and numbers that are finite. As a table of roles: each face has one
+/// role.
 pub(crate) fn boxes(data: &[u8]) {
     let mut faces = faces();
     let all = faces.len();
@@ -109,6 +158,17 @@ pub(crate) fn boxes(data: &[u8]) {
         assert!([bbox.x1, bbox.y1, bbox.x2, bbox.y2].iter().all(|edge| edge.is_finite()));
         assert!(bbox.x2 > bbox.x1 && bbox.y2 > bbox.y1);
     }
+    let manifest = Manifest { faces, ..Manifest::default() };
+    as_file("roles.csv", data, |path, _| match read_roles("search", path, &manifest) {
+        Ok(table) => {
+            let mut rows: Vec<u32> = table.entries.iter().filter_map(|entry| entry.row).collect();
+            let named = rows.len();
+            rows.sort_unstable();
+            rows.dedup();
+            assert!(rows.len() == named && rows.iter().all(|row| (*row as usize) < all));
+        }
+        Err(error) => drop(error.to_string()),
+    });
 }
 
 /// Opens a dataset: every face has the content that it is said to have, or a reason why it has none.
@@ -154,7 +214,7 @@ pub(crate) fn tar(data: &[u8]) {
     container("faces.tar", &archive, |archive| DatasetSource::Archive { archive, tables: Tables::default() });
 }
 
-/// A run's `manifest.parquet` and `pair_lists.parquet`, with a digest of itself that is right: whoever hands on a run can
+/// A run's `manifest.parquet`, `pair_lists.parquet` and `roles.parquet`, the first with a digest of itself that is right: whoever hands on a run can
 /// compute it.
 pub(crate) fn manifest(data: &[u8]) {
     let mut bytes = data.to_vec();
@@ -174,5 +234,13 @@ pub(crate) fn manifest(data: &[u8]) {
         for pair in manifest.lists.iter().flat_map(|list| &list.pairs) {
             assert!([pair.a, pair.b].iter().all(|row| *row == ABSENT || (*row as usize) < manifest.len()));
         }
+    });
+    as_file("roles.parquet", data, |path, _| {
+        let mut manifest = Manifest { faces: faces(), ..Manifest::default() };
+        if let Err(error) = manifest.read_roles(path) {
+            drop(error.to_string());
+        }
+        let rows = manifest.roles.iter().flat_map(|table| table.entries.iter().filter_map(|entry| entry.row));
+        assert!(rows.into_iter().all(|row| (row as usize) < manifest.len()));
     });
 }

@@ -14,6 +14,8 @@ pub enum LeftOutReason {
     InRoot,
     /// A picture deeper than `<identity>/<image>`.
     TooDeep,
+    /// A picture in a folder that `dataset.parts` does not name.
+    OtherPart,
     /// A picture that is not in `metadata.csv`.
     NotInTable,
     /// A picture whose name is not `<photo>_<face>`, in VGGFace2.
@@ -46,6 +48,10 @@ impl LeftOutReason {
         match self {
             Self::InRoot => ["picture next to the identity folders", "pictures next to the identity folders"],
             Self::TooDeep => ["picture deeper than <identity>/<image>", "pictures deeper than <identity>/<image>"],
+            Self::OtherPart => [
+                "picture in a folder that is not in `dataset.parts`",
+                "pictures in folders that are not in `dataset.parts`",
+            ],
             Self::NotInTable => ["picture missing from `metadata.csv`", "pictures missing from `metadata.csv`"],
             Self::OtherName => ["picture not named <photo>_<face>", "pictures not named <photo>_<face>"],
             Self::EmptyFolder => ["identity folder without a picture", "identity folders without a picture"],

@@ -14,6 +14,7 @@ pub(crate) mod forget;
 pub(crate) mod fuzzing;
 mod hand_over;
 mod hub_folders;
+mod ijb;
 mod image_folder;
 mod left_out;
 mod listing;
@@ -28,6 +29,8 @@ mod pairs_builder;
 mod paths;
 mod phase1;
 mod procedural;
+mod role_table;
+mod roles_file;
 mod scan;
 mod scan_cache;
 pub(crate) mod sealed_json;
@@ -38,6 +41,8 @@ pub mod synthetic;
 mod table;
 mod table_columns;
 mod tables;
+mod templates_file;
+mod text_lines;
 
 #[cfg(test)]
 mod tests;
@@ -48,11 +53,13 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError};
+use crate::identification::{RoleEntry, RoleTable};
 use crate::preprocess::{BoundingBox, Crop, Landmarks};
 use crate::progress::{Cancel, Progress};
-use crate::protocol::{ListedPair, PairList};
+use crate::protocol::{ABSENT, ListedPair, PairList};
 use crate::similarity::Labelled;
 use crate::table::Table;
+use crate::templates::{TemplatePair, TemplateSet};
 use crate::transient;
 
 pub(crate) use columns::landmarks as landmark_columns;
@@ -62,12 +69,20 @@ pub use fault::{Fault, FaultIn};
 pub(crate) use hand_over::METADATA;
 pub use left_out::{LeftOut, LeftOutReason};
 pub use pair_list::{contradictions, read_pair_list};
+pub use role_table::read_roles;
 pub(crate) use short_name::short_name;
-pub use source::{Container, DatasetSource, HubFiles, PathRewrite, Phase1Image, Tables};
+pub use source::{Container, DatasetSource, HubFiles, IjbSet, PathRewrite, Phase1Image, Tables};
 pub use table::{SourceTable, TextColumn};
 
 /// The tables that a run keeps of its dataset.
-pub(crate) const TABLES: [&Table; 3] = [&manifest_file::MANIFEST, &pair_lists_file::PAIR_LISTS, &METADATA];
+pub(crate) const TABLES: [&Table; 6] = [
+    &manifest_file::MANIFEST,
+    &pair_lists_file::PAIR_LISTS,
+    &roles_file::ROLES,
+    &templates_file::TEMPLATES,
+    &templates_file::TEMPLATE_PAIRS,
+    &METADATA,
+];
 
 /// Maximum size of an encoded picture in bytes; anything larger would only fill the memory.
 const LARGEST_PICTURE: u64 = 1 << 29;
@@ -174,6 +189,10 @@ pub struct Manifest {
     pub table: SourceTable,
     /// Pairs that protocols compare; the dataset's own list first, if it has one.
     pub lists: Vec<PairList>,
+    /// The templates that protocols compare, if the dataset has any.
+    pub templates: Option<TemplateSet>,
+    /// Roles that tables of identification protocols give to faces.
+    pub roles: Vec<RoleTable>,
     /// Commit of the Hub repository of the pictures.
     pub commit: Option<String>,
     /// The container files of the dataset.
@@ -197,7 +216,7 @@ pub fn open(
     let context = scan::OpenContext { cache, progress, cancel };
     let mut manifest = match source {
         DatasetSource::Phase1 { csv, root, rewrite, image } => phase1::open(csv, root, rewrite, *image, &context),
-        DatasetSource::Folders { root, tables } => folders::open(root, tables, &context),
+        DatasetSource::Folders { root, parts, tables } => folders::open(root, parts, tables, &context),
         DatasetSource::HubFolders { repo, revision, folder, tables } => {
             hub_folders::open(&hub_folders::HubFolder { repo, revision, folder }, tables, &context)
         }
@@ -205,6 +224,7 @@ pub fn open(
         DatasetSource::InsightfaceBin { file } => container::insightface(file, &context),
         DatasetSource::Parquet { shards } => container::parquet(shards, &context),
         DatasetSource::Vggface2 { archive, boxes } => container::vggface2(archive, boxes, &context),
+        DatasetSource::Ijb { root, set } => ijb::open(root, *set, &context),
         &DatasetSource::Synthetic { seed, identities, samples, size } => {
             procedural::open(seed, identities, samples, size)
         }
@@ -235,7 +255,8 @@ pub(crate) fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Re
         DatasetSource::Phase1 { csv, root, rewrite, image } => {
             Some(phase1::list(csv, root, rewrite, *image, &context).map(|(manifest, _)| manifest))
         }
-        DatasetSource::Folders { root, tables } => Some(folders::list(root, tables, &context)),
+        DatasetSource::Ijb { root, set } => Some(ijb::list(root, *set, &context)),
+        DatasetSource::Folders { root, parts, tables } => Some(folders::list(root, parts, tables, &context)),
         _ => None,
     }
 }
@@ -261,10 +282,11 @@ pub(crate) fn describe(source: &DatasetSource) -> String {
                 n => format!(" after {n} path rewrites"),
             }
         ),
-        DatasetSource::Folders { root, tables } => {
+        DatasetSource::Folders { root, parts, tables } => {
             format!(
-                "identity folders or image folder {}{}; nothing to download",
+                "identity folders or image folder {}{}{}; nothing to download",
                 there(root, root.is_dir()),
+                if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) },
                 tables::describe(tables)
             )
         }
@@ -280,6 +302,9 @@ pub(crate) fn describe(source: &DatasetSource) -> String {
         DatasetSource::Parquet { shards } => format!("pictures in parquet, {}", container::describe(shards)),
         DatasetSource::Vggface2 { archive, boxes } => {
             format!("VGGFace2: photos {}; boxes {}", container::describe(archive), container::describe(boxes))
+        }
+        DatasetSource::Ijb { root, set } => {
+            format!("{} in insightface's layout, {}; nothing to download", set.title(), there(root, root.is_dir()))
         }
         DatasetSource::Synthetic { seed, identities, samples, size } => format!(
             "{} synthetic faces ({identities} identities × {samples} samples, {size}×{size} pixels, seed {seed}, \
@@ -410,6 +435,40 @@ impl Manifest {
                     .field(&[&a.to_le_bytes()[..], &b.to_le_bytes(), &[u8::from(*same)], &fold.to_le_bytes()].concat());
             }
         }
+        for RoleTable { protocol, entries } in &self.roles {
+            hasher.field(b"roles");
+            hasher.field(protocol.as_bytes());
+            for RoleEntry { row, role, identity } in entries {
+                hasher.field(&[&row.unwrap_or(ABSENT).to_le_bytes()[..], &[u8::from(identity.is_some())]].concat());
+                hasher.field(role.name().as_bytes());
+                hasher.field(identity.as_deref().unwrap_or_default().as_bytes());
+            }
+        }
+        if let Some(set) = &self.templates {
+            self.digest_templates(set, &mut hasher);
+        }
         hasher.finish()
+    }
+
+    /// Adds the templates, and the faces' scores, by which they may count.
+    fn digest_templates(&self, set: &TemplateSet, hasher: &mut Hasher) {
+        hasher.field(b"templates");
+        let mut numbers = |name: &[u8], numbers: &mut dyn Iterator<Item = u32>| {
+            hasher.field(name);
+            numbers.for_each(|number| hasher.update(&number.to_le_bytes()));
+        };
+        let name = |template: u32| set.names[template as usize];
+        numbers(b"names", &mut set.names.iter().copied());
+        numbers(b"subjects", &mut set.subject_of.iter().copied());
+        numbers(b"template of each face", &mut set.template_of.iter().copied());
+        numbers(b"media of each face", &mut set.media_of.iter().copied());
+        let scores = self.faces.iter().map(|face| face.detector_score.map_or(u32::MAX, f32::to_bits));
+        numbers(b"score of each face", &mut { scores });
+        let pair = |pair: &TemplatePair| [name(pair.a()), name(pair.b()), u32::from(pair.same())];
+        numbers(b"pairs", &mut set.pairs.iter().flat_map(pair));
+        for gallery in &set.galleries {
+            numbers(b"gallery", &mut gallery.iter().copied().map(name));
+        }
+        numbers(b"probes", &mut set.probes.iter().copied().map(name));
     }
 }

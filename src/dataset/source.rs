@@ -40,6 +40,14 @@ pub enum DatasetSource {
         /// The folder that holds the identity folders, or `metadata.csv`.
         #[schemars(extend("x-values" = "path of a folder"))]
         root: PathBuf,
+        /// Folders in the root that hold the identity folders, such as `gallery` and `probe`. An identity may be in several; a
+        /// picture directly in one of them has no identity.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schemars(
+            transform = reference::parts,
+            extend("x-values" = "list of names of folders", "x-default" = "the root holds them")
+        )]
+        parts: Vec<String>,
         /// What lies next to the pictures.
         #[serde(flatten)]
         tables: Tables,
@@ -94,6 +102,15 @@ pub enum DatasetSource {
         #[schemars(with = "WrittenContainer<HubFile>")]
         boxes: Container,
     },
+    /// IJB-B or IJB-C in the layout of insightface's evaluation: loose crops, landmarks with scores, templates and pairs
+    /// of templates.
+    Ijb {
+        /// The folder that holds `loose_crop` and `meta`.
+        #[schemars(extend("x-values" = "path of a folder"))]
+        root: PathBuf,
+        /// Which of the two, and so the names of the tables in `meta`.
+        set: IjbSet,
+    },
     /// Procedural faces: a pure function of these numbers and the generator's version.
     Synthetic {
         /// Which universe of people; training and evaluation use different ones.
@@ -110,6 +127,45 @@ pub enum DatasetSource {
         #[schemars(range(min = 16, max = 2048), extend("x-unit" = "pixels"))]
         size: u32,
     },
+}
+
+/// A dataset of templates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum IjbSet {
+    /// IARPA Janus Benchmark B.
+    Ijbb,
+    /// IARPA Janus Benchmark C.
+    Ijbc,
+}
+
+impl IjbSet {
+    /// The start of its tables' names.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ijbb => "ijbb",
+            Self::Ijbc => "ijbc",
+        }
+    }
+
+    /// As people call it.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Ijbb => "IJB-B",
+            Self::Ijbc => "IJB-C",
+        }
+    }
+
+    /// The ends of its galleries' names.
+    #[must_use]
+    pub fn galleries(self) -> [&'static str; 2] {
+        match self {
+            Self::Ijbb => ["1N_gallery_S1.csv", "1N_gallery_S2.csv"],
+            Self::Ijbc => ["1N_gallery_G1.csv", "1N_gallery_G2.csv"],
+        }
+    }
 }
 
 impl DatasetSource {

@@ -41,7 +41,7 @@ impl Progress for TestDir {
 
 /// A folder without tables.
 fn folders_at(root: &Path) -> DatasetSource {
-    DatasetSource::Folders { root: root.into(), tables: Tables::default() }
+    DatasetSource::Folders { root: root.into(), parts: Vec::new(), tables: Tables::default() }
 }
 
 impl TestDir {
@@ -332,9 +332,9 @@ fn folders_are_read_in_byte_order_and_the_rest_is_counted() {
 fn a_root_that_is_one_level_too_high_is_told_the_right_one() {
     let place = TestDir::new();
     place.put("train/a/1.jpg", "1").put("train/b/1.jpg", "2").put("notes/x.txt", "3");
-    assert_snapshot!(place.error(place.folders()), @"no faces in <dir>: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to <dir>/train");
+    assert_snapshot!(place.error(place.folders()), @"no faces in <dir>: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to <dir>/train, or `dataset.parts` to [train]");
     place.put("test/c/1.jpg", "4");
-    assert_snapshot!(place.error(place.folders()), @"no faces in <dir>: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to <dir>/test or <dir>/train");
+    assert_snapshot!(place.error(place.folders()), @"no faces in <dir>: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to <dir>/test or <dir>/train, or `dataset.parts` to [test, train]");
     // Two levels are not guessed at.
     let place = TestDir::new();
     place.put("data/train/a/1.jpg", "1");
@@ -384,7 +384,8 @@ fn an_identity_in_two_normalisations_is_one_identity() {
     place.put("Jose\u{301}/1.jpg", "one").put("Jos\u{e9}/1.jpg", "two").put("Jo/1.jpg", "three");
     place.put("pairs.csv", "face_a,face_b,same\nJose\u{301}/1.jpg,Jos\u{e9}/1.jpg,1\n");
     let tables = Tables { pairs: Some("pairs.csv".into()), boxes: None };
-    let manifest = place.open(&DatasetSource::Folders { root: place.root().into(), tables }).unwrap();
+    let manifest =
+        place.open(&DatasetSource::Folders { root: place.root().into(), parts: Vec::new(), tables }).unwrap();
     assert_eq!(manifest.identities(), ["Jo", "Jose\u{301}"]);
     assert_eq!(ids(&manifest), ["Jo/1.jpg", "Jose\u{301}/1.jpg", "Jos\u{e9}/1.jpg"]);
     assert_eq!(contradictions(&manifest.lists[0], &manifest.faces), 0);
@@ -624,7 +625,7 @@ fn tables_are_found_in_the_folder_and_in_the_one_above() {
     let root = place.root().join("lfw/train");
     let with = |pairs: Option<&str>, boxes: Option<&str>| {
         let tables = Tables { pairs: pairs.map(Into::into), boxes: boxes.map(Into::into) };
-        place.open(&DatasetSource::Folders { root: root.clone(), tables })
+        place.open(&DatasetSource::Folders { root: root.clone(), parts: Vec::new(), tables })
     };
     let plain = with(None, None).unwrap();
     let manifest = with(Some("pairs.csv"), Some("boxes.csv")).unwrap();
@@ -914,4 +915,22 @@ fn a_damaged_or_foreign_manifest_file_is_an_error() {
     climbing.faces[0].pixels = PixelSource::File { path: "../secret.jpg".into(), size: 1, modified: 1 };
     climbing.write_parquet(&path).unwrap();
     assert_snapshot!(place.error(read()), @"<dir>/manifest.parquet is not a manifest of this version: row 0 has a path outside the dataset's root; run `facevault embed` again");
+}
+
+#[test]
+fn parts_of_a_root_hold_identity_folders_and_pictures_of_nobody_known() {
+    let place = TestDir::new();
+    place.put("probe/b/1.jpg", "1").put("probe/a/2.jpg", "2").put("probe/9.jpg", "3").put("probe/a/deep/1.jpg", "4");
+    place.put("gallery/a/1.jpg", "5").put("other/c/1.jpg", "6").put("top.jpg", "7").put("notes.txt", "8");
+    let source = |parts: &[&str]| DatasetSource::Folders {
+        root: place.root().into(),
+        parts: parts.iter().map(ToString::to_string).collect(),
+        tables: Tables::default(),
+    };
+    let manifest = place.open(&source(&["gallery", "probe"])).unwrap();
+    assert_eq!(ids(&manifest), ["gallery/a/1.jpg", "probe/9.jpg", "probe/a/2.jpg", "probe/b/1.jpg"]);
+    let identities: Vec<_> = manifest.faces.iter().map(|face| face.identity_id.as_deref()).collect();
+    assert_eq!(identities, [Some("a"), None, Some("a"), Some("b")]);
+    assert_snapshot!(place.said(), @"left out: 1 picture next to the identity folders, 1 picture deeper than <identity>/<image>, 1 picture in a folder that is not in `dataset.parts`, 1 file that is not a picture by name or content");
+    assert_snapshot!(place.error(place.open(&source(&["gallery", "probes"]))), @"<dir>/probes is not a folder, but `dataset.parts` names it; correct the name, or `dataset.root`");
 }

@@ -55,7 +55,8 @@ pub struct Expanded {
 /// # Errors
 /// [`DetectError::AmbiguousPair`].
 pub fn expand(photos: Manifest, found: &Findings, detect: &Detect) -> Result<Expanded, DetectError> {
-    let Manifest { faces: rows, root, table, lists, commit, containers, left_out } = photos;
+    // Templates are of faces that are located already.
+    let Manifest { faces: rows, root, table, lists, templates: _, commit, containers, left_out, roles } = photos;
     let groups = photos_of(&rows);
     let mut faces = Vec::with_capacity(groups.len());
     // The rows of each face's photo; and the first face and number of faces of each old row.
@@ -93,7 +94,7 @@ pub fn expand(photos: Manifest, found: &Findings, detect: &Detect) -> Result<Exp
     }
     let lists = lists.into_iter().map(|list| follow(list, &rows, &faces_of)).collect::<Result<_, _>>()?;
     let table = carried_over(&table, &source_rows);
-    let manifest = Manifest { faces, root, table, lists, commit, containers, left_out };
+    let manifest = Manifest { faces, root, table, lists, templates: None, commit, containers, left_out, roles };
     Ok(Expanded { manifest, photos: groups.len() as u64, without_face, faces: kept as u64, mixed })
 }
 

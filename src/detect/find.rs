@@ -194,7 +194,7 @@ mod tests {
             RgbImage::from_pixel(40, 30, Rgb([shade; 3])).save(path).unwrap();
         }
         fs::write(root.join("Ben/3.png"), "no picture").unwrap();
-        let source = DatasetSource::Folders { root, tables: dataset::Tables::default() };
+        let source = DatasetSource::Folders { root, parts: Vec::new(), tables: dataset::Tables::default() };
         dataset::open(&source, None, &Silent, &Cancel::default()).unwrap()
     }
 

@@ -65,6 +65,13 @@ pub(crate) fn files(schema: &mut Schema) {
     }
 }
 
+/// Names of folders.
+pub(crate) fn parts(schema: &mut Schema) {
+    if let Some(items) = schema.get_mut("items").and_then(|items| <&mut Schema>::try_from(items).ok()) {
+        rule(items, concat!("^", part!(), "$"), "the name of a folder in the root", None);
+    }
+}
+
 /// A folder in a repository; `""` is its root.
 pub(crate) fn folder(schema: &mut Schema) {
     let values = "a folder in the repository (`\"\"` for its root), without `.`, `..` or empty parts";

@@ -34,7 +34,7 @@ pub(super) fn findings(report: &Report) -> Vec<Finding> {
     // What stands out among a handful of people stands out by chance.
     let few = metrics.faces.identities < FEWEST as u64 && metrics.pairs.mode != "listed";
     let mut found: Vec<Finding> =
-        [Some(recognition(metrics)), protocol(metrics, &report.published), threshold(metrics)]
+        [Some(recognition(metrics)), protocol(metrics, &report.published), identification(metrics), threshold(metrics)]
             .into_iter()
             .flatten()
             .collect();
@@ -127,6 +127,29 @@ fn protocol(metrics: &Metrics, published: &[PublishedResult]) -> Option<Finding>
     let accuracy = with_interval(Rate, &result.accuracy);
     let text = format!("By the protocol {name}, accuracy is {accuracy}{}.", beside.unwrap_or_default());
     Some(finding("Benchmark", "protocols", text))
+}
+
+/// How often a search of the first identification protocol succeeds: with the strictest threshold that its searches resolve.
+fn identification(metrics: &Metrics) -> Option<Finding> {
+    let result = metrics.identification.first()?;
+    let (name, gallery) = (&result.protocol.name, result.rates.counts.gallery);
+    let first = result.estimate("rank1").map(|rate| {
+        let people = counted(gallery, "person", "people");
+        format!(
+            "In the search {name} among {people}, the right one comes first for {} of the probes.",
+            with_interval(Rate, rate)
+        )
+    });
+    let strictest = result.rates.open_set.iter().filter_map(|at| Some((at.target_fpir, at.tpir.as_ref()?)));
+    let strictest = strictest.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(fpir, tpir)| {
+        format!(
+            "If one in {} searches for a stranger may return somebody, {} return the right person.",
+            one_in(fpir),
+            with_interval(Rate, tpir)
+        )
+    });
+    let text = first.into_iter().chain(strictest).collect::<Vec<_>>().join(" ");
+    (!text.is_empty()).then(|| finding("Identification", "identification", text))
 }
 
 /// The operating threshold, and what cannot be resolved.

@@ -227,6 +227,7 @@ pub(crate) fn evaluation(shift: f64) -> Evaluation {
         people,
         breakdown: Some(breakdown()),
         tested: Vec::new(),
+        searched: Vec::new(),
     }
 }
 
@@ -535,5 +536,6 @@ pub(crate) fn nothing() -> Evaluation {
         people: People::default(),
         breakdown: None,
         tested: Vec::new(),
+        searched: Vec::new(),
     }
 }

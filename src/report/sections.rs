@@ -10,7 +10,7 @@ use super::words::{
     GENUINE_AND_IMPOSTOR, NONE, capitalised, count, counted, interval_name, judged, made, maybe, or_dash,
     personal_data, point, sentence, target, unit, value_and_interval,
 };
-use super::{Report, ReportError, breakdown, explorer, figures, people, protocols};
+use super::{Report, ReportError, breakdown, explorer, figures, identification, people, protocols, templates};
 use crate::agreement::{self, PrecisionAgreement, Verification};
 use crate::estimate::Estimate;
 use crate::headline::headline;
@@ -47,6 +47,8 @@ pub(super) fn page(report: &Report) -> Result<Page, ReportError> {
             expectations(metrics),
             thresholds(report)?,
             protocols::protocols(&metrics.protocols),
+            templates::section(&metrics.templates)?,
+            identification::section(report)?,
             protocols::published(&report.published),
             people::labels(report),
             breakdown::section(evaluation)?,

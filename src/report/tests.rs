@@ -691,6 +691,32 @@ fn protocols_are_shown_with_published_values() {
     assert!(!bare.contains("Verification protocols") && !bare.contains("Published values"));
 }
 
+#[test]
+fn searches_are_shown_with_their_curves() {
+    let mut report = sample::report();
+    let (result, probes) = facevault_stats::testing::searched();
+    report.evaluation.metrics.identification = vec![result];
+    report.evaluation.searched = vec![probes];
+    let html = render(&report).unwrap();
+    check(&html);
+    let plain = text_of(&html);
+    for text in [
+        "search: 36 probes of 12 people are searched for among 12 people; 36 probes of 12 people are not in the gallery. The \
+         gallery is the first face of each identity (12 faces); 50% of the identities, chosen by the seed, have none; a \
+         person's score is that of the most similar of their faces.",
+        "A dash: the gallery holds no more people, so every search reaches that rank.",
+        "A dash: an FPIR takes at least 1/FPIR searches for people who are not in the gallery.",
+        "In the search search among 12 people, the right one comes first for",
+        "If one in 10 searches for a stranger may return somebody,",
+        "Cumulative match characteristic (CMC)",
+        "True positive identification rate (TPIR, DIR) by FPIR",
+    ] {
+        assert!(plain.contains(text), "{text}\n\n{plain}");
+    }
+    let bare = text_of(&render(&sample::report()).unwrap());
+    assert!(!bare.contains("Cumulative match"));
+}
+
 /// The visible text, in one line.
 fn text_of(html: &str) -> String {
     let html = html.replace("<wbr>", "");

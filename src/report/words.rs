@@ -117,6 +117,7 @@ pub(super) fn unit(unit: Unit) -> (&'static str, &'static str) {
         Unit::Pairs => ("pair", "pairs"),
         Unit::Faces => ("face", "faces"),
         Unit::Identities => ("identity", "identities"),
+        Unit::Searches => ("search", "searches"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::{BufWriter, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::table::{ParquetTable, column, f32s, f64s, strings, u32s, u64s, write_json, write_table};
-use super::{ResultsError, people, tested};
+use super::{ResultsError, people, searched, tested};
 use crate::breakdown::{self, Breakdown};
 use crate::evaluate::Evaluation;
 use crate::files::{self, FileError, commit, commit_bytes};
@@ -43,6 +43,7 @@ pub(crate) fn write(evaluation: &Evaluation, run: &Path) -> Result<(), ResultsEr
     commit_bytes(&run.join(IDENTITY_PICKLE), &pickled(&ids))?;
     people::write(&evaluation.people, run)?;
     tested::write(run, &evaluation.tested)?;
+    searched::write(run, &evaluation.metrics.identification, &evaluation.searched)?;
     write_json(&run.join(BREAKDOWN), &evaluation.breakdown)?;
     write_json(&metrics, &evaluation.metrics)
 }
@@ -64,6 +65,7 @@ pub(crate) fn read(run: &Path) -> Result<Evaluation, ResultsError> {
         people: people::read(run)?,
         breakdown: read_breakdown(run.join(BREAKDOWN))?,
         tested: tested::read(run)?,
+        searched: searched::read(run)?,
     })
 }
 

@@ -3,6 +3,7 @@
 mod error;
 mod files;
 mod people;
+mod searched;
 mod table;
 mod tested;
 #[cfg(test)]
@@ -11,10 +12,11 @@ mod tests;
 use crate::table::Table;
 pub use error::ResultsError;
 pub(crate) use files::{read, write};
+pub use searched::read as read_searched;
 pub use tested::read as read_tested;
 
 /// The tables of an evaluation.
-pub(crate) const TABLES: [&Table; 9] = [
+pub(crate) const TABLES: [&Table; 11] = [
     &files::HISTOGRAMS,
     &files::CURVES,
     &files::PAIRS,
@@ -24,4 +26,6 @@ pub(crate) const TABLES: [&Table; 9] = [
     &people::PAIRS,
     &files::IDENTITY_IDS,
     &tested::PROTOCOL_PAIRS,
+    &searched::SEARCHES,
+    &searched::CURVES,
 ];

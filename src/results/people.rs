@@ -213,7 +213,7 @@ fn check_pairs(run: &Path, expected: &[OnePerson]) -> Result<(), ResultsError> {
 }
 
 /// The header stands even without rows.
-fn write_csv<Row: Serialize>(
+pub(super) fn write_csv<Row: Serialize>(
     run: &Path,
     table: &Table,
     rows: impl IntoIterator<Item = Row>,

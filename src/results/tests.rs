@@ -1,6 +1,6 @@
 //! Through the files and back.
 
-use facevault_stats::testing::evaluation;
+use facevault_stats::testing::{evaluation, searched};
 use insta::assert_snapshot;
 
 use super::{ResultsError, read, write};
@@ -39,6 +39,34 @@ fn files_give_back_what_was_written_and_are_the_same_each_time() {
     }
     let ids = std::fs::read_to_string(folders[0].path().join("identity_ids.csv")).unwrap();
     assert!(ids.starts_with("identity_id\nn000000\nn000001\n"));
+}
+
+#[test]
+fn searches_and_their_curves_are_kept() {
+    let (result, probes) = searched();
+    let mut found = evaluation();
+    found.metrics.identification = vec![result.clone()];
+    found.searched = vec![probes.clone()];
+    let folder = tempfile::tempdir().unwrap();
+    write(&found, folder.path()).unwrap();
+    assert_eq!(read(folder.path()).unwrap(), found);
+    let table = std::fs::read_to_string(folder.path().join("identification.csv")).unwrap();
+    let lines: Vec<Vec<&str>> = table.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let (cmc, open_set) = result.curves(&probes.probes);
+    assert_eq!(lines.len(), cmc.len() + open_set.len());
+    assert!(lines.iter().all(|line| line.len() == 8 && line[0] == "search"));
+    let number = |text: &str| text.parse::<f64>().unwrap();
+    for (line, point) in lines.iter().zip(&cmc) {
+        assert_eq!((line[1], line[2], number(line[5])), ("cmc", point.rank.to_string().as_str(), point.rate.point));
+    }
+    for (line, point) in lines[cmc.len()..].iter().zip(&open_set) {
+        assert_eq!((line[1], number(line[3]), number(line[5])), ("tpir", point.fpir, point.tpir.point));
+    }
+    // The curve at a target has the rates that were asked for.
+    let target = &result.rates.open_set[0];
+    let point = open_set.iter().find(|point| Some(point.threshold) == target.threshold).unwrap();
+    let (mine, asked) = (&point.tpir, target.tpir.as_ref().unwrap());
+    assert_eq!((mine.point, mine.lower, mine.upper), (asked.point, asked.lower, asked.upper));
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn keys(theirs: &RunPlan, ours: &RunPlan) -> Vec<String> {
 fn faces(run: &RunDirectory, prepared: &PreparedRun) -> String {
     let read = || {
         let mut manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), PathBuf::new()).ok()?;
-        manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS)).ok()?;
+        manifest.read_lists(run.path()).ok()?;
         manifest.changes(&prepared.manifest)
     };
     read().unwrap_or_else(|| "the dataset has changed".into())

@@ -7,7 +7,7 @@ use crate::preprocess::BoundingBox;
 use crate::quality::{MIDDLE_GREY, Quality};
 
 /// Headers of a source's table that identify a face, locate its picture, or duplicate a manifest column.
-const NON_ATTRIBUTE_HEADERS: [&str; 23] = [
+const NON_ATTRIBUTE_HEADERS: [&str; 25] = [
     "face_id",
     "image_id",
     "photo_id",
@@ -31,6 +31,8 @@ const NON_ATTRIBUTE_HEADERS: [&str; 23] = [
     "y",
     "w",
     "h",
+    "template_id",
+    "media_id",
 ];
 
 /// One value per embedded face, in matrix order. Built-in columns without any value are left out.

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::inspect::{self, EmbeddedFaces};
 use super::{RunContext, RunDirectory, RunError, not_yet, stored_config, summary};
 use crate::compare::{
-    self, CompareError, HeadlineMetric, LeftOutRun, Matrix, Paired, PairedProtocol, Pairing, RunComparison, RunSummary,
-    Setting, SharedFaces, Timing, speeds,
+    self, CompareError, HeadlineMetric, LeftOutRun, Matrix, Paired, PairedProtocol, PairedSearch, Pairing,
+    RunComparison, RunSummary, Setting, SharedFaces, TemplateRates, Timing, speeds,
 };
 use crate::config::ExperimentConfig;
 use crate::embed::{self, MatrixReader};
@@ -102,6 +102,8 @@ impl RunContext<'_> {
                 let ids =
                     candidates.iter().map(|candidate| inspect::index(&candidate.run)).collect::<Result<Vec<_>, _>>()?;
                 paired.protocols = PairedProtocol::all(&summaries, &ids);
+                paired.searches = PairedSearch::all(&summaries, &ids);
+                paired.templates = TemplateRates::all(&summaries);
                 Ok(Ok(paired))
             }
         }
@@ -154,7 +156,7 @@ impl First {
     /// Calls `act` with the pairs among the shared faces. Fails with the reason why there are none.
     fn on<T>(&self, common: &SharedFaces, act: impl FnOnce(&Pairing<'_>) -> T) -> Result<T, String> {
         let (labelled, identities) = (self.labelled(), self.faces.identities());
-        let benchmarks = self.faces.benchmarks(&self.config, &self.row_of, &identities);
+        let benchmarks = self.faces.benchmarks(&self.config, &self.row_of, &identities, &[], &[]);
         let (options, seed) = (&self.config.similarity, self.config.seed);
         let by_list = benchmarks.list_in_place_of_names(&labelled);
         let pairing = match &by_list {

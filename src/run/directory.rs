@@ -25,6 +25,12 @@ impl RunDirectory {
     pub const MANIFEST: &str = "manifest.parquet";
     /// The lists of pairs that came with the dataset, if any did.
     pub const PAIR_LISTS: &str = "pair_lists.parquet";
+    /// The dataset's templates, if it has any.
+    pub const TEMPLATES: &str = "templates.parquet";
+    /// The pairs of templates that it lists.
+    pub const TEMPLATE_PAIRS: &str = "template_pairs.parquet";
+    /// Which faces the tables of identification protocols make gallery or probe, if there are such tables.
+    pub const ROLES: &str = "roles.parquet";
     /// int8: the range of each layer's output, and the faces they come from.
     pub const CALIBRATION: &str = "calibration.json";
     /// Below f32: how far a sample of the embeddings is from f32.
@@ -138,6 +144,9 @@ impl RunDirectory {
             Self::PROVENANCE,
             Self::MANIFEST,
             Self::PAIR_LISTS,
+            Self::TEMPLATES,
+            Self::TEMPLATE_PAIRS,
+            Self::ROLES,
             Self::CALIBRATION,
             Self::AGREEMENT,
             Self::EMBEDDINGS,

@@ -11,6 +11,7 @@ use crate::embed::{EmbedError, ExportError, LockError, NpyError, StoreError};
 use crate::evaluate::EvaluateError;
 use crate::files::FileError;
 use crate::hub::HubError;
+use crate::identification::RolesError;
 use crate::model::ModelError;
 use crate::provenance::RunArithmetic;
 use crate::results::ResultsError;
@@ -177,6 +178,9 @@ pub enum RunError {
          use another metric for the ablation, or the dataset's own list in every step"
     )]
     OtherPairs { run: String, protocol: String },
+    /// An identification protocol without a gallery or without probes.
+    #[error("protocol `{protocol}`: {source}")]
+    Roles { protocol: String, source: RolesError },
     /// A variant of an ablation lacks the protocol that the metric belongs to.
     #[error(
         "{run} has no protocol `{protocol}`, which the ablation's metric needs; no step may remove it from `protocols`"

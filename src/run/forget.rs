@@ -21,6 +21,7 @@ use crate::dataset::Manifest;
 use crate::dataset::forget::{self, Traces};
 use crate::digest::Digest;
 use crate::embed::{self, CHUNKS, ChunkStore, RunLock};
+use crate::evaluate::EvaluateError;
 use crate::files::{self, FileError};
 use crate::plan::RunPlan;
 use crate::provenance::{self, Provenance, Removal};
@@ -33,12 +34,15 @@ const JOURNAL: &str = ".forgetting";
 const KEPT: &str = ".kept";
 
 /// The files of a run that are rewritten without the faces, or do not name any.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 10] = [
     RunDirectory::CONFIG,
     RunDirectory::PLAN,
     RunDirectory::PROVENANCE,
     RunDirectory::MANIFEST,
     RunDirectory::PAIR_LISTS,
+    RunDirectory::TEMPLATES,
+    RunDirectory::TEMPLATE_PAIRS,
+    RunDirectory::ROLES,
     RunDirectory::CALIBRATION,
     RunDirectory::AGREEMENT,
 ];
@@ -153,6 +157,8 @@ struct Journal {
 struct Kept {
     chunks: usize,
     lists: bool,
+    #[serde(default)]
+    roles: bool,
     manifest: Digest,
 }
 
@@ -179,7 +185,7 @@ pub(super) fn refuse_embedding(run: &RunDirectory) -> Result<(), RunError> {
         let plan = run.json::<RunPlan>(RunDirectory::PLAN).ok()?;
         let path = run.file(RunDirectory::MANIFEST);
         let mut manifest = Manifest::read_parquet(&path, PathBuf::new()).ok()?;
-        manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS)).ok()?;
+        manifest.read_lists(run.path()).ok()?;
         Some(manifest.digest() == plan.manifest_digest())
     };
     if removals.is_empty() && (run.json::<Provenance>(RunDirectory::PROVENANCE).is_ok() || is_planned() != Some(false))
@@ -366,9 +372,17 @@ impl RunContext<'_> {
         self.export_files(run, &store, &manifest)?;
         if journal.evaluate {
             // The faces are gone. What fails now is done by the next call.
-            done.not_evaluated = match self.evaluate_locked(run, true)? {
-                Evaluated::Metrics(_) => None,
-                Evaluated::NotEvaluable { reason, .. } => Some(reason),
+            done.not_evaluated = match self.evaluate_locked(run, true) {
+                Ok(Evaluated::Metrics(_)) => None,
+                Ok(Evaluated::NotEvaluable { reason, .. }) => Some(reason),
+                // What is left does not suit a protocol any more, and the next call would not change that.
+                Err(
+                    error @ (RunError::Roles { .. }
+                    | RunError::Evaluate(
+                        EvaluateError::SearchesLeftOut { .. } | EvaluateError::NobodyEnrolled { .. },
+                    )),
+                ) => Some(error.to_string()),
+                Err(error) => return Err(error),
             };
         }
         if done.files.is_empty() {
@@ -387,7 +401,7 @@ impl RunContext<'_> {
 /// The manifest with its lists.
 fn manifest(run: &RunDirectory) -> Result<Manifest, RunError> {
     let mut manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), super::inspect::dataset_root(run)?)?;
-    manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
+    manifest.read_lists(run.path())?;
     Ok(manifest)
 }
 
@@ -457,11 +471,12 @@ fn keep(run: &RunDirectory, manifest: &Manifest, gone: &[bool]) -> Result<Kept, 
     files::remove_all(&folder)?;
     files::create_dir(&folder)?;
     manifest.write_parquet(&folder.join(RunDirectory::MANIFEST))?;
-    manifest.write_pair_lists(&folder.join(RunDirectory::PAIR_LISTS))?;
+    manifest.write_lists(&folder)?;
     let chunks = embed::copy_without(run.path(), gone, &folder)?;
     files::sync_dir(run.path())?;
-    let lists = files::is_file(&folder.join(RunDirectory::PAIR_LISTS))?;
-    Ok(Kept { chunks, lists, manifest: manifest.digest() })
+    let there = |name: &str| files::is_file(&folder.join(name));
+    let (lists, roles) = (there(RunDirectory::PAIR_LISTS)?, there(RunDirectory::ROLES)?);
+    Ok(Kept { chunks, lists, roles, manifest: manifest.digest() })
 }
 
 /// Puts what is kept in the place of what was; does what is left of that.
@@ -479,13 +494,21 @@ fn replace(run: &RunDirectory, kept: &Kept) -> Result<(), RunError> {
         }
     }
     files::sync_dir(&run.file(CHUNKS))?;
-    for name in [RunDirectory::PAIR_LISTS, RunDirectory::MANIFEST] {
+    for name in [
+        RunDirectory::PAIR_LISTS,
+        RunDirectory::ROLES,
+        RunDirectory::TEMPLATES,
+        RunDirectory::TEMPLATE_PAIRS,
+        RunDirectory::MANIFEST,
+    ] {
         if files::is_file(&folder.join(name))? {
             rename(folder.join(name), run.file(name))?;
         }
     }
-    if !kept.lists {
-        files::remove_all(&run.file(RunDirectory::PAIR_LISTS))?;
+    for (kept, name) in [(kept.lists, RunDirectory::PAIR_LISTS), (kept.roles, RunDirectory::ROLES)] {
+        if !kept {
+            files::remove_all(&run.file(name))?;
+        }
     }
     files::sync_dir(run.path())?;
     files::remove_all(&folder)?;

@@ -11,6 +11,7 @@ use crate::dataset::{Face, Manifest};
 use crate::embed::{self, ChunkRecord, EmbeddingMatrix, FailedFace};
 use crate::evaluate::Benchmarks;
 use crate::files;
+use crate::identification::{Enrolment, IdentificationProtocol};
 use crate::metrics::Metrics;
 use crate::preprocess::Mirror;
 use crate::provenance::Provenance;
@@ -32,7 +33,7 @@ impl EmbeddedFaces {
     /// Reads both.
     pub fn open(run: &RunDirectory) -> Result<Self, RunError> {
         let mut manifest = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), dataset_root(run)?)?;
-        manifest.read_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
+        manifest.read_lists(run.path())?;
         let records = embed::read_records(run.path())?;
         let quality = records.iter().flat_map(ChunkRecord::qualities).collect();
         let failures: Vec<FailedFace> = records.into_iter().flat_map(|record| record.failures).collect();
@@ -57,16 +58,33 @@ impl EmbeddedFaces {
         self.manifest.faces.iter().map(|face| face.identity_id.as_deref()).collect()
     }
 
-    /// The lists that came with the faces and the config's protocols; the slices are [`Self::row_of`] and
-    /// [`Self::identities`].
+    /// The detector's score of each manifest row.
+    pub fn scores(&self) -> Vec<Option<f32>> {
+        self.manifest.faces.iter().map(|face| face.detector_score).collect()
+    }
+
+    /// The lists that came with the faces and the config's protocols; the slices are [`Self::row_of`],
+    /// [`Self::identities`], `searches::enrolled` and [`Self::scores`].
     pub fn benchmarks<'a>(
         &'a self,
         config: &'a ExperimentConfig,
         row_of: &'a [Option<u32>],
         identities: &'a [Option<&'a str>],
+        searches: &'a [(&'a IdentificationProtocol, Enrolment)],
+        scores: &'a [Option<f32>],
     ) -> Benchmarks<'a> {
         let (protocols, halves) = (&config.protocols, config.preprocess.mirror == Mirror::Concat);
-        Benchmarks { protocols, lists: &self.manifest.lists, row_of, identities, halves }
+        Benchmarks {
+            protocols,
+            searches,
+            lists: &self.manifest.lists,
+            row_of,
+            identities,
+            template_protocols: &config.templates,
+            templates: self.manifest.templates.as_ref(),
+            scores,
+            halves,
+        }
     }
 
     /// Checks that matrix, index and manifest list the same faces in the same order.

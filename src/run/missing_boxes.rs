@@ -23,8 +23,12 @@ pub struct MissingBoxes {
     table: bool,
 }
 
-/// Warns about boxes that no crop uses.
+/// Warns about boxes and landmarks that no crop uses.
 pub fn unused_boxes(config: &ExperimentConfig) -> Option<String> {
+    if matches!(config.dataset, DatasetSource::Ijb { .. }) && config.preprocess.crop != Crop::Align {
+        let crop = "the pictures of `source: ijb` are loose crops, whose landmarks `preprocess.crop` does not use";
+        return Some(format!("{crop}; set its mode to `align`, as the profile `insightface` does"));
+    }
     let boxes = || config.dataset.tables().is_some_and(|tables| tables.boxes.is_some());
     let (unused, it) = match &config.detect {
         Some(_) => ("the faces that `detect` finds are", "`detect`"),

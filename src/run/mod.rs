@@ -24,6 +24,7 @@ mod pairs_left_out;
 mod partial;
 mod precision;
 mod seal;
+mod searches;
 mod sources;
 mod traces;
 mod verify;
@@ -61,6 +62,7 @@ use crate::embed::{
     FaceReader, RunLock,
 };
 use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
+use crate::identification::IdentificationResult;
 use crate::metrics::Judged;
 use crate::model::weights::{Checkpoint, Weights};
 use crate::model::{self, EmbedderInfo};
@@ -71,6 +73,7 @@ use crate::provenance::{
     self, Build, ConfigOrigin, DatasetOrigin, DetectionOrigin, MachineInfo, Provenance, RunArithmetic, RunSession,
 };
 use crate::similarity::Cards;
+use crate::templates::TemplatesResult;
 use crate::weights::WeightsOrigin;
 use crate::{files, results, text};
 
@@ -238,7 +241,7 @@ impl RunContext<'_> {
         }
         seal::discard(run)?;
         manifest.write_parquet(&run.file(RunDirectory::MANIFEST))?;
-        manifest.write_pair_lists(&run.file(RunDirectory::PAIR_LISTS))?;
+        manifest.write_lists(run.path())?;
         let known = provenance.arithmetic.as_ref().map(|arithmetic| arithmetic.fingerprint);
         let mut store = ChunkStore::open(&lock, manifest.len(), dimension, options.chunk_size, known, self.progress)?;
         if store.is_complete() && !store.is_empty() && precision::is_complete(run, plan.precision()) {
@@ -404,6 +407,19 @@ impl RunContext<'_> {
                     evaluate::check_left_out(protocol, pairs.missing as usize, pairs.listed as usize)?;
                 }
             }
+            for protocol in &config.templates {
+                let of = |result: &&TemplatesResult| result.protocol.name == protocol.name;
+                if let Some(TemplatesResult { counts, .. }) = evaluation.metrics.templates.iter().find(of) {
+                    let (missing, listed) = (counts.missing as usize, counts.listed as usize);
+                    evaluate::left_out_within(&protocol.name, protocol.max_left_out, missing, listed)?;
+                }
+            }
+            for protocol in &config.identification {
+                let of = |result: &&IdentificationResult| result.protocol.name == protocol.name;
+                if let Some(result) = evaluation.metrics.identification.iter().find(of) {
+                    evaluate::check_searches(protocol, &result.left_out, result.probes())?;
+                }
+            }
             let judged = evaluate::judge(&evaluation.metrics, &config.expect);
             if judged != evaluation.metrics.expectations || !sealed {
                 evaluation.metrics.expectations = judged;
@@ -463,8 +479,9 @@ impl RunContext<'_> {
         let labelled: Vec<Labelled<'_>> = faces.iter().map(Labelled::from).collect();
         let keeper = PartialPairs::of(run, self.progress)?;
         let columns = columns::columns(&faces);
-        let (row_of, identities) = (faces.row_of(), faces.identities());
-        let benchmarks = faces.benchmarks(config, &row_of, &identities);
+        let (row_of, identities, scores) = (faces.row_of(), faces.identities(), faces.scores());
+        let searches = searches::enrolled(&faces.manifest, config)?;
+        let benchmarks = faces.benchmarks(config, &row_of, &identities, &searches, &scores);
         let cards = Cards::new(config.pairs_device);
         let input = evaluate::EvaluationInput {
             matrix: &matrix.data,

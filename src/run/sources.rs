@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{MissingBoxes, MissingLandmarks, RunContext, RunError, pair_lists, unused_boxes};
+use super::{MissingBoxes, MissingLandmarks, RunContext, RunError, pair_lists, searches, unused_boxes};
 use crate::config::ExperimentConfig;
 use crate::dataset::{self, DatasetError, DatasetSource, Manifest};
 use crate::detect::{self, Detect, DetectorPlan, Expanded, LoadedDetector};
 use crate::embed::EmbedOptions;
 use crate::files::{self, FileError};
+use crate::identification::IdentificationProtocol;
 use crate::model::ModelSpec;
 use crate::model::weights::{Checkpoint, Weights};
 use crate::protocol::Protocol;
@@ -24,8 +25,17 @@ pub struct SourceCache {
     /// Keyed by the network as well, because it determines the names of the tensors, and by the side of the faces, which an
     /// ONNX file may leave open.
     checkpoints: Vec<(WeightsSource, ModelSpec, u32, Arc<Checkpoint<Weights>>)>,
-    /// Keyed by the protocols as well, because a manifest holds their lists of pairs.
-    faces: Vec<(DatasetSource, Option<Detect>, Vec<Protocol>, DatasetFaces)>,
+    /// Keyed by the protocols as well, because a manifest holds their lists of pairs and roles.
+    faces: Vec<(FacesKey, DatasetFaces)>,
+}
+
+/// What determines a manifest.
+#[derive(PartialEq)]
+struct FacesKey {
+    dataset: DatasetSource,
+    detect: Option<Detect>,
+    protocols: Vec<Protocol>,
+    identification: Vec<IdentificationProtocol>,
 }
 
 /// The faces of a dataset, and what found them in its photos.
@@ -85,10 +95,13 @@ impl RunContext<'_> {
     }
 
     fn read_faces(&self, config: &ExperimentConfig, sources: &mut SourceCache) -> Result<DatasetFaces, RunError> {
-        let asked = |(source, detect, protocols, _): &&(_, _, _, _)| {
-            *source == config.dataset && *detect == config.detect && *protocols == config.protocols
+        let key = FacesKey {
+            dataset: config.dataset.clone(),
+            detect: config.detect.clone(),
+            protocols: config.protocols.clone(),
+            identification: config.identification.clone(),
         };
-        if let Some((_, _, _, known)) = sources.faces.iter().find(asked) {
+        if let Some((_, known)) = sources.faces.iter().find(|(other, _)| *other == key) {
             return Ok(known.clone());
         }
         let photos = self.photos(config)?;
@@ -107,8 +120,9 @@ impl RunContext<'_> {
             }
         };
         pair_lists::read(&mut manifest, &config.protocols, self.progress)?;
+        searches::read(&mut manifest, config, self.progress)?;
         let read = DatasetFaces { manifest: Arc::new(manifest), detection };
-        sources.faces.push((config.dataset.clone(), config.detect.clone(), config.protocols.clone(), read.clone()));
+        sources.faces.push((key, read.clone()));
         Ok(read)
     }
 

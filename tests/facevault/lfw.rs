@@ -221,7 +221,7 @@ fn a_branch_is_resolved_once_reported_and_recorded() {
 }
 
 fn open(root: &Path, tables: Tables) -> Manifest {
-    let source = DatasetSource::Folders { root: root.into(), tables };
+    let source = DatasetSource::Folders { root: root.into(), parts: Vec::new(), tables };
     dataset::open(&source, None, &Silent, &Cancel::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -27,6 +27,8 @@ mod hub_datasets;
 mod hub_integrity;
 mod hub_network;
 mod hub_secrets;
+mod identification;
+mod ijb;
 mod interruption;
 mod layers;
 mod lfw;

@@ -180,12 +180,20 @@ fn every_file_and_every_json_is_as_its_schema_says() {
     let workspace = Workspace::synthetic(
         6,
         4,
-        "protocols: [{name: own, pairs: [pairs.csv], folds: 2}]\nexpect: {eer: {max: 1}}\n\
+        "protocols: [{name: own, pairs: [pairs.csv], folds: 2}, {name: search, kind: identification, roles: roles.csv}]\n\
+         expect: {eer: {max: 1}}\n\
          published: [{metric: eer, value: 0.1, source: nobody}]",
     );
     let lines =
         (0..6).map(|i| format!("1,s5-i{i:04}-000,s5-i{i:04}-001\n0,s5-i{i:04}-000,s5-i{:04}-002\n", (i + 1) % 6));
     fs::write(workspace.path("pairs.csv"), format!("same,a,b\n{}", lines.collect::<String>())).unwrap();
+    let roles = (0..6).map(|i| {
+        let gallery = if i < 4 { format!("s5-i{i:04}-000,gallery,\n") } else { String::new() };
+        format!("{gallery}s5-i{i:04}-001,probe,\ns5-i{i:04}-002,probe,stranger\n")
+    });
+    let absent = "nobody,gallery,nobody\n";
+    fs::write(workspace.path("roles.csv"), format!("face_id,role,identity\n{absent}{}", roles.collect::<String>()))
+        .unwrap();
     let done = workspace.json(0, &["experiment", "config.yaml"]);
     printed("experiment", &done);
     printed("metrics", &workspace.json(0, &["evaluate", "small"]));
@@ -194,7 +202,7 @@ fn every_file_and_every_json_is_as_its_schema_says() {
     printed("runs", &workspace.json(0, &["runs"]));
     printed("embed", &workspace.json(0, &["embed", "small"]));
     let checked = check_run(&workspace.only_run());
-    assert_eq!(checked.len(), 22, "{checked:?}");
+    assert_eq!(checked.len(), 25, "{checked:?}");
 }
 
 #[test]

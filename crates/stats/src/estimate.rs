@@ -34,6 +34,15 @@ impl Estimate {
         Self { point, lower, upper, n, unit, level, method, bound: false }
     }
 
+    /// Of a rate: 1 less it.
+    #[must_use]
+    pub fn complement(self) -> Self {
+        let (lower, upper) = (self.upper.map(|upper| 1.0 - upper), self.lower.map(|lower| 1.0 - lower));
+        // Only a rate without errors is a bound; it becomes a complement of 1, and the other way round.
+        let bound = self.point == 1.0 && upper.is_some();
+        Self { point: 1.0 - self.point, lower, upper, bound, ..self }
+    }
+
     /// The point, or of a rate without an error the bound that no error implies: what rates are ranked by.
     #[must_use]
     pub fn point_or_bound(&self) -> f64 {
@@ -52,4 +61,6 @@ pub enum Unit {
     Faces,
     /// Distinct identities.
     Identities,
+    /// Probes that a gallery was searched for.
+    Searches,
 }

@@ -4,8 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
+use crate::identification::{IdentificationProtocol, IdentificationResult};
 use crate::protocol::ProtocolResult;
 use crate::similarity::ComparedPairs;
+use crate::templates::{self, TemplatesResult};
 use crate::verification::cells::Of;
 use crate::verification::distribution::distribution;
 use crate::verification::rates::RateEstimator;
@@ -54,6 +56,12 @@ pub struct Metrics {
     /// Verification protocols over published lists of pairs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protocols: Vec<ProtocolResult>,
+    /// Verification of templates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub templates: Vec<TemplatesResult>,
+    /// Identification protocols.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identification: Vec<IdentificationResult>,
     /// The config's expectations (`expect:`), judged.
     pub expectations: Vec<Judged>,
 }
@@ -316,12 +324,46 @@ pub fn protocol_paths(name: &str) -> impl Iterator<Item = String> {
     PROTOCOL_QUANTITIES.iter().map(move |quantity| format!("{name}.{quantity}"))
 }
 
+/// The metric paths of a template protocol.
+pub fn template_paths(name: &str) -> impl Iterator<Item = String> {
+    templates::QUANTITIES.iter().map(move |quantity| format!("{name}.{quantity}"))
+}
+
+/// The metric paths of an identification protocol.
+pub fn identification_paths(protocol: &IdentificationProtocol) -> impl Iterator<Item = String> {
+    protocol.quantities().map(|quantity| format!("{}.{quantity}", protocol.name))
+}
+
+/// What an identification protocol's metric paths end in, as a regular expression. All of them are rates.
+pub const IDENTIFICATION_QUANTITIES: &str = r"rank[1-9][0-9]*|(tpir|fnir)@fpir=[1-9](\.[0-9]+)?e-?[0-9]+";
+
+fn is_of_identification(quantity: &str) -> bool {
+    let rank = || quantity.strip_prefix("rank")?.parse::<u32>().ok();
+    let fpir = || {
+        let (kind, fpir) = quantity.split_once("@fpir=")?;
+        ["tpir", "fnir"].contains(&kind).then_some(fpir)?.parse::<f64>().ok()
+    };
+    rank().is_some() || fpir().is_some()
+}
+
+/// Which way the metric at a path is better.
+#[must_use]
+pub fn better(path: &str) -> MetricDirection {
+    let of_protocol = || {
+        let quantity = path.split_once('.').map_or("", |(_, quantity)| quantity);
+        let lower = ["far", "eer"].contains(&quantity) || quantity.starts_with("fnir@");
+        if lower { MetricDirection::Lower } else { MetricDirection::Higher }
+    };
+    find(path).map_or_else(of_protocol, |metric| metric.better)
+}
+
 /// What kind of number is at a path of [`PATHS`] or of a protocol; `None` for any other path.
 #[must_use]
 pub fn kind(path: &str) -> Option<MetricKind> {
     let of_protocol = || {
-        let (_, quantity) = path.rsplit_once('.')?;
-        PROTOCOL_QUANTITIES.contains(&quantity).then_some(MetricKind::Rate)
+        let (_, quantity) = path.split_once('.')?;
+        let known = PROTOCOL_QUANTITIES.contains(&quantity) || templates::QUANTITIES.contains(&quantity);
+        (known || is_of_identification(quantity)).then_some(MetricKind::Rate)
     };
     find(path).map(|metric| metric.kind).or_else(of_protocol)
 }
@@ -396,6 +438,8 @@ impl Metrics {
             thresholds: thresholds::ladder(rates),
             upstream,
             protocols: Vec::new(),
+            templates: Vec::new(),
+            identification: Vec::new(),
             expectations: Vec::new(),
         }
     }
@@ -420,8 +464,14 @@ impl Metrics {
             Some(Metric { value: Estimated(read), .. }) => read(self),
             Some(_) => None,
             None => {
-                let (name, quantity) = path.rsplit_once('.')?;
-                self.protocols.iter().find(|found| found.protocol.name == name)?.estimate(quantity)
+                let (name, quantity) = path.split_once('.')?;
+                if let Some(found) = self.protocols.iter().find(|found| found.protocol.name == name) {
+                    return found.estimate(quantity);
+                }
+                if let Some(found) = self.templates.iter().find(|found| found.protocol.name == name) {
+                    return found.estimate(quantity);
+                }
+                self.identified(name)?.estimate(quantity)
             }
         }
     }
@@ -429,7 +479,7 @@ impl Metrics {
     /// Why [`Self::get`] has no number at a path.
     #[must_use]
     pub fn lacks(&self, path: &str) -> String {
-        let protocol = path.rsplit_once('.').map_or(path, |(name, _)| name);
+        let (protocol, quantity) = path.split_once('.').unwrap_or((path, ""));
         match find(path).map(|metric| metric.absent) {
             Some(Absent::NoSpread) => "neither distribution has any spread".into(),
             Some(Absent::TooFewPairs) => {
@@ -441,8 +491,18 @@ impl Metrics {
             _ if self.protocols.iter().any(|found| found.protocol.name == protocol) => {
                 format!("protocol `{protocol}` does not report this quantity")
             }
-            _ => format!("protocol `{protocol}` was not run"),
+            _ if self.templates.iter().any(|found| found.protocol.name == protocol) => {
+                format!("protocol `{protocol}` has too few pairs or searches to observe such a rate, or no gallery")
+            }
+            _ => match self.identified(protocol) {
+                Some(found) => found.lacks(quantity),
+                None => format!("protocol `{protocol}` was not run"),
+            },
         }
+    }
+
+    fn identified(&self, protocol: &str) -> Option<&IdentificationResult> {
+        self.identification.iter().find(|found| found.protocol.name == protocol)
     }
 
     /// The operating point for counting errors by identity, by slice and in the label audit: the one with a target FMR of

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use facevault_base::progress::{Cancel, Silent};
 use facevault_cuda::DeviceRequest;
 
-use crate::evaluate::{Benchmarks, EvaluateError, Evaluation, EvaluationInput, evaluate};
+use crate::evaluate::{Benchmarks, EvaluateError, Evaluation, EvaluationInput, SearchedProtocol, evaluate};
+use crate::identification::{
+    self, Enrolled, Enrolment, GalleryRule, IdentificationProtocol, IdentificationResult, Roles,
+};
+use crate::similarity::kernel::Rows;
 use crate::similarity::{Cards, Labelled, NoCheckpoint, PairMode, SimilarityOptions};
 
 /// An evaluation of 240 random faces, four of each identity; the same on every machine.
@@ -58,6 +62,42 @@ pub fn evaluate_faces(
         cards: &Cards::new(DeviceRequest::Cpu),
     };
     evaluate(&input, &Silent, &Cancel::default())
+}
+
+/// A search of a gallery of 12 people for three probes of each of them and of 12 others; the same on every machine.
+///
+/// # Panics
+/// Never: nothing cancels it.
+#[must_use]
+pub fn searched() -> (IdentificationResult, SearchedProtocol) {
+    const DIMENSION: usize = 8;
+    let centres = unit_rows(24, DIMENSION, 5);
+    let mut data = unit_rows(96, DIMENSION, 6);
+    for (row, values) in data.chunks_exact_mut(DIMENSION).enumerate() {
+        let centre = &centres[row / 4 * DIMENSION..][..DIMENSION];
+        values.iter_mut().zip(centre).for_each(|(value, centre)| *value = 0.7 * *value + centre);
+        let length = values.iter().map(|value| value * value).sum::<f32>().sqrt();
+        for value in values {
+            *value /= length;
+        }
+    }
+    let face = |row: u32| Enrolled { row: Some(row), person: row / 4 };
+    let gallery = (0..48).step_by(4).map(face).collect();
+    let probes = (0..96).filter(|row| row % 4 > 0).map(face).collect();
+    let protocol = IdentificationProtocol {
+        name: "search".into(),
+        roles: Roles::First { faces: 1, unknown_share: 0.5 },
+        gallery_rule: GalleryRule::Max,
+        candidates: 1,
+        ranks: vec![1, 5, 50],
+        fpir: vec![0.1, 0.001],
+        max_left_out: 0.05,
+    };
+    let (rows, row_of): (_, Vec<_>) = (Rows { data: &data, dimension: DIMENSION }, (0..96).map(Some).collect());
+    let enrolment = Enrolment { gallery, probes, repeated: 0 };
+    let found = identification::run(&protocol, &enrolment, rows, &row_of, 0.95, &Cancel::default());
+    let (result, probes) = found.expect("nobody cancels it");
+    (result, SearchedProtocol { protocol: "search".into(), probes })
 }
 
 /// `count` names that sort as they are numbered.

@@ -460,7 +460,7 @@ fn a_tar_archive_of_identity_folders_is_read_as_the_folder_is() {
         place.file(&format!("folders/{path}"), bytes);
     }
     let tables = Tables { pairs: Some("pairs.csv".into()), boxes: Some("boxes.csv".into()) };
-    let folders = place.opened(&DatasetSource::Folders { root: place.path("folders"), tables });
+    let folders = place.opened(&DatasetSource::Folders { root: place.path("folders"), parts: Vec::new(), tables });
     assert_eq!(folders.digest(), manifest.digest());
 }
 

@@ -30,6 +30,24 @@ pub enum EvaluateError {
          or they have no embedding; `max_left_out` allows a share of {most}: add the faces, use another list, or raise the limit"
     )]
     LeftOut { protocol: String, left_out: usize, pairs: usize, most: f64 },
+    /// A template protocol without templates.
+    #[error("protocol `{protocol}` compares templates, but the run has none; embed a dataset with `source: ijb`")]
+    NoTemplates { protocol: String },
+    /// No pair of one kind is left.
+    #[error(
+        "protocol `{protocol}`: the pairs of templates with an embedding are all of one person, or all of two; error rates \
+         need both: `failures.csv` says why faces have no embedding"
+    )]
+    OneKind { protocol: String },
+    /// More probes of a protocol cannot be searched for than it allows.
+    #[error(
+        "protocol `{protocol}`: {left_out} of {probes} probes would be left out because they or all gallery faces of their \
+         person have no embedding; `max_left_out` allows a share of {most}: add the faces, or raise the limit"
+    )]
+    SearchesLeftOut { protocol: String, left_out: usize, probes: usize, most: f64 },
+    /// No face of a gallery has an embedding.
+    #[error("protocol `{protocol}`: no face of the gallery has an embedding; failures.csv says why")]
+    NobodyEnrolled { protocol: String },
     /// A list that a protocol cannot use.
     #[error("protocol `{protocol}`: {source}")]
     Protocol { protocol: String, source: PartitionError },

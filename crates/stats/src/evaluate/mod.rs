@@ -6,10 +6,11 @@ mod published;
 
 use std::collections::BTreeMap;
 
-pub use benchmarks::{Benchmarks, ListedPairs, check_left_out, list_of};
+pub use benchmarks::{Benchmarks, ListedPairs, check_left_out, check_searches, left_out_within, list_of};
 pub use error::EvaluateError;
 
 use crate::breakdown::{self, Breakdown, FaceColumn};
+use crate::identification::SearchedProbe;
 use crate::metrics::{Expectation, FaceCounts, Judged, Metrics, PairCounts};
 use crate::people::{self as who, Centroids, People};
 use crate::protocol::PairOutcome;
@@ -48,6 +49,17 @@ pub struct Evaluation {
     pub breakdown: Option<Breakdown>,
     /// `protocol_pairs.parquet`: the outcome of each test pair, protocol by protocol.
     pub tested: Vec<TestedProtocol>,
+    /// `searches.parquet`: what was found for each probe, protocol by protocol.
+    pub searched: Vec<SearchedProtocol>,
+}
+
+/// The probes of one identification protocol.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchedProtocol {
+    /// The protocol's name.
+    pub protocol: String,
+    /// In the order of the protocol.
+    pub probes: Vec<SearchedProbe>,
 }
 
 /// The test pairs of one protocol.
@@ -101,13 +113,18 @@ pub fn evaluate(
     let rows = checked_rows(input)?;
     // Before the long work, so that a list that a protocol cannot split fails early.
     let (results, tested) = input.benchmarks.run(rows, input.options.confidence)?;
+    let templates = input.benchmarks.verify_templates(rows, resampling(input), cancel)?;
+    let (identification, searched) = input.benchmarks.search(rows, input.options.confidence, cancel)?;
     let mut evaluation = match input.benchmarks.list_in_place_of_names(input.faces) {
         Some(list) => by_list(input, rows, &list, cancel)?,
         None => by_names(input, rows, progress, cancel)?,
     };
     evaluation.metrics.protocols = results;
+    evaluation.metrics.templates = templates;
+    evaluation.metrics.identification = identification;
     evaluation.metrics.expectations = judge(&evaluation.metrics, input.expect);
     evaluation.tested = tested;
+    evaluation.searched = searched;
     Ok(evaluation)
 }
 
@@ -182,6 +199,7 @@ fn by_names(
         breakdown,
         histograms: Histograms { genuine: found.genuine.counts, impostor: found.impostor.counts },
         tested: Vec::new(),
+        searched: Vec::new(),
     })
 }
 
@@ -244,6 +262,7 @@ fn by_list(
         breakdown: None,
         histograms: Histograms { genuine: found.genuine.counts, impostor: found.impostor.counts },
         tested: Vec::new(),
+        searched: Vec::new(),
     })
 }
 

@@ -17,17 +17,10 @@ impl Centroids {
     /// because consumers put these into an index that needs unit rows.
     #[must_use]
     pub fn of(rows: Rows<'_>, population: &Population<'_>) -> Self {
-        const MIN_LENGTH: f64 = 1e-6;
         let mut data = Vec::with_capacity(population.names.len() * rows.dimension);
         for faces in &population.identities {
-            let faces = &population.members[faces.clone()];
-            let mean = rows.sum(faces.iter().map(|face| face.row));
-            let length = mean.iter().map(|sum| sum * sum).sum::<f64>().sqrt();
-            if length / faces.len() as f64 > MIN_LENGTH {
-                data.extend(mean.iter().map(|sum| (sum / length) as f32));
-            } else {
-                data.extend(faces.first().map(|face| rows.row(face.row)).unwrap_or_default());
-            }
+            let faces: Vec<u32> = population.members[faces.clone()].iter().map(|face| face.row).collect();
+            data.extend(rows.unit_mean(&faces));
         }
         Self { data, dimension: rows.dimension }
     }

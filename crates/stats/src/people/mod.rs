@@ -7,7 +7,6 @@ pub(crate) mod identities;
 mod one_person;
 pub(crate) mod placement;
 pub(crate) mod portraits;
-mod product;
 pub mod routing;
 
 use schemars::JsonSchema;

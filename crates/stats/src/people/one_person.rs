@@ -13,9 +13,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::audit::Evidence;
-use super::product::PackedRows;
 use crate::similarity::PairKind;
 use crate::similarity::kernel::Rows;
+use crate::similarity::product::PackedRows;
 use facevault_base::progress::Cancel;
 
 /// Candidates by mean cosine at most, and by shared pictures at most.

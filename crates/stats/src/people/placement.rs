@@ -3,10 +3,10 @@
 
 use rayon::prelude::*;
 
-use super::product::PackedRows;
 use crate::similarity::Population;
 use crate::similarity::kernel::Rows;
 use crate::similarity::member::Member;
+use crate::similarity::product::PackedRows;
 use facevault_base::progress::Cancel;
 use facevault_kernels::products::LEFT;
 

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ABSENT, ListedPair, PairOutcome};
+use crate::disjoint_sets::DisjointSets;
 use crate::estimate::{Estimate, Unit};
 use crate::verification::carriers::{EffectiveTrials, too_few};
 use crate::verification::clustered::ClusteredRate;
@@ -56,16 +57,12 @@ impl ListedPeople {
             let of = of.collect();
             return Self { of, count: numbers.len(), unit: "identities" };
         }
-        let mut groups = DisjointSets((0..identities.len() as u32).collect());
+        let mut groups = DisjointSets::new(identities.len());
         let same = |pair: &&ListedPair| pair.same && listed(pair.a) && listed(pair.b);
         pairs.iter().filter(same).for_each(|pair| groups.join(pair.a, pair.b));
-        let mut numbers = BTreeMap::new();
-        let of = (0..identities.len() as u32).map(|face| {
-            let next = numbers.len() as u32;
-            *numbers.entry(groups.root(face)).or_insert(next)
-        });
-        let of = of.collect();
-        Self { of, count: numbers.len(), unit: "groups of pictures" }
+        let of = groups.numbered();
+        let count = of.iter().max().map_or(0, |last| *last as usize + 1);
+        Self { of, count, unit: "groups of pictures" }
     }
 
     /// The estimate of a rate whose point, a mean over folds, is given.
@@ -98,16 +95,39 @@ impl ListedPeople {
     }
 }
 
+/// Whether one trial of a run ended rightly.
+#[derive(Debug, Clone, Copy)]
+pub struct Decision {
+    /// The trial: the same in all runs.
+    pub key: u32,
+    /// Who is in it.
+    pub people: (u32, u32),
+    /// Whether it ended rightly.
+    pub right: bool,
+}
+
 /// Accuracy with less accuracy without, the mean over pairs of runs (without, with), over the test pairs that all of them
 /// decided, pair by pair: what makes a pair hard is in both and cancels. `None` when they share none.
 #[must_use]
 pub fn difference(runs: &[(&[PairOutcome], &[PairOutcome])], level: f64) -> Option<Estimate> {
-    // Of each listed pair: who is in it, by how much it is decided better, and how many runs decided it.
+    let decisions = |outcomes: &[PairOutcome]| {
+        let decision = |pair: &PairOutcome| Decision { key: pair.pair, people: pair.people, right: pair.right() };
+        outcomes.iter().map(decision).collect::<Vec<_>>()
+    };
+    let runs: Vec<_> = runs.iter().map(|(without, with)| (decisions(without), decisions(with))).collect();
+    change(&runs, (Unit::Pairs, "pairs"), level)
+}
+
+/// The share of right decisions with less that without, the mean over pairs of runs (without, with), over the trials that
+/// all of them decided. `trials` is what they are. `None` when they share none.
+#[must_use]
+pub fn change(runs: &[(Vec<Decision>, Vec<Decision>)], trials: (Unit, &'static str), level: f64) -> Option<Estimate> {
+    // Of each trial: who is in it, by how much it is decided better, and how many runs decided it.
     let mut steps: BTreeMap<u32, ((u32, u32), i64, usize)> = BTreeMap::new();
-    for (sign, outcomes) in runs.iter().flat_map(|(without, with)| [(-1, without), (1, with)]) {
-        for outcome in *outcomes {
-            let step = steps.entry(outcome.pair).or_insert((outcome.people, 0, 0));
-            (step.1, step.2) = (step.1 + sign * i64::from(outcome.right()), step.2 + 1);
+    for (sign, decisions) in runs.iter().flat_map(|(without, with)| [(-1, without), (1, with)]) {
+        for decision in decisions {
+            let step = steps.entry(decision.key).or_insert((decision.people, 0, 0));
+            (step.1, step.2) = (step.1 + sign * i64::from(decision.right), step.2 + 1);
         }
     }
     let (mut cells, mut sum, mut squares, mut changed, mut n) = (BTreeMap::new(), 0_i64, 0.0, 0_u64, 0_u64);
@@ -121,17 +141,18 @@ pub fn difference(runs: &[(&[PairOutcome], &[PairOutcome])], level: f64) -> Opti
     }
     let last = people.last()?;
     let point = sum as f64 * weight / n as f64;
-    let estimate = |interval, method| Estimate::new(point, interval, n, Unit::Pairs, level, method);
+    let (unit, trials) = trials;
+    let estimate = |interval, method| Estimate::new(point, interval, n, unit, level, method);
     if changed == 0 {
-        let Estimate { upper, method, .. } = EffectiveTrials::new(n, "pairs", people.len(), "people", None).none(level);
+        let Estimate { upper, method, .. } = EffectiveTrials::new(n, trials, people.len(), "people", None).none(level);
         let method = method.replacen("no error", "no decision differs", 1);
         return Some(estimate(upper.map(|most| (-most, most)), method));
     }
     let Some(plug_in) = PlugIn::of_sums(&sums(cells), *last as usize + 1) else {
-        let method = too_few(people.len(), "people", "such pairs").unwrap_or_default();
+        let method = too_few(people.len(), "people", &format!("such {trials}")).unwrap_or_default();
         return Some(estimate(None, method));
     };
-    // Pairs that share people carry no more information than independent ones.
+    // Trials that share people carry no more information than independent ones.
     let independent = (squares / n as f64 - point.powi(2)) / n as f64;
     let reach = plug_in.quantile(level) * plug_in.variance().max(independent).sqrt();
     let method = format!("paired, plug-in variance over {} people: {changed} of {n} decisions differ", people.len());
@@ -166,24 +187,4 @@ fn add(cells: &mut Cells, (a, b): (u32, u32), value: f64) {
 
 fn sums(cells: Cells) -> Vec<((usize, usize), f64, f64)> {
     cells.into_iter().map(|((a, b), (sum, n))| ((a as usize, b as usize), sum, n)).collect()
-}
-
-/// Disjoint sets.
-struct DisjointSets(Vec<u32>);
-
-impl DisjointSets {
-    fn root(&mut self, mut face: u32) -> u32 {
-        while self.0[face as usize] != face {
-            let above = self.0[self.0[face as usize] as usize];
-            self.0[face as usize] = above;
-            face = above;
-        }
-        face
-    }
-
-    /// The lower number becomes the root, whatever the order.
-    fn join(&mut self, a: u32, b: u32) {
-        let (a, b) = (self.root(a), self.root(b));
-        self.0[a.max(b) as usize] = a.min(b);
-    }
 }

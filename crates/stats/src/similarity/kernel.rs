@@ -29,6 +29,19 @@ impl<'a> Rows<'a> {
         }
         sum
     }
+
+    /// The normalised mean of some rows. Where they cancel out, the first of them, so that it is a unit row in any case.
+    #[must_use]
+    pub fn unit_mean(&self, rows: &[u32]) -> Vec<f32> {
+        const MIN_LENGTH: f64 = 1e-6;
+        let sum = self.sum(rows.iter().copied());
+        let length = sum.iter().map(|sum| sum * sum).sum::<f64>().sqrt();
+        if length / rows.len() as f64 > MIN_LENGTH {
+            sum.iter().map(|sum| (sum / length) as f32).collect()
+        } else {
+            rows.first().map(|row| self.row(*row).to_vec()).unwrap_or_default()
+        }
+    }
 }
 
 /// Cosine of two unit rows, clamped to [−1, 1] against rounding.

@@ -17,6 +17,7 @@ mod options;
 mod panels;
 mod permutation;
 pub mod population;
+pub mod product;
 pub mod sampling;
 mod state;
 pub(crate) mod upstream;

@@ -128,6 +128,7 @@ fn plural(unit: Unit) -> &'static str {
         Unit::Pairs => "pairs",
         Unit::Faces => "faces",
         Unit::Identities => "identities",
+        Unit::Searches => "searches",
     }
 }
 

@@ -68,7 +68,7 @@ impl PlugIn {
 
     /// For the share of hits among trials, from the counts of each unit. The caller refuses too few units.
     #[must_use]
-    pub(super) fn of_counts(counts: &[Count], membership: Membership) -> Self {
+    pub(crate) fn of_counts(counts: &[Count], membership: Membership) -> Self {
         let Total { hits, trials, .. } = Total::of(counts, membership);
         let (trials, rate) = (trials as f64, hits as f64 / trials as f64);
         let error = |count: &Count| (count.hits as f64 - rate * count.trials as f64, count.trials as f64);
@@ -91,6 +91,12 @@ impl PlugIn {
         let by_unit = self.by_unit.iter().zip(&other.by_unit).map(|(a, b)| mine * a + theirs * b).collect();
         let twice = mine.powi(2) * self.twice + theirs.powi(2) * other.twice;
         Self { by_unit, twice, units: self.units.max(other.units) }
+    }
+
+    /// The same with this number of units that have pairs: after mixing rates of different people.
+    #[must_use]
+    pub fn over(self, units: usize) -> Self {
+        Self { units, ..self }
     }
 
     /// The same with at least this variance.

@@ -55,22 +55,13 @@ impl Rate {
     pub fn complement(self) -> Self {
         let Self { estimate, intervals } = self;
         let turned = |interval: [f64; 2]| [1.0 - interval[1], 1.0 - interval[0]];
-        let ends = (estimate.upper.map(|upper| 1.0 - upper), estimate.lower.map(|lower| 1.0 - lower));
-        // Only a rate without errors is a bound; it becomes a complement of 1, and the other way round.
-        let estimate = Estimate {
-            point: 1.0 - estimate.point,
-            lower: ends.0,
-            upper: ends.1,
-            bound: estimate.point == 1.0 && ends.1.is_some(),
-            ..estimate
-        };
         let intervals = Intervals {
             wilson: intervals.wilson.map(turned),
             bootstrap: intervals.bootstrap.map(turned),
             naive: turned(intervals.naive),
             ..intervals
         };
-        Self { estimate, intervals }
+        Self { estimate: estimate.complement(), intervals }
     }
 }
 
@@ -211,23 +202,14 @@ impl RateEstimator<'_> {
         stretches.into_iter().find(|slopes| slopes.iter().all(|slope| *slope > 0.0)).unwrap_or([1.0, 1.0])
     }
 
-    /// How much FNMR falls for what FMR rises at an edge: g/h. In the tail both densities are known from few pairs, so
-    /// this is a spacing estimate (Siddiqui 1960; Bloch & Gastwirth 1968) over numbers of false matches and not over
-    /// cosines: from half to twice as many, or a standard deviation of their number to each side where that is further.
-    /// Over the logarithm of the FMR, as the logarithm of a tail is close to a line where its density is not (Hill 1975).
+    /// How much FNMR falls for what FMR rises at an edge: g/h.
     fn steepness(&self, bin: usize, matches: Option<&PlugIn>) -> f64 {
         let Roc { genuine, impostor } = self.estimator.observed.roc();
-        let (here, all) = (impostor.reach(bin) as f64, impostor.total() as f64);
-        if here == 0.0 {
-            return 0.0;
-        }
-        let spread = matches.map_or(0.0, |matches| matches.variance().max(0.0).sqrt() * all / here);
-        let factor = spread.max(here.sqrt().recip()).clamp(std::f64::consts::LN_2, MOST_REACH).exp();
-        let strict = impostor.lowest_edge(((here / factor) as u64).max(1));
-        let lax = impostor.lowest_edge((here * factor).min(all) as u64);
-        let fewer = (impostor.reach(strict) as f64).max(0.5);
-        let width = (impostor.reach(lax) as f64 / fewer).ln();
-        if width > 0.0 { (genuine.rate(lax) - genuine.rate(strict)) / width / (here / all) } else { 0.0 }
+        let spread = matches.map_or(0.0, |matches| matches.variance().max(0.0).sqrt());
+        steepness(impostor.reach(bin), impostor.total(), spread, |allowed| {
+            let edge = impostor.lowest_edge(allowed);
+            (impostor.reach(edge), genuine.rate(edge))
+        })
     }
 
     /// The effective number of trials of a kind of pairs where none or all are errors: as at the nearest threshold with
@@ -297,7 +279,28 @@ const SOME_ERRORS: u64 = 30;
 /// Farthest that the steepness of a curve is measured to each side, in logarithms of the FMR.
 const MOST_REACH: f64 = std::f64::consts::LN_10;
 
-/// Variance of a rate in `n` independent pairs.
-fn binomial(rate: f64, n: u64) -> f64 {
+/// How much the share of right decisions rises for what the share of false ones rises at a threshold that `here` of `all`
+/// reach falsely: the ratio of both densities. In the tail both are known from few trials, so this is a spacing estimate
+/// (Siddiqui 1960; Bloch & Gastwirth 1968) over numbers of false decisions and not over cosines: from half to twice as
+/// many, or a standard deviation of their number (`spread`, of their share) to each side where that is further. Over the
+/// logarithm of the false share, as the logarithm of a tail is close to a line where its density is not (Hill 1975).
+///
+/// `at` returns, for the lowest threshold with at most this many false decisions, how many it has and the share of right
+/// ones.
+pub(crate) fn steepness(here: u64, all: u64, spread: f64, at: impl Fn(u64) -> (u64, f64)) -> f64 {
+    let (here, all) = (here as f64, all as f64);
+    if here == 0.0 {
+        return 0.0;
+    }
+    let spread = spread * all / here;
+    let factor = spread.max(here.sqrt().recip()).clamp(std::f64::consts::LN_2, MOST_REACH).exp();
+    let (fewer, strict) = at(((here / factor) as u64).max(1));
+    let (more, lax) = at((here * factor).min(all) as u64);
+    let width = (more as f64 / (fewer as f64).max(0.5)).ln();
+    if width > 0.0 { (lax - strict) / width / (here / all) } else { 0.0 }
+}
+
+/// Variance of a rate in `n` independent trials.
+pub(crate) fn binomial(rate: f64, n: u64) -> f64 {
     rate * (1.0 - rate) / n.max(1) as f64
 }

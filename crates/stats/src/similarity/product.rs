@@ -14,8 +14,13 @@ impl PackedRows {
     /// Packs row-major `data` of `dimension` > 0 numbers a row.
     #[must_use]
     pub fn new(data: &[f32], dimension: usize) -> Self {
+        Self::of(data.chunks_exact(dimension), dimension)
+    }
+
+    /// Packs rows of `dimension` > 0 numbers.
+    #[must_use]
+    pub fn of<'r>(rows: impl ExactSizeIterator<Item = &'r [f32]>, dimension: usize) -> Self {
         let (products, mut right) = (Products::best(dimension), Right::default());
-        let rows = data.chunks_exact(dimension);
         let count = rows.len();
         products.right(rows, &mut right);
         Self { products, right, rows: count }
