@@ -57,14 +57,13 @@ impl RunContext<'_> {
         let asked =
             |(source, model, of, _): &&(_, _, _, _)| *source == config.weights && *model == config.model && *of == side;
         let known = sources.checkpoints.iter().find(asked).map(|(.., known)| Arc::clone(known));
-        let read = match known {
-            Some(known) => known,
-            None => {
-                let read = weights::load_network(&config.weights, &config.model, side, self.progress, self.cancel)?;
-                let read = Arc::new(read);
-                sources.checkpoints.push((config.weights.clone(), config.model.clone(), side, Arc::clone(&read)));
-                read
-            }
+        let read = if let Some(known) = known {
+            known
+        } else {
+            let read = weights::load_network(&config.weights, &config.model, side, self.progress, self.cancel)?;
+            let read = Arc::new(read);
+            sources.checkpoints.push((config.weights.clone(), config.model.clone(), side, Arc::clone(&read)));
+            read
         };
         if let Some(caution) = weights::standardised_once(&read, config.preprocess.standardise)? {
             self.progress.warn(&caution);
