@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use candle_core::{D, Device, Result, Tensor, Var};
+use facevault::model::BATCH_NORM;
 use facevault::model::inception_resnet_v1::{self as net, After, Convolution, DIMENSION};
 use facevault::model::weights::{self, Tensors};
 use rand::{RngExt, SeedableRng};
@@ -175,7 +176,7 @@ impl Network {
                 norm.running.mean.clone(),
                 norm.running.variance.clone(),
             ];
-            for (name, data) in net::BATCH_NORM.iter().zip(vectors) {
+            for (name, data) in BATCH_NORM.iter().zip(vectors) {
                 put(format!("{bn}.{name}"), &[*outputs], data, "F32");
             }
         }

@@ -223,7 +223,7 @@ fn what_the_engine_cannot_do_is_an_error_that_names_the_network() {
     }
     let refused = options(Kernels::Auto, Precision::Int8);
     let error = model::describe(&spec(Network::ClipVitB32), &refused, &|_| {}).unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"`embed.precision: int8` is not available with `model.network: clip-vit-b-32`, which runs on the CPU in f32 and bf16; use `precision: f32`");
     let none: [FaceBatch<'_>; 0] = [];
     let error = model::calibrate(&spec(Network::ClipVitB32), &refused, &Tensors::new(), none).unwrap_err();
     assert!(error.to_string().contains("clip-vit-b-32"), "{error}");

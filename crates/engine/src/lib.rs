@@ -8,8 +8,9 @@
 //! kernels  the inner loops beside those of facevault-kernels
 //! ```
 
-// Buffers are parts of one arena of bytes, at multiples of 64.
-#![allow(clippy::cast_ptr_alignment)]
+// Inner loops must be inlined into the kernel that is compiled for a set of instructions, and index arrays that stay in
+// registers; buffers are parts of one arena of bytes, at multiples of 64.
+#![allow(clippy::inline_always, clippy::needless_range_loop, clippy::cast_ptr_alignment)]
 
 mod error;
 mod execute;

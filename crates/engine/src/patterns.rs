@@ -87,7 +87,7 @@ impl Patterns {
         }
     }
 
-    /// x · gate(x): SiLU, hard swish, Mish.
+    /// x · gate(x): `Silu`, `HardSwish`, `Mish`.
     fn gated(&self, node: usize) -> Joined {
         let output = self.graph.nodes[node].output;
         let gated = |value: ValueId| {

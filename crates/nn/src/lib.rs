@@ -12,6 +12,7 @@
 //! program, folding    what both fused plans are compiled from
 //! ```
 
+mod batch_norm;
 mod batch_size;
 mod candle;
 mod capacity;
@@ -32,6 +33,7 @@ pub mod weights;
 
 use std::collections::BTreeMap;
 
+pub use batch_norm::BATCH_NORM;
 pub use batch_size::BatchSize;
 pub use cards::CardGroup;
 pub use facevault_cuda::{DeviceKind, DeviceRequest};
@@ -359,11 +361,8 @@ pub fn calibrate<'a>(
 ) -> Result<Calibration, ModelError> {
     let Facts { name, runs_on, .. } = spec.network.facts();
     let value = Precision::Int8.name();
-    let tensors = match (runs_on, weights.into()) {
-        (RunsOn::FusedPlans, WeightsRef::Tensors(tensors)) => tensors,
-        _ => {
-            return Err(ModelError::OnlyEngine { network: name, option: "precision", value, remedy: "precision: f32" });
-        }
+    let (RunsOn::FusedPlans, WeightsRef::Tensors(tensors)) = (runs_on, weights.into()) else {
+        return Err(ModelError::OnlyEngine { network: name, option: "precision", value, remedy: "precision: f32" });
     };
     let options = Execution { device: DeviceRequest::Cpu, precision: Precision::F32, ..*options };
     let mut embedder = cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(&options), None)?;

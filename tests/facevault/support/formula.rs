@@ -26,7 +26,7 @@ fn tensor(Parameter { key, shape }: &Parameter) -> Tensor {
         (-0.1, 0.1)
     } else {
         // Or the gates of squeeze-and-excite are steps, and the last bit of a sum decides.
-        let gentle = if key.ends_with("fc2.weight") && shape.len() == 4 { 0.01 } else { 1.0 };
+        let gentle = if key.ends_with("fc2.weight") && shape.len() == 4 { 0.001 } else { 1.0 };
         let high = (6.0 / (count / shape[0]) as f64).sqrt() * gentle;
         (-high, high)
     };

@@ -1,5 +1,7 @@
 //! Elementwise steps.
 
+// Tested by: `every_operator_equals_its_definition` in crates/engine/src/tests.rs
+
 use std::ops::Range;
 
 use super::{Pass, position};
@@ -67,16 +69,14 @@ impl Pass<'_> {
                             (self.plan.maps.load)(storages[1], from, into);
                         }
                     }
-                    let mut operands = Vec::with_capacity(map.operands.len());
-                    for view in 2..views.len() {
-                        operands.push(Operand {
-                            base: place(view).cast_const(),
-                            storage: storages[view],
-                            image: 0,
-                            pixel: rows.strides[view] as usize * storages[view].bytes(),
-                            wide: inner.strides[view] != 0,
-                        });
-                    }
+                    let operand = |view: usize| Operand {
+                        base: place(view).cast_const(),
+                        storage: storages[view],
+                        image: 0,
+                        pixel: rows.strides[view] as usize * storages[view].bytes(),
+                        wide: inner.strides[view] != 0,
+                    };
+                    let operands: Vec<Operand> = (2..views.len()).map(operand).collect();
                     let target = Target {
                         base: place(0),
                         storage: storages[0],

@@ -1,5 +1,7 @@
 //! Products of two activations: the right side is packed into panels first, as weights are when a plan is made.
 
+// Tested by: `every_operator_equals_its_definition` in crates/engine/src/tests.rs
+
 use std::ops::Range;
 
 use facevault_kernels::kernels::TileJob;

@@ -1,5 +1,7 @@
 //! Copies.
 
+// Tested by: `every_operator_equals_its_definition` in crates/engine/src/tests.rs
+
 use std::ops::Range;
 
 use super::{Pass, position};

@@ -1,5 +1,7 @@
 //! Convolutions.
 
+// Tested by: `every_operator_equals_its_definition` in crates/engine/src/tests.rs
+
 use std::ops::Range;
 
 use facevault_kernels::kernels::{DEPTHWISE_HEIGHT, DEPTHWISE_WIDTH, DepthwiseTile, TileJob, WinogradIn, WinogradOut};
@@ -200,7 +202,8 @@ impl Pass<'_> {
             for i in self.member.share(tiles) {
                 let (image, y, x) = position(start + i);
                 let (rows, columns) = ((w.height - y).min(4), (w.width - x).min(4));
-                let sums = |channel: usize| unsafe { scratch_out.add(i * w.outputs + channel) }; // SAFETY: inside.
+                // SAFETY: the scratch holds `chunk` tiles of so many channels.
+                let sums = |channel: usize| unsafe { scratch_out.add(i * w.outputs + channel) };
                 if w.finish.links.is_empty() {
                     // SAFETY: `rows` and `columns` keep to the picture.
                     unsafe {

@@ -1,6 +1,8 @@
 //! A chain of elementwise operations over rows of numbers in the first cache: what follows a product, and what elementwise
 //! steps do on their own.
 
+// Tested by: `every_operator_equals_its_definition` in crates/engine/src/tests.rs
+
 use facevault_graph::{Binary, Function};
 
 use super::functions;
@@ -152,7 +154,7 @@ impl Block<'_> {
                     self.pass(pass, |x, at, place| op(x, *operand.at(place).cast::<f32>().add(at)));
                 }
                 (true, storage) => {
-                    self.pass(pass, |x, at, place| op(x, storage.read(operand.at(place).add(at * storage.bytes()))))
+                    self.pass(pass, |x, at, place| op(x, storage.read(operand.at(place).add(at * storage.bytes()))));
                 }
                 (false, storage) => self.pass(pass, |x, _, place| op(x, storage.read(operand.at(place)))),
             }

@@ -62,16 +62,22 @@ pub fn reduce(row: &[f32], reduction: Reduction) -> f32 {
 #[inline(always)]
 pub fn softmax(row: &mut [f32]) {
     let most = largest(row);
-    row.iter_mut().for_each(|x| *x = functions::exp(*x - most));
+    for x in &mut *row {
+        *x = functions::exp(*x - most);
+    }
     let factor = 1.0 / sum(row);
-    row.iter_mut().for_each(|x| *x *= factor);
+    for x in row {
+        *x *= factor;
+    }
 }
 
 /// (x − mean) / √(variance + ε) · scale + shift.
 #[inline(always)]
 pub fn layer_norm(row: &mut [f32], epsilon: f32, scale: &[f32], shift: Option<&[f32]>) {
     let mean = sum(row) / row.len() as f32;
-    row.iter_mut().for_each(|x| *x -= mean);
+    for x in &mut *row {
+        *x -= mean;
+    }
     let variance = folded(row, 0.0, |a, x| x.mul_add(x, a), |a, b| a + b) / row.len() as f32;
     let factor = 1.0 / (variance + epsilon).sqrt();
     match shift {

@@ -1,5 +1,7 @@
 //! The kernels compiled for each instruction set.
 
+// Tested by: `every_operator_equals_its_definition` in crates/engine/src/tests.rs
+
 use facevault_graph::Reduction;
 use facevault_kernels::sets::Set;
 
@@ -8,13 +10,16 @@ use super::rows;
 use super::storage::Storage;
 use super::window::{self, Window};
 
+/// A row, ε, the scale, the shift.
+type LayerNormKernel = unsafe fn(&mut [f32], f32, &[f32], Option<&[f32]>);
+
 /// One instruction set's kernels.
 pub struct Maps {
     /// A chain over rows, which are then written.
     pub finish: unsafe fn(&Block<'_>, &Target),
     pub pool: unsafe fn(&Window),
     pub softmax: unsafe fn(&mut [f32]),
-    pub layer_norm: unsafe fn(&mut [f32], f32, &[f32], Option<&[f32]>),
+    pub layer_norm: LayerNormKernel,
     pub reduce: unsafe fn(&[f32], Reduction) -> f32,
     pub load: unsafe fn(Storage, *const u8, &mut [f32]),
     pub store: unsafe fn(Storage, &[f32], *mut u8),

@@ -1,5 +1,7 @@
 //! How the numbers of a map are kept in memory.
 
+// Tested by: `every_operator_equals_its_definition` in crates/engine/src/tests.rs
+
 /// Of one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Storage {

@@ -1,5 +1,7 @@
 //! Pooling, channels last.
 
+// Tested by: `every_operator_equals_its_definition` in crates/engine/src/tests.rs
+
 use super::storage::Storage;
 
 /// Channels at a time.
@@ -52,7 +54,9 @@ pub unsafe fn pool(job: &Window) {
             }
         }
         if let Some(factor) = job.mean {
-            all.iter_mut().for_each(|all| *all *= factor);
+            for all in &mut all {
+                *all *= factor;
+            }
         }
         // SAFETY: handed on from the caller.
         unsafe { job.to_storage.store(&all[..width], job.to.add(channel * job.to_storage.bytes())) };

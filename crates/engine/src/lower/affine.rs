@@ -78,7 +78,9 @@ impl Lowering<'_> {
         {
             return false;
         }
-        nodes.into_iter().for_each(|node| self.taken[node] = true);
+        for node in nodes {
+            self.taken[node] = true;
+        }
         self.scaled.insert(last, Scaled { of, scale, shift });
         true
     }

@@ -4,6 +4,7 @@ use facevault_graph::{Node, Operator};
 
 use super::Lowering;
 use super::chain::Chain;
+use crate::kernels::chain::Link;
 use crate::step::{Map, Work};
 use crate::view::View;
 
@@ -52,17 +53,18 @@ impl Lowering<'_> {
         };
         let swapped = node.inputs[0] != first;
         let link = match (&node.operator, other) {
-            (Operator::Function(function), _) => crate::kernels::chain::Link::Function(*function),
-            (Operator::Binary(binary), Some(other)) => match self.graph.values[other].constant.as_deref() {
-                Some([value]) => crate::kernels::chain::Link::Scalar { binary: *binary, value: *value, swapped },
-                _ => {
+            (Operator::Function(function), _) => Link::Function(*function),
+            (Operator::Binary(binary), Some(other)) => {
+                if let Some([value]) = self.graph.values[other].constant.as_deref() {
+                    Link::Scalar { binary: *binary, value: *value, swapped }
+                } else {
                     chain.operands.push(self.view(other).broadcast(shape));
-                    crate::kernels::chain::Link::Operand { binary: *binary, operand: 0, swapped }
+                    Link::Operand { binary: *binary, operand: 0, swapped }
                 }
-            },
+            }
             (_, Some(other)) => {
                 chain.operands.push(self.view(other).broadcast(shape));
-                crate::kernels::chain::Link::PRelu { operand: 0 }
+                Link::PRelu { operand: 0 }
             }
             (_, None) => return,
         };
@@ -70,8 +72,7 @@ impl Lowering<'_> {
     }
 }
 
-fn shift_operands(link: crate::kernels::chain::Link, by: usize) -> crate::kernels::chain::Link {
-    use crate::kernels::chain::Link;
+fn shift_operands(link: Link, by: usize) -> Link {
     match link {
         Link::Operand { binary, operand, swapped } => Link::Operand { binary, operand: operand + by, swapped },
         Link::PRelu { operand } => Link::PRelu { operand: operand + by },

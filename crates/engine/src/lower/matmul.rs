@@ -3,20 +3,19 @@
 use facevault_graph::{Node, Operator, ValueId};
 
 use super::{Lowering, product};
-use crate::error::EngineError;
 use crate::kernels::storage::Storage;
 use crate::step::{MatMul, Work};
 use crate::view::View;
 
 impl Lowering<'_> {
-    pub(super) fn mat_mul(&mut self, node: &Node) -> Result<(), EngineError> {
+    pub(super) fn mat_mul(&mut self, node: &Node) {
         let (left, right) = (node.inputs[0], node.inputs[1]);
         let graph = self.graph;
         if let Some(weight) = &graph.values[right].constant {
             let view = View::row_major(crate::view::Home::Constants, 0, self.shape(right));
             if let Some(matrix) = product::matrix(&view, weight) {
                 self.linear(node, left, weight, matrix);
-                return Ok(());
+                return;
             }
         }
         let shape = self.shape(node.output).to_vec();
@@ -50,7 +49,6 @@ impl Lowering<'_> {
         if !lies {
             self.step(&format!("{}: copy", node.name), 0.0, Work::Copy { from: out, to: place });
         }
-        Ok(())
     }
 
     /// The order of a result's axes: such that a transposition that alone reads it needs no copy.

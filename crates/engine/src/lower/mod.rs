@@ -119,7 +119,10 @@ impl<'g> Lowering<'g> {
         let node = &self.graph.nodes[index];
         match &node.operator {
             Operator::Convolution { .. } => self.convolution(node),
-            Operator::MatMul => self.mat_mul(node),
+            Operator::MatMul => {
+                self.mat_mul(node);
+                Ok(())
+            }
             Operator::Function(_) | Operator::Binary(_) | Operator::PRelu => {
                 if !self.scale_into_convolutions(index) {
                     self.elementwise(node);

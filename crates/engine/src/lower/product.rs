@@ -209,7 +209,9 @@ impl Lowering<'_> {
     /// A pixel for padding to read.
     fn head(&mut self, pixel: &[f32], storage: Storage) -> Pad {
         let offset = self.result.head.len();
-        pixel.iter().for_each(|&value| storage.encode(value, &mut self.result.head));
+        for &value in pixel {
+            storage.encode(value, &mut self.result.head);
+        }
         // A whole tile may be read, and the next one begins on a cache line.
         let end = (self.result.head.len() + DEPTHWISE_WIDTH * 4).next_multiple_of(64);
         self.result.head.resize(end, 0);
@@ -252,9 +254,9 @@ impl Lowering<'_> {
         let weight = weight.as_deref().unwrap_or(&parameters.weight);
         // Kernel rows that lie in one run of the input, if no padding comes between.
         let dense = input.pixel == input.channels as isize && groups == 1 && geometry.dilation.1 == 1;
-        let rows_whole = dense && geometry.padding == (0, 0) && self.inside(&input, &geometry);
+        let rows_whole = dense && geometry.padding == (0, 0) && inside(&input, &geometry);
         let narrow = self.storage(&input.view) != Storage::F32 && per_input.is_multiple_of(2);
-        let input = if narrow || self.storage(&input.view) == Storage::F32 { input } else { self.widened(input) };
+        let input = if narrow || self.storage(&input.view) == Storage::F32 { input } else { self.widened(&input) };
         let (kind, per_word) = if narrow { (self.set.weights, self.set.per_word) } else { (WeightFormat::F32, 1) };
         let words = per_input / per_word;
         let (runs, words) = if rows_whole { (geometry.kernel.0, geometry.kernel.1 * words) } else { (taps, words) };
@@ -285,7 +287,7 @@ impl Lowering<'_> {
     }
 
     /// The grid in f32.
-    fn widened(&mut self, grid: Grid) -> Grid {
+    fn widened(&mut self, grid: &Grid) -> Grid {
         let order = grid.view.order();
         let view = self.copied_as("widened", &grid.view, &order, Storage::F32);
         // What was one run of pixels is one again, and a map stays a map.
@@ -293,15 +295,7 @@ impl Lowering<'_> {
             4 if grid.height > 1 || view.shape[3] == grid.width => (view.strides[2], view.strides[3]),
             _ => (0, grid.channels as isize),
         };
-        Grid { view, row, pixel, ..grid }
-    }
-
-    /// Whether every window lies inside the input.
-    fn inside(&self, input: &Grid, geometry: &Geometry) -> bool {
-        let reach =
-            |out: usize, stride: usize, kernel: usize, dilation: usize| (out - 1) * stride + (kernel - 1) * dilation;
-        reach(geometry.height, geometry.stride.0, geometry.kernel.0, geometry.dilation.0) < input.height
-            && reach(geometry.width, geometry.stride.1, geometry.kernel.1, geometry.dilation.1) < input.width
+        Grid { view, row, pixel, ..grid.clone() }
     }
 
     fn depthwise(
@@ -321,7 +315,7 @@ impl Lowering<'_> {
         for (channel, kernels) in parameters.weight.chunks_exact(members * taps).enumerate() {
             for member in 0..members {
                 // The input that is `member` places away, counted by exclusive or.
-                let kernel = &kernels[(channel % members ^ member) * taps..][..taps];
+                let kernel = &kernels[((channel % members) ^ member) * taps..][..taps];
                 for (tap, &weight) in kernel.iter().enumerate() {
                     weights[(tap * members + member) * channels + channel] = weight;
                 }
@@ -398,6 +392,14 @@ impl Lowering<'_> {
             finish,
         })
     }
+}
+
+/// Whether every window lies inside the input.
+fn inside(input: &Grid, geometry: &Geometry) -> bool {
+    let reach =
+        |out: usize, stride: usize, kernel: usize, dilation: usize| (out - 1) * stride + (kernel - 1) * dilation;
+    reach(geometry.height, geometry.stride.0, geometry.kernel.0, geometry.dilation.0) < input.height
+        && reach(geometry.width, geometry.stride.1, geometry.kernel.1, geometry.dilation.1) < input.width
 }
 
 /// Weights of `joined` groups as those of one, zeros where an output does not see an input.

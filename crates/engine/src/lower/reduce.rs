@@ -79,7 +79,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// A norm whose scale and shift differ from row to row, as InstanceNormalization's do: they follow as a step of their own.
+    /// A norm whose scale and shift differ from row to row, as those of `InstanceNormalization` do: they follow as a step of their own.
     fn norm_then_scale(&mut self, node: &Node, view: &View, axis: usize, epsilon: f64) {
         let length: usize = view.shape[axis..].iter().product();
         let plain: Vec<usize> = (0..view.shape.len()).collect();

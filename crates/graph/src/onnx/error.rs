@@ -28,7 +28,7 @@ pub enum OnnxError {
     /// The operator set is older or newer than what is known.
     #[error(
         "the ONNX file uses operator set {found}, and those from {} to {} are known; export it again with \
-         `opset_version=17`, or use `kernels: onnxruntime`",
+         `opset_version=17`",
         super::OPSETS.start(),
         super::OPSETS.end()
     )]
@@ -38,8 +38,8 @@ pub enum OnnxError {
     },
     /// Operators that are not known: all of the file.
     #[error(
-        "the ONNX file uses what is not supported: {}; export the network with other operators, or use `kernels: \
-         onnxruntime`",
+        "the ONNX file uses what is not supported: {}; export the network with other operators: docs/onnx.md \
+         lists those that are",
         Listed(.0)
     )]
     Unsupported(Vec<Unsupported>),

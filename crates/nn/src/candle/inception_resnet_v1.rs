@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use candle_core::{Device, Result, Tensor};
 
 use super::missing;
-use crate::folding::{self, Folded};
+use crate::batch_norm::Folded;
+use crate::folding;
 use crate::networks::inception_resnet_v1::{self as net, After, Convolution, DIMENSION};
 use crate::weights::Tensors;
 

@@ -6,7 +6,7 @@ use candle_nn::{Conv2d, Conv2dConfig, Module, PReLU};
 
 use super::missing;
 use crate::Network;
-use crate::folding::{self, Affine, Folded};
+use crate::batch_norm::{self, Affine, Folded};
 use crate::networks::iresnet::{self as net, BATCH_NORM_EPSILON, DIMENSION, LAST_SIDE, STEM};
 use crate::weights::Tensors;
 
@@ -45,9 +45,9 @@ impl super::CandleGraph for IresnetGraph {
 
 /// `bn2` on the last map, `fc` and `features`: a product of 512×7×7 inputs.
 fn head(tensors: &Tensors) -> std::result::Result<Folded, String> {
-    let before = folding::affine(tensors, "bn2", BATCH_NORM_EPSILON)?;
-    let after = folding::affine(tensors, "features", BATCH_NORM_EPSILON)?;
-    let (weight, bias) = (folding::data(tensors, "fc", "weight")?, folding::data(tensors, "fc", "bias")?);
+    let before = batch_norm::affine(tensors, "bn2", BATCH_NORM_EPSILON)?;
+    let after = batch_norm::affine(tensors, "features", BATCH_NORM_EPSILON)?;
+    let (weight, bias) = (batch_norm::data(tensors, "fc", "weight")?, batch_norm::data(tensors, "fc", "bias")?);
     let plane = LAST_SIDE * LAST_SIDE;
     let mut folded = Folded { weight: Vec::with_capacity(weight.len()), bias: Vec::with_capacity(DIMENSION) };
     for (o, row) in weight.chunks_exact(weight.len() / DIMENSION).enumerate() {
@@ -107,8 +107,8 @@ struct Parts<'a> {
 impl Parts<'_> {
     /// A convolution that keeps the size but for the stride, with the BatchNorm behind it.
     fn convolution(&self, key: &str, norm: &str, shape: [usize; 4], stride: usize) -> Result<Conv2d> {
-        let weight = folding::data(self.tensors, key, "weight").map_err(missing)?;
-        let folded = folding::batch_norm(weight, self.tensors, norm, BATCH_NORM_EPSILON);
+        let weight = batch_norm::data(self.tensors, key, "weight").map_err(missing)?;
+        let folded = batch_norm::batch_norm(weight, self.tensors, norm, BATCH_NORM_EPSILON);
         let Folded { weight, bias } = folded.map_err(missing)?;
         let config = Conv2dConfig { padding: shape[2] / 2, stride, ..Conv2dConfig::default() };
         let bias = Tensor::from_vec(bias, shape[0], self.device)?;
@@ -116,7 +116,7 @@ impl Parts<'_> {
     }
 
     fn norm(&self, key: &str) -> Result<(Tensor, Tensor)> {
-        let Affine { scale, shift } = folding::affine(self.tensors, key, BATCH_NORM_EPSILON).map_err(missing)?;
+        let Affine { scale, shift } = batch_norm::affine(self.tensors, key, BATCH_NORM_EPSILON).map_err(missing)?;
         let channels = |values: &[f64]| {
             let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
             let count = values.len();
@@ -126,7 +126,7 @@ impl Parts<'_> {
     }
 
     fn prelu(&self, key: &str) -> Result<PReLU> {
-        let slopes = folding::data(self.tensors, key, "weight").map_err(missing)?;
+        let slopes = batch_norm::data(self.tensors, key, "weight").map_err(missing)?;
         Ok(PReLU::new(Tensor::new(slopes, self.device)?, false))
     }
 }

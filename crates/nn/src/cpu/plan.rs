@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::folding::Folded;
+use crate::batch_norm::Folded;
 use crate::networks::inception_resnet_v1::Convolution;
 use crate::program::{self, Map, MapRole, MapSlice, Need, Op, Product, Program, extent};
 use facevault_kernels::pack::{self, Channels, Filters, Shape};

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::embedder::{CpuEmbedder, CpuOptions};
 use super::execute::{Arena, ArenaPointer, Pass, PixelTables};
 use super::plan::{CpuPlan, ParameterSource, PlanSource};
-use crate::folding::Folded;
+use crate::batch_norm::Folded;
 use crate::networks::inception_resnet_v1::{After, Convolution, DIMENSION};
 use crate::{Calibration, Embedder, FaceBatch, Kernels, ModelSpec, Network, Precision, weights};
 use facevault_kernels::sets::{self, Set, WeightFormat};

@@ -4,7 +4,7 @@
 use super::arguments::{self as args, SEGMENTS, Segment};
 use super::tile::STEP;
 use crate::Precision;
-use crate::folding::Folded;
+use crate::batch_norm::Folded;
 use crate::networks::inception_resnet_v1::{Convolution, DIMENSION};
 use crate::program::{self, MapRole, MapSlice, Need, Op, Product, Program};
 

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use facevault_graph::{Binary, Function, Graph, Node, Operator, Pool, Reduction, Value, ValueId};
 
-use crate::folding;
-use crate::networks::parameter_list::BATCH_NORM;
+use crate::batch_norm::{self, BATCH_NORM};
 use crate::weights::{Parameter, Tensors};
 
 /// A network that is being written down, layer after layer.
@@ -136,7 +135,7 @@ impl<'t> Definition<'t> {
         for name in BATCH_NORM {
             self.numbers(&format!("{key}.{name}"), &[channels]);
         }
-        let affine = self.tensors.and_then(|tensors| folding::affine(tensors, key, epsilon).ok());
+        let affine = self.tensors.and_then(|tensors| batch_norm::affine(tensors, key, epsilon).ok());
         let (scale, shift) = affine.map(|affine| (affine.scale, affine.shift)).unwrap_or_default();
         self.scaled_and_shifted(x, key, &scale, &shift, &broadcast)
     }

@@ -6,7 +6,6 @@
 //! The network is data first: [`convolutions`] lists every convolution with its key and geometry, and everything else
 //! (the parameters a checkpoint must hold, the candle graph, a fused CPU plan) is read off that list.
 
-pub use super::parameter_list::BATCH_NORM;
 use super::parameter_list::ParameterList;
 use crate::weights::Parameter;
 

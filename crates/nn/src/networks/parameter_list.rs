@@ -1,9 +1,7 @@
 //! The parameters that a network's checkpoint must hold, collected layer by layer.
 
+use crate::batch_norm::BATCH_NORM;
 use crate::weights::Parameter;
-
-/// The four vectors of a BatchNorm layer.
-pub const BATCH_NORM: [&str; 4] = ["weight", "bias", "running_mean", "running_var"];
 
 /// Parameters in the order they were added.
 #[derive(Default)]
