@@ -24,8 +24,8 @@ ENGINE = "target/release/examples/onnx_engine"
 class Ours:
     name = "facevault"
 
-    def __init__(self, path, threads, batch, command):
-        arguments = [command, str(path.parent), path.stem, "--serve", str(threads), str(batch)]
+    def __init__(self, path, threads, batch, options):
+        arguments = [options.engine, str(path.parent), path.stem, "--serve", str(threads), str(batch), options.precision]
         self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.run(1)
 
@@ -53,14 +53,17 @@ def shape_of(path, batch):
 class OnnxRuntime:
     name = "ONNX Runtime"
 
-    def __init__(self, path, threads, batch, _):
+    def __init__(self, path, threads, batch, options):
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        if options.precision != "f32":
+            raise ValueError("f32 only on this CPU")
+
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = threads
+        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
         name, shape = shape_of(path, batch)
         self.feed = {name: numpy.random.default_rng(1).standard_normal(shape, dtype=numpy.float32)}
         self.run(1)
@@ -78,14 +81,14 @@ class OnnxRuntime:
 class OpenVino:
     name = "OpenVINO"
 
-    def __init__(self, path, threads, batch, _):
+    def __init__(self, path, threads, batch, options):
         import openvino
 
         core = openvino.Core()
         model = core.read_model(str(path))
         _, shape = shape_of(path, batch)
         model.reshape(shape)
-        settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+        settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": options.precision}
         self.request = core.compile_model(model, "CPU", settings).create_infer_request()
         self.input = numpy.random.default_rng(1).standard_normal(shape, dtype=numpy.float32)
         self.run(1)
@@ -104,9 +107,10 @@ def compare(path, threads, batch, options):
     engines = []
     for kind in [Ours, OnnxRuntime, OpenVino]:
         try:
-            engines.append(kind(path, threads, batch, options.engine))
+            engines.append(kind(path, threads, batch, options))
         except Exception as error:  # noqa: BLE001: a peer that cannot run a graph is a result.
-            print(f"  {kind.name}: {str(error).splitlines()[0][:100]}")
+            if options.precision == "f32":
+                print(f"  {kind.name}: {str(error).splitlines()[0][:100]}")
     # As many batches as fill a turn of the slowest.
     rounds = {engine.name: max(1, round(options.seconds / engine.run(1))) for engine in engines}
     times = {engine.name: [] for engine in engines}
@@ -131,6 +135,7 @@ def main():
     parser.add_argument("names", nargs="*", help="files without .onnx; all if none")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batches", default="32,1", help="comma-separated (32,1)")
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="bf16: OpenVINO alone has it too")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="a turn of an engine (1)")
     parser.add_argument("--engine", default=ENGINE, help=f"the example of facevault-engine ({ENGINE})")

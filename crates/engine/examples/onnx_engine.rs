@@ -4,7 +4,7 @@
 //! ```sh
 //! cargo run --release -p facevault-engine --example onnx_engine -- FOLDER [NAME ...]            # parity
 //! cargo run --release -p facevault-engine --example onnx_engine -- FOLDER NAME --layers [BATCH]  # time of each step
-//! cargo run --release -p facevault-engine --example onnx_engine -- FOLDER NAME --serve THREADS BATCH
+//! cargo run --release -p facevault-engine --example onnx_engine -- FOLDER NAME --serve THREADS BATCH [bf16]
 //! ```
 //!
 //! With `--serve`, it runs one batch for each line of its input and answers with the seconds: one side of
@@ -29,10 +29,10 @@ fn unit(x: &[f32]) -> Vec<f64> {
     x.iter().map(|x| f64::from(*x) / norm).collect()
 }
 
-fn open(folder: &Path, name: &str, threads: usize) -> Result<(Onnx, Engine), String> {
+fn open(folder: &Path, name: &str, threads: usize, precision: Precision) -> Result<(Onnx, Engine), String> {
     let path = folder.join(format!("{name}.onnx"));
     let onnx = onnx::read(&path, &Options::default()).map_err(|error| error.to_string())?;
-    let set = sets::choose(Kernels::Auto, Precision::F32).expect("kernels for every CPU");
+    let set = sets::choose(Kernels::Auto, precision).expect("kernels for every CPU");
     let engine = Engine::new(&onnx.graph, set, threads).map_err(|error| error.to_string())?;
     Ok((onnx, engine))
 }
@@ -43,7 +43,7 @@ fn values(onnx: &Onnx) -> [f32; 256] {
 }
 
 fn parity(folder: &Path, name: &str) -> Result<String, String> {
-    let (onnx, mut engine) = open(folder, name, 2)?;
+    let (onnx, mut engine) = open(folder, name, 2, Precision::F32)?;
     let face = npy(&folder.join(format!("{name}.input.npy")));
     let mut out = vec![0f32; engine.dimension()];
     engine.run(&face, 1, &values(&onnx), &mut out);
@@ -54,7 +54,7 @@ fn parity(folder: &Path, name: &str) -> Result<String, String> {
 }
 
 fn layers(folder: &Path, name: &str, batch: usize) {
-    let (onnx, mut engine) = open(folder, name, 1).unwrap_or_else(|error| panic!("{error}"));
+    let (onnx, mut engine) = open(folder, name, 1, Precision::F32).unwrap_or_else(|error| panic!("{error}"));
     let (height, width) = engine.side();
     let pixels = vec![100; batch * height * width * 3];
     let mut best = engine.layers(&pixels, &values(&onnx));
@@ -84,8 +84,8 @@ fn layers(folder: &Path, name: &str, batch: usize) {
     }
 }
 
-fn serve(folder: &Path, name: &str, threads: usize, batch: usize) {
-    let (onnx, mut engine) = open(folder, name, threads).unwrap_or_else(|error| panic!("{error}"));
+fn serve(folder: &Path, name: &str, threads: usize, batch: usize, precision: Precision) {
+    let (onnx, mut engine) = open(folder, name, threads, precision).unwrap_or_else(|error| panic!("{error}"));
     let (height, width) = engine.side();
     let pixels: Vec<u8> = (0..batch * height * width * 3).map(|i| (i * 7919 % 251) as u8).collect();
     let mut out = vec![0f32; batch * engine.dimension()];
@@ -107,7 +107,11 @@ fn main() {
     let number = |at: usize, usual: usize| arguments.get(at).map_or(usual, |text| text.parse().expect("a number"));
     match arguments.get(1).map(String::as_str) {
         Some("--layers") => return layers(folder, &arguments[0], number(2, 8)),
-        Some("--serve") => return serve(folder, &arguments[0], number(2, 2), number(3, 32)),
+        Some("--serve") => {
+            let bf16 = arguments.get(4).is_some_and(|precision| precision == "bf16");
+            let precision = if bf16 { Precision::Bf16 } else { Precision::F32 };
+            return serve(folder, &arguments[0], number(2, 2), number(3, 32), precision);
+        }
         _ => (),
     }
     if arguments.is_empty() {

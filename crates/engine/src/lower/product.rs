@@ -21,6 +21,9 @@ const WINOGRAD_BYTES: usize = 3 << 20;
 /// Winograd's kernels take whole registers of channels, of the widest set.
 const WINOGRAD_CHANNELS: usize = 16;
 
+/// Weights of a Winograd layer that a few faces are worth reading for.
+const WINOGRAD_WEIGHTS: usize = 16 << 20;
+
 /// Channels of an epilogue are padded to whole registers of the widest panel.
 const PANEL: usize = 32;
 
@@ -158,7 +161,7 @@ impl Lowering<'_> {
         let small = matches!(outputs / groups, 1 | 2 | 4);
         let work = if small && input.channels == outputs && groups > 1 {
             self.depthwise(groups, input, geometry, &parameters, pad, finish)
-        } else if plain && (storage == Storage::F32 || self.set.weights.winograd_pays(outputs)) {
+        } else if plain && self.winograd_pays(&input, &geometry, outputs) {
             self.winograd(input, geometry, &parameters, pad, finish)
         } else {
             self.direct(input, geometry, groups, &parameters, pad, finish)
@@ -204,6 +207,20 @@ impl Lowering<'_> {
         }
         chain.links.drain(..folded);
         parameters.scale_outputs(&scale, &shift);
+    }
+
+    /// Whether a 3×3 layer is better computed by way of Winograd. Its weights are four times as large (eight in bf16), so that
+    /// few faces wait for memory, and of a map whose sides are no multiples of four a part is computed for nothing: 7×7
+    /// pixels are 49 of 64.
+    fn winograd_pays(&self, input: &Grid, geometry: &Geometry, outputs: usize) -> bool {
+        let computed = geometry.height.next_multiple_of(4) * geometry.width.next_multiple_of(4);
+        let wasteful = geometry.height * geometry.width * 5 < computed * 4;
+        let bytes = 36 * 4 * input.channels * outputs;
+        if self.storage(&input.view) == Storage::F32 {
+            !wasteful || bytes <= WINOGRAD_WEIGHTS
+        } else {
+            !wasteful && self.set.weights.winograd_pays(outputs)
+        }
     }
 
     /// A pixel for padding to read.
