@@ -25,4 +25,5 @@ mod tests;
 mod view;
 
 pub use error::EngineError;
+pub use plan::GROUP;
 pub use run::{Engine, Layer};

@@ -131,7 +131,6 @@ fn stem(steps: &[Step], specs: &[BufferSpec], lives: &[(usize, usize)]) -> usize
             (best, least) = (cut, cost);
         }
     }
-    // The input's bytes are there for one face at a time in the stem only if its first step is.
     best
 }
 

@@ -1,7 +1,5 @@
 //! What a plan consists of.
 
-use std::sync::Arc;
-
 use crate::kernels::chain::Link;
 use crate::view::View;
 use facevault_graph::Reduction;
@@ -96,16 +94,11 @@ pub struct Product {
     pub runs: usize,
     pub words: usize,
     pub panels: Vec<Panel>,
-    pub weights: Arc<Weights>,
+    /// Panel after panel, as the kernels read them.
+    pub weights: Vec<u32>,
     /// What padding is worth, one number a channel; zeros where there is none.
     pub pad: Option<Pad>,
     pub finish: Finish,
-}
-
-/// Packed weights.
-#[derive(Debug, Default)]
-pub struct Weights {
-    pub words: Vec<u32>,
 }
 
 /// Where a constant pixel lies in the head of every arena, bytes.
@@ -142,7 +135,8 @@ pub struct Winograd {
     pub inputs: usize,
     pub outputs: usize,
     pub panels: Vec<Panel>,
-    pub weights: Arc<Weights>,
+    /// Panel after panel, as the kernels read them.
+    pub weights: Vec<u32>,
     /// Words of one of the 36.
     pub component: usize,
     /// Where each tile's channels begin in the scratch, bytes.
@@ -287,8 +281,8 @@ impl Work {
     /// Bytes of its weights.
     pub fn weight_bytes(&self) -> usize {
         match self {
-            Self::Product(step) => step.weights.words.len() * 4,
-            Self::Winograd(step) => step.weights.words.len() * 4,
+            Self::Product(step) => step.weights.len() * 4,
+            Self::Winograd(step) => step.weights.len() * 4,
             _ => 0,
         }
     }

@@ -6,7 +6,7 @@
 //! open, describe ─┬─ cpu      the fused plan on the CPU
 //!                 ├─ gpu      the fused plan on a GPU; `cards` makes several one
 //!                 ├─ candle   the reference graph of every network that is known
-//!                 └─ onnx     any network of an ONNX file, on facevault-engine
+//!                 └─ engine   any network that is a graph, by name or of an ONNX file, on facevault-engine
 //! host                what those on the CPU share
 //! networks            each network as data: its facts, its layers and the parameters it needs
 //! program, folding    what both fused plans are compiled from
@@ -19,13 +19,13 @@ mod capacity;
 mod cards;
 pub mod cpu;
 pub mod device;
+mod engine;
 mod folding;
 mod gpu;
 mod host;
 #[cfg(any(test, feature = "testing"))]
 pub mod mock;
 mod networks;
-pub mod onnx;
 mod options;
 mod program;
 mod queue;
@@ -38,6 +38,7 @@ pub use batch_size::BatchSize;
 pub use cards::CardGroup;
 pub use facevault_cuda::{DeviceKind, DeviceRequest};
 use facevault_engine::EngineError;
+pub use facevault_graph::onnx;
 pub use facevault_kernels::{Kernels, Precision};
 pub use networks::{
     Facts, ModelSpec, Network, RunsOn, UNIT_RANGE, adopt, inception_resnet_v1, parameters, unused_keys,
@@ -48,7 +49,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::candle::CandleEmbedder;
-use crate::onnx::GraphEmbedder;
+use crate::engine::GraphEmbedder;
 use crate::queue::SequentialQueue;
 use crate::weights::WeightsRef;
 use facevault_cuda::Card;

@@ -30,7 +30,7 @@ impl Pass<'_> {
         // A team shares the larger of the two: weights or pixels.
         let storage = self.storage(&p.input.view);
         let input_bytes = p.input.height * p.input.width * p.input.channels * storage.bytes();
-        let by_panel = p.weights.words.len() * 4 > input_bytes && p.panels.len() >= 2 * self.member.size();
+        let by_panel = p.weights.len() * 4 > input_bytes && p.panels.len() >= 2 * self.member.size();
         let (panels, tiles) = if by_panel {
             (self.member.share(p.panels.len()), 0..tiles)
         } else {
@@ -66,7 +66,7 @@ impl Pass<'_> {
                             height: table.height,
                             runs: taps.len(),
                             words: p.words,
-                            weights: p.weights.words.as_ptr().add(panel.weights),
+                            weights: p.weights.as_ptr().add(panel.weights),
                             out: sums.as_mut_ptr().cast(),
                             stride: width,
                         };
@@ -190,7 +190,7 @@ impl Pass<'_> {
                             height: set.height,
                             runs: 1,
                             words: w.inputs,
-                            weights: w.weights.words.as_ptr().add(component * w.component + panel.weights),
+                            weights: w.weights.as_ptr().add(component * w.component + panel.weights),
                             out: scratch_out.add(component * w.strides.1 + at * w.outputs + panel.channel).cast(),
                             stride: w.outputs,
                         };

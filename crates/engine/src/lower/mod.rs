@@ -19,7 +19,7 @@ mod reduce;
 
 use std::collections::HashMap;
 
-use facevault_graph::{Graph, Node, Operator, ValueId};
+use facevault_graph::{Graph, Operator, ValueId};
 use facevault_kernels::sets::{Set, WeightFormat};
 
 use crate::error::EngineError;
@@ -352,14 +352,6 @@ impl<'g> Lowering<'g> {
         let view = self.fresh(self.shape(value), &order);
         let rows = pixels(&view, channel_axis).expect("a fresh buffer with the channels innermost");
         (rows, true)
-    }
-
-    /// Copies a result to where its value belongs.
-    fn deliver(&mut self, node: &Node, value: ValueId, pixels: &Pixels, copy: bool) {
-        if copy {
-            let to = self.view(value);
-            self.step(&format!("{}: copy", node.name), 0.0, Work::Copy { from: pixels.view.clone(), to });
-        }
     }
 }
 

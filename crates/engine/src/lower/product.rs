@@ -1,7 +1,5 @@
 //! Convolutions, and products with constant weights.
 
-use std::sync::Arc;
-
 use facevault_graph::{Binary, Node, Operator, ValueId};
 use facevault_kernels::kernels::DEPTHWISE_WIDTH;
 use facevault_kernels::pack::{self, Channels, Filters, Shape};
@@ -12,7 +10,7 @@ use super::{Lowering, affine, pixels};
 use crate::error::EngineError;
 use crate::kernels::chain::Link;
 use crate::kernels::storage::Storage;
-use crate::step::{Depthwise, Finish, Geometry, Grid, Pad, Panel, Product, Weights, Winograd, Work};
+use crate::step::{Depthwise, Finish, Geometry, Grid, Pad, Panel, Product, Winograd, Work};
 use crate::view::{Home, View};
 
 /// Tiles of a Winograd layer between its way in and its way out: what they need should stay in the second cache.
@@ -167,13 +165,10 @@ impl Lowering<'_> {
             self.direct(input, geometry, groups, &parameters, pad, finish)
         };
         self.step(name, flop, work);
-        let node = facevault_graph::Node {
-            name: name.to_owned(),
-            operator: Operator::Reshape,
-            inputs: Vec::new(),
-            output: last,
-        };
-        self.deliver(&node, last, &out, copy);
+        if copy {
+            let to = self.view(last);
+            self.step(&format!("{name}: copy"), 0.0, Work::Copy { from: out.view, to });
+        }
     }
 
     /// Takes what scales and shifts each output channel at the head of a chain into the parameters.
@@ -299,8 +294,7 @@ impl Lowering<'_> {
                 filters.panel(at..at + here, vectors * lanes, kind, |_| 1.0, &mut packed);
             }
         }
-        let weights = Arc::new(Weights { words: packed });
-        Work::Product(Product { input, geometry, narrow, runs, words, panels, weights, pad, finish })
+        Work::Product(Product { input, geometry, narrow, runs, words, panels, weights: packed, pad, finish })
     }
 
     /// The grid in f32.
@@ -398,7 +392,7 @@ impl Lowering<'_> {
             inputs,
             outputs,
             panels,
-            weights: Arc::new(Weights { words: packed }),
+            weights: packed,
             component,
             offsets: (0..chunk).map(|tile| (tile * inputs * 4) as u32).collect(),
             scratch,

@@ -1,14 +1,10 @@
 //! A network as a graph on the engine, of an ONNX file or by name, as an [`Embedder`]: its output as unit vectors.
 
 use facevault_graph::Graph;
-pub use facevault_graph::onnx::*;
 
 use crate::{DeviceKind, Embedder, EmbedderInfo, Execution, FaceBatch, ModelError, Network, StageTime, host};
-use facevault_engine::{Engine, EngineError};
+use facevault_engine::{Engine, EngineError, GROUP};
 use facevault_kernels::sets::Set;
-
-/// Faces that are timed at once: what the engine takes in one group.
-const GROUP: usize = 8;
 
 /// A graph on the CPU.
 pub(crate) struct GraphEmbedder {
