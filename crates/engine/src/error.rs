@@ -1,5 +1,7 @@
 //! What a graph can have that cannot be compiled.
 
+use facevault_graph::Misshapen;
+
 /// Why a graph cannot be compiled or run.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the messages say what the fields are")]
@@ -7,9 +9,16 @@ pub enum EngineError {
     /// A form of an operator that has no kernel.
     #[error("node `{node}`: {what} is not supported; docs/engine.md says what is not")]
     Unsupported { node: String, what: String },
-    /// This CPU lacks the instructions that were asked for.
-    #[error("these kernels are not available on this CPU")]
-    NoKernels,
+    /// Shapes that do not fit.
+    #[error("the graph contradicts itself: {0}")]
+    Misshapen(#[from] Misshapen),
+    /// What is computed of a face does not fit into memory that can be addressed.
+    #[error(
+        "a face takes {} MiB of memory in this network, and at most {} are supported; export it for smaller faces",
+        bytes >> 20,
+        limit >> 20
+    )]
+    TooLarge { bytes: usize, limit: usize },
     /// Threads cannot be started.
     #[error("threads cannot be started: {reason}")]
     Threads { reason: String },

@@ -25,5 +25,4 @@ mod tests;
 mod view;
 
 pub use error::EngineError;
-pub use plan::GROUP;
 pub use run::{Engine, Layer};

@@ -12,8 +12,14 @@ use crate::lower::{BufferSpec, Lowered, lower};
 use crate::step::{Geometry, Grid, Pad, Step, Work};
 use crate::view::{Home, View};
 
-/// Faces that go through the layers together, so that the weights are read once for all of them.
+/// Faces that go through the layers together at most, so that the weights are read once for all of them.
 pub const GROUP: usize = 8;
+
+/// An arena of more than this takes fewer faces at a time.
+const LARGE_ARENA: usize = 1 << 30;
+
+/// Places in an arena are 32 bits.
+const LARGEST_ARENA: usize = u32::MAX as usize;
 
 /// Activations that stay in the second cache from step to step.
 const CACHE_BYTES: usize = 768 << 10;
@@ -41,6 +47,8 @@ pub struct Plan {
     pub constants: Vec<f32>,
     /// What every arena begins with: zeros, then pixels for padding to read.
     pub head: Vec<u8>,
+    /// Faces of a group at most.
+    pub group: usize,
     /// Steps that run face by face; the others take a group at once.
     pub stem: usize,
     /// Bytes of an arena.
@@ -54,11 +62,17 @@ pub struct Plan {
 impl Plan {
     /// Compiles a graph.
     pub fn new(graph: &Graph, set: &'static Set, threads: usize) -> Result<Self, EngineError> {
+        let face = &graph.values[graph.input];
+        let side = match face.shape[..] {
+            [1, 3, height, width] if width != 3 => (height, width),
+            [1, height, width, 3] => (height, width),
+            _ => {
+                let what = format!("an input of the shape {:?}, which is no face", face.shape);
+                return Err(EngineError::Unsupported { node: face.name.clone(), what });
+            }
+        };
         let Lowered { mut steps, buffers: specs, constants, head: pads, output } = lower(graph, set, threads, GROUP)?;
-        let shape = &graph.values[graph.input].shape;
-        let side = if shape[1] == 3 && shape[3] != 3 { (shape[2], shape[3]) } else { (shape[1], shape[2]) };
         let lives = lives(&steps, &specs, &output);
-        let stem = stem(&steps, &specs, &lives);
         // Zeros for padding and for tiles' missing pixels to read, as many as a tap is long.
         let zeros = steps.iter().map(|step| longest_tap(&step.work)).max().unwrap_or(0).next_multiple_of(16) * 4 + LINE;
         for step in &mut steps {
@@ -68,8 +82,30 @@ impl Plan {
         }
         let mut head = vec![0; zeros];
         head.extend(pads);
-        let (buffers, arena) = lay_out(&specs, &lives, stem, head.len().next_multiple_of(LINE));
-        Ok(Self { set, maps: maps(set), steps, buffers, constants, head, stem, arena, side, output })
+        let start = head.len().next_multiple_of(LINE);
+        let mut group = GROUP;
+        let (mut stem, mut placed) = Self::laid_out(&steps, &specs, &lives, group, start);
+        while placed.1 > LARGE_ARENA && group > 1 {
+            group /= 2;
+            (stem, placed) = Self::laid_out(&steps, &specs, &lives, group, start);
+        }
+        let (buffers, arena) = placed;
+        if arena > LARGEST_ARENA {
+            return Err(EngineError::TooLarge { bytes: arena, limit: LARGEST_ARENA });
+        }
+        Ok(Self { set, maps: maps(set), steps, buffers, constants, head, group, stem, arena, side, output })
+    }
+
+    /// The stem for groups of so many faces, and the places of the buffers.
+    fn laid_out(
+        steps: &[Step],
+        specs: &[BufferSpec],
+        lives: &[(usize, usize)],
+        group: usize,
+        start: usize,
+    ) -> (usize, (Vec<Buffer>, usize)) {
+        let stem = stem(steps, specs, lives, group);
+        (stem, lay_out(specs, lives, stem, group, start))
     }
 }
 
@@ -99,19 +135,19 @@ fn lives(steps: &[Step], specs: &[BufferSpec], output: &View) -> Vec<(usize, usi
 }
 
 /// How many steps run face by face: those whose weights are small against their activations, as long as it is a clean cut.
-fn stem(steps: &[Step], specs: &[BufferSpec], lives: &[(usize, usize)]) -> usize {
+fn stem(steps: &[Step], specs: &[BufferSpec], lives: &[(usize, usize)], group: usize) -> usize {
     let bytes = |view: &View| match view.home {
         Home::Buffer(buffer) => specs[buffer].length * specs[buffer].storage.bytes(),
         Home::Constants => 0,
     };
     // Bytes that a group of faces moves from beyond the second cache: weights once a face in the stem, activations that do not
     // stay there elsewhere.
-    let weights: Vec<usize> = steps.iter().map(|step| step.work.weight_bytes() * (GROUP - 1)).collect();
+    let weights: Vec<usize> = steps.iter().map(|step| step.work.weight_bytes() * (group - 1)).collect();
     let activations: Vec<usize> = steps
         .iter()
         .map(|step| {
             let touched = step.work.reads().into_iter().map(bytes).sum::<usize>() + bytes(step.work.writes());
-            if touched * GROUP > CACHE_BYTES { touched * GROUP } else { 0 }
+            if touched * group > CACHE_BYTES { touched * group } else { 0 }
         })
         .collect();
     let clean = |cut: usize| {
@@ -156,14 +192,20 @@ fn pad_of(work: &mut Work) -> Option<&mut Pad> {
 }
 
 /// Gives each buffer its place: first fit, largest first, those that live at the same time apart.
-fn lay_out(specs: &[BufferSpec], lives: &[(usize, usize)], stem: usize, start: usize) -> (Vec<Buffer>, usize) {
+fn lay_out(
+    specs: &[BufferSpec],
+    lives: &[(usize, usize)],
+    stem: usize,
+    group: usize,
+    start: usize,
+) -> (Vec<Buffer>, usize) {
     let mut needs: Vec<(usize, usize, (usize, usize))> = Vec::new(); // bytes, face, life
     for (spec, &(first, last)) in specs.iter().zip(lives) {
         let face = (spec.length * spec.storage.bytes()).next_multiple_of(LINE);
         let grouped = spec.of_faces && last >= stem && first <= last;
         // What the stem leaves for the group must outlive the stem of every face of it.
         let first = if grouped && first < stem { 0 } else { first };
-        needs.push((face * if grouped { GROUP } else { 1 }, if grouped { face } else { 0 }, (first, last)));
+        needs.push((face * if grouped { group } else { 1 }, if grouped { face } else { 0 }, (first, last)));
     }
     let mut order: Vec<usize> = (0..needs.len()).filter(|&i| needs[i].2.0 <= needs[i].2.1).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(needs[i].0));

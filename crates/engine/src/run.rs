@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use facevault_graph::Graph;
+use facevault_graph::{Graph, check};
 use facevault_kernels::sets::Set;
 use facevault_kernels::team::{Barrier, TeamMember};
 
@@ -38,8 +38,10 @@ impl Engine {
     /// Compiles a graph for a set of kernels that this CPU has, on so many threads.
     ///
     /// # Errors
-    /// [`EngineError::Unsupported`] for what has no kernel, [`EngineError::Threads`].
+    /// [`EngineError::Misshapen`] for a graph that contradicts itself, [`EngineError::Unsupported`] for what has no kernel,
+    /// [`EngineError::TooLarge`], [`EngineError::Threads`].
     pub fn new(graph: &Graph, set: &'static Set, threads: usize) -> Result<Self, EngineError> {
+        check(graph)?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|i| format!("forward-{i}"))
@@ -54,6 +56,12 @@ impl Engine {
     #[must_use]
     pub fn side(&self) -> (usize, usize) {
         self.plan.side
+    }
+
+    /// Faces that go through the network together, at most.
+    #[must_use]
+    pub fn group(&self) -> usize {
+        self.plan.group
     }
 
     /// Numbers of an embedding.
@@ -79,7 +87,7 @@ impl Engine {
         // With enough faces, each thread takes whole groups and waits for the others only at the end; with few, all threads
         // share one group.
         let apart = count >= 2 * threads || threads == 1;
-        let groups = count.div_ceil(GROUP);
+        let groups = count.div_ceil(plan.group);
         let groups = if apart { groups.next_multiple_of(threads).min(count) } else { groups };
         let bounds: Vec<usize> = (0..=groups).map(|i| i * count / groups).collect();
         let (mut rest, mut jobs) = (out, Vec::with_capacity(groups));
@@ -130,7 +138,7 @@ impl Engine {
     /// As [`Self::run`].
     pub fn layers(&mut self, pixels: &[u8], values: &[f32; 256]) -> Vec<Layer> {
         let images = pixels.len() / (self.plan.side.0 * self.plan.side.1 * 3);
-        assert!((1..=GROUP).contains(&images), "{images} faces");
+        assert!((1..=self.plan.group).contains(&images), "{images} faces");
         let Self { plan, tables, arenas, .. } = self;
         let tables = tables[images].get_or_insert_with(|| TileTables::new(plan, images));
         let barrier = Barrier::new(1);

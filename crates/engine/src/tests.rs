@@ -398,3 +398,17 @@ fn a_face_gives_the_same_bytes_alone_and_in_any_batch() {
         }
     }
 }
+
+#[test]
+fn graphs_that_contradict_themselves_or_have_no_face_are_refused() {
+    let set = sets::choose(Kernels::Auto, Precision::F32).unwrap();
+    let refused = |graph: &Graph| Engine::new(graph, set, 1).err().map(|error| error.to_string()).unwrap_or_default();
+    let mut graph = Maker::new(1, 6, 6).finish(3);
+    assert_eq!(refused(&graph), "");
+    graph.values[graph.input].shape = vec![1, 4, 6, 6];
+    assert!(refused(&graph).contains("contradicts itself"), "{}", refused(&graph));
+    let mut maker = Maker::new(1, 1, 1);
+    maker.graph.values[0].shape = vec![1, 27];
+    maker.graph.output = 0;
+    assert!(refused(&maker.graph).contains("which is no face"), "{}", refused(&maker.graph));
+}

@@ -3,7 +3,7 @@
 use facevault_graph::Graph;
 
 use crate::{DeviceKind, Embedder, EmbedderInfo, Execution, FaceBatch, ModelError, Network, StageTime, host};
-use facevault_engine::{Engine, EngineError, GROUP};
+use facevault_engine::{Engine, EngineError};
 use facevault_kernels::sets::Set;
 
 /// A graph on the CPU.
@@ -78,7 +78,7 @@ impl Embedder for GraphEmbedder {
         let values = batch.standardise.values();
         let face = batch.side * batch.side * 3;
         let mut stages = Vec::new();
-        for pixels in batch.pixels.chunks(GROUP * face) {
+        for pixels in batch.pixels.chunks(self.engine.group() * face) {
             let faces = (pixels.len() / face) as f64;
             for layer in self.engine.layers(pixels, &values) {
                 StageTime { name: layer.kind.into(), seconds: layer.seconds, flop: layer.flop * faces }

@@ -15,7 +15,7 @@ use facevault_kernels::team::TeamMember;
 
 use crate::kernels::chain::{Operand, Target};
 use crate::kernels::storage::Storage;
-use crate::plan::{GROUP, Plan, TileTables};
+use crate::plan::{Plan, TileTables};
 use crate::step::{Finish, Pixels, Work};
 use crate::view::{Home, View};
 
@@ -53,7 +53,7 @@ pub struct Pass<'a> {
     pub tables: &'a TileTables,
     pub arena: ArenaPointer,
     pub member: &'a TeamMember<'a>,
-    /// At most [`GROUP`] faces, interleaved bytes.
+    /// At most a group of faces, interleaved bytes.
     pub pixels: &'a [u8],
     pub images: usize,
     /// Network input of each byte.
@@ -63,7 +63,7 @@ pub struct Pass<'a> {
 impl Pass<'_> {
     /// Runs every step; `watch` is called after each with its index and the faces it was for.
     pub fn run(&self, mut watch: impl FnMut(usize, Range<usize>)) {
-        debug_assert!(self.images <= GROUP);
+        debug_assert!(self.images <= self.plan.group);
         let stem = self.plan.stem;
         for image in 0..self.images {
             for i in 0..stem {

@@ -13,6 +13,9 @@ impl Lowering<'_> {
             Operator::Concat { axis } => self.concat(node, *axis),
             Operator::Slice { axis, start, step } => {
                 let view = self.view(node.inputs[0]).sliced(*axis, *start, *step, shape[*axis]);
+                // Kernels step forward.
+                let view =
+                    if *step < 0 { self.copied(&node.name, &view, &Self::usual_order(shape.len())) } else { view };
                 self.be(node.output, view);
             }
             Operator::Gather { axis, indices } => self.gather(node, *axis, indices),
