@@ -37,7 +37,7 @@ pub(super) fn decode_when(
     let (format, metadata) = match PictureKind::of(bytes) {
         Some(PictureKind::Jpeg) => return jpeg::decode(bytes, &mut gate),
         Some(PictureKind::Png) => (ImageFormat::Png, Metadata::of_png(bytes)),
-        Some(PictureKind::WebP) => (ImageFormat::WebP, Metadata::default()),
+        Some(PictureKind::WebP) => (ImageFormat::WebP, Metadata::of_webp(bytes)),
         Some(PictureKind::Bmp) => (ImageFormat::Bmp, Metadata::default()),
         // Pillow does not read PAM: `image` does.
         Some(PictureKind::Pnm) if bytes.get(1) != Some(&b'7') => return pnm::decode(bytes, &mut gate),
@@ -54,18 +54,10 @@ pub(super) fn decode_when(
     let mut allocation = image::Limits::no_limits();
     allocation.max_alloc = Some(limits.bytes);
     reader.limits(allocation);
-    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let decoder = reader.into_decoder().map_err(damaged)?;
 
     let (width, height) = decoder.dimensions();
     allow(limits, width, height)?;
-    let metadata = match format {
-        ImageFormat::WebP => {
-            let [exif, xmp] = [decoder.exif_metadata(), decoder.xmp_metadata()];
-            let block = |found: image::ImageResult<Option<Vec<u8>>>| found.ok().flatten().map(Cow::Owned);
-            Metadata { exif: block(exif), xmp: block(xmp) }
-        }
-        _ => metadata,
-    };
     let pixels = u64::from(width) * u64::from(height);
     // A lossy WebP has its planes, an animated one its canvas and a frame, a lossless one its own pixels.
     let more = if format == ImageFormat::WebP { 8 * pixels } else { 0 };

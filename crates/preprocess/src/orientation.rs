@@ -50,6 +50,31 @@ impl<'a> Metadata<'a> {
         found.exif = found.exif.or(profile.map(Cow::Owned));
         found
     }
+
+    /// Of a WebP file: the first chunk of each kind, of those that lie in the file. `image` takes memory for what a chunk
+    /// claims before it looks.
+    pub fn of_webp(file: &'a [u8]) -> Self {
+        let mut found = Self::default();
+        let Some(&[r0, r1, r2, r3]) = file.get(4..8) else { return found };
+        let riff = 8 + u32::from_le_bytes([r0, r1, r2, r3]) as usize;
+        let file = &file[..riff.min(file.len())];
+        // Only the extended format has metadata.
+        if file.get(12..16) != Some(b"VP8X") {
+            return found;
+        }
+        let mut at = 12;
+        while let Some(&[k0, k1, k2, k3, a, b, c, d]) = file.get(at..at + 8) {
+            let length = u32::from_le_bytes([a, b, c, d]) as usize;
+            let Some(chunk) = file.get(at + 8..).and_then(|rest| rest.get(..length)) else { break };
+            match &[k0, k1, k2, k3] {
+                b"EXIF" => found.exif = found.exif.or(Some(chunk.into())),
+                b"XMP " => found.xmp = found.xmp.or(Some(chunk.into())),
+                _ => {}
+            }
+            at += 8 + length.next_multiple_of(2);
+        }
+        found
+    }
 }
 
 /// Keyword and value of a PNG's text chunk, by its first letter: `tEXt`, `zTXt` or `iTXt`.
@@ -142,6 +167,29 @@ mod tests {
         ] {
             let block = [&b"Exif\0\0Exif\0\0"[..], &file(false, &[(274, kind, 1, value)])].concat();
             assert_eq!(of_exif(&block), expected, "type {kind}");
+        }
+    }
+
+    /// Fault (pictures): a WebP of 60 bytes whose EXIF chunk claims 400 MB → no memory is taken for it, and the picture stands as it is stored
+    #[test]
+    fn the_metadata_of_a_webp_is_what_lies_in_the_file() {
+        let chunk = |kind: &[u8], claimed: u32, data: &[u8]| [kind, &claimed.to_le_bytes(), data].concat();
+        let whole = |chunks: &[Vec<u8>]| {
+            let chunks = chunks.concat();
+            [b"RIFF", &(4 + chunks.len() as u32).to_le_bytes()[..], b"WEBP", &chunks].concat()
+        };
+        let extended = chunk(b"VP8X", 10, &[0; 10]);
+        let exif = file(true, &[(274, 3, 1, [6, 0, 0, 0])]);
+        let odd = chunk(b"ICCP", 1, &[0, 0]);
+        let good = whole(&[extended.clone(), odd, chunk(b"EXIF", exif.len() as u32, &exif), chunk(b"XMP ", 1, b"x")]);
+        let found = Metadata::of_webp(&good);
+        assert_eq!((found.exif.as_deref(), found.xmp.as_deref()), (Some(&exif[..]), Some(&b"x"[..])));
+        assert_eq!(found.orientation(), Orientation::Rotate90);
+        let claims = whole(&[extended, chunk(b"EXIF", 400_000_000, &exif)]);
+        assert!(Metadata::of_webp(&claims).exif.is_none());
+        assert!(Metadata::of_webp(&whole(&[chunk(b"EXIF", exif.len() as u32, &exif)])).exif.is_none(), "not extended");
+        for cut in 0..good.len() {
+            Metadata::of_webp(&good[..cut]);
         }
     }
 
