@@ -7,7 +7,7 @@ use std::path::Path;
 use polars::io::mmap::MmapBytesReader;
 use polars::prelude::{ArrowDataType, ArrowField, ParquetReader, PolarsError, PolarsResult, SerReader};
 use polars_parquet_format::thrift::protocol::TCompactInputProtocol;
-use polars_parquet_format::{Encoding, PageHeader};
+use polars_parquet_format::{Encoding, FileMetaData, PageHeader};
 
 use crate::files::{self, FileError};
 
@@ -94,7 +94,8 @@ pub(crate) fn texts(path: &Path) -> Result<String, FileError> {
     read().map_err(|error: PolarsError| FileError::new("read", path)(io::Error::other(error.to_string())))
 }
 
-/// Refuses a footer that is too long to be read into memory.
+/// Refuses a footer that is too long to be read into memory, or whose lists claim more than they hold: polars takes memory for
+/// what they claim.
 pub(crate) fn check_footer(mut file: impl Read + Seek, bytes: u64) -> Result<(), ParquetProblem> {
     let mut end = [0; 8];
     // A shorter file is polars' to refuse.
@@ -106,6 +107,14 @@ pub(crate) fn check_footer(mut file: impl Read + Seek, bytes: u64) -> Result<(),
     if length > LONGEST_FOOTER && u64::from(length) < bytes {
         return Err(ParquetProblem::Footer { length });
     }
+    let Some(start) = bytes.checked_sub(8 + u64::from(length)).filter(|_| end[4..] == *b"PAR1") else { return Ok(()) };
+    file.seek(SeekFrom::Start(start))?;
+    let mut footer = vec![0; length as usize];
+    file.read_exact(&mut footer)?;
+    // What is read takes more room than its bytes.
+    let room = footer.len() * 16 + 4096;
+    FileMetaData::read_from_in_protocol(&mut TCompactInputProtocol::new(&footer[..], room))
+        .map_err(|error| ParquetProblem::Damaged { at: start, what: error.to_string() })?;
     Ok(())
 }
 
