@@ -1,6 +1,7 @@
 //! Steps become a plan: which of them run face by face, where each buffer lies, and where the inputs of each tile are.
 
 use facevault_graph::Graph;
+use facevault_kernels::arena::{Need, place};
 use facevault_kernels::kernels::{DEPTHWISE_HEIGHT, DEPTHWISE_WIDTH};
 use facevault_kernels::sets::Set;
 
@@ -191,7 +192,7 @@ fn pad_of(work: &mut Work) -> Option<&mut Pad> {
     }
 }
 
-/// Gives each buffer its place: first fit, largest first, those that live at the same time apart.
+/// Gives each buffer its place.
 fn lay_out(
     specs: &[BufferSpec],
     lives: &[(usize, usize)],
@@ -199,38 +200,20 @@ fn lay_out(
     group: usize,
     start: usize,
 ) -> (Vec<Buffer>, usize) {
-    let mut needs: Vec<(usize, usize, (usize, usize))> = Vec::new(); // bytes, face, life
+    let (mut needs, mut faces) = (Vec::new(), Vec::new());
     for (spec, &(first, last)) in specs.iter().zip(lives) {
         let face = (spec.length * spec.storage.bytes()).next_multiple_of(LINE);
         let grouped = spec.of_faces && last >= stem && first <= last;
         // What the stem leaves for the group must outlive the stem of every face of it.
-        let first = if grouped && first < stem { 0 } else { first };
-        needs.push((face * if grouped { group } else { 1 }, if grouped { face } else { 0 }, (first, last)));
+        let life = (if grouped && first < stem { 0 } else { first }, last);
+        // What no step touches needs no room.
+        let size = if first <= last { face * if grouped { group } else { 1 } } else { 0 };
+        needs.push(Need { size, life });
+        faces.push(if grouped { face } else { 0 });
     }
-    let mut order: Vec<usize> = (0..needs.len()).filter(|&i| needs[i].2.0 <= needs[i].2.1).collect();
-    order.sort_by_key(|&i| std::cmp::Reverse(needs[i].0));
-    let mut placed: Vec<(usize, usize, usize)> = Vec::new(); // begin, end, which
-    let mut buffers: Vec<Buffer> = needs
-        .iter()
-        .zip(specs)
-        .map(|(&(_, face, _), spec)| Buffer { offset: start, face, storage: spec.storage })
-        .collect();
-    let mut total = start;
-    for i in order {
-        let (size, _, life) = needs[i];
-        let mut offset = start;
-        placed.sort_unstable();
-        for &(begin, end, other) in &placed {
-            let (a, b) = (life, needs[other].2);
-            let together = a.0 <= b.1 && b.0 <= a.1;
-            if together && begin < offset + size && offset < end {
-                offset = end;
-            }
-        }
-        buffers[i].offset = offset;
-        placed.push((offset, offset + size, i));
-        total = total.max(offset + size);
-    }
+    let (offsets, total) = place(&needs, start);
+    let buffer = |((offset, face), spec): ((usize, usize), &BufferSpec)| Buffer { offset, face, storage: spec.storage };
+    let buffers = offsets.into_iter().zip(faces).zip(specs).map(buffer).collect();
     // A tile may read past the last pixel.
     (buffers, total + 64 * LINE)
 }

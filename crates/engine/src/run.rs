@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use facevault_graph::{Graph, check};
+use facevault_kernels::arena::Arena;
 use facevault_kernels::sets::Set;
 use facevault_kernels::team::{Barrier, TeamMember};
 
 use crate::error::EngineError;
-use crate::execute::{Arena, Pass};
+use crate::execute::Pass;
 use crate::patterns;
 use crate::plan::{GROUP, Plan, TileTables};
 
@@ -48,7 +49,7 @@ impl Engine {
             .build()
             .map_err(|error| EngineError::Threads { reason: error.to_string() })?;
         let plan = Plan::new(&patterns::join(graph), set, threads)?;
-        let arenas = (0..threads).map(|_| Arena::new(&plan)).collect();
+        let arenas = (0..threads).map(|_| Arena::new(plan.arena, &plan.head)).collect();
         Ok(Self { plan, tables: (0..=GROUP).map(|_| None).collect(), arenas, pool })
     }
 

@@ -10,6 +10,7 @@
 // multiples of 64; kernels index arrays that stay in registers.
 #![allow(clippy::inline_always, clippy::cast_ptr_alignment, clippy::needless_range_loop)]
 
+pub mod arena;
 mod arithmetic;
 pub mod kernels;
 mod options;

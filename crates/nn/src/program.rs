@@ -335,44 +335,9 @@ pub fn extent(convolution: &Convolution, input: (usize, usize)) -> (usize, usize
     (along(input.0, kernel.0, padding.0), along(input.1, kernel.1, padding.1))
 }
 
-/// A stretch of memory that is needed from one step to another.
-#[derive(Debug, Clone, Copy)]
-pub struct Need {
-    /// Bytes.
-    pub size: usize,
-    /// First and last step that use it.
-    pub life: (usize, usize),
-}
-
-/// Where each stretch begins, and how much memory they take together: first fit, largest first, from `start` on, those
-/// that live at the same time apart. Sizes and `start` are multiples of whatever alignment is wanted.
-#[must_use]
-pub fn place(needs: &[Need], start: usize) -> (Vec<usize>, usize) {
-    let mut order: Vec<usize> = (0..needs.len()).collect();
-    order.sort_by_key(|&i| std::cmp::Reverse(needs[i].size));
-    let mut placed: Vec<(usize, usize, usize)> = Vec::new(); // begin, end, which
-    let (mut offsets, mut total) = (vec![0; needs.len()], start);
-    for i in order {
-        let mut offset = start;
-        placed.sort_unstable();
-        for &(begin, end, other) in &placed {
-            let (a, b) = (needs[i].life, needs[other].life);
-            let together = a.0 <= b.1 && b.0 <= a.1;
-            if together && begin < offset + needs[i].size && offset < end {
-                offset = end;
-            }
-        }
-        offsets[i] = offset;
-        placed.push((offset, offset + needs[i].size, i));
-        total = total.max(offset + needs[i].size);
-    }
-    (offsets, total)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn the_published_network_has_its_published_operations() {
@@ -421,24 +386,5 @@ mod tests {
             }
         }
         assert!(written.iter().flatten().all(|written| *written));
-    }
-
-    proptest! {
-        #[test]
-        fn what_lives_together_lies_apart(
-            needs in prop::collection::vec((1usize..50, 0usize..20, 0usize..6), 1..40), start in 0usize..3
-        ) {
-            let needs: Vec<Need> =
-                needs.iter().map(|&(size, first, more)| Need { size, life: (first, first + more) }).collect();
-            let (offsets, total) = place(&needs, start);
-            for (i, a) in needs.iter().enumerate() {
-                prop_assert!(offsets[i] >= start && offsets[i] + a.size <= total);
-                for (j, b) in needs.iter().enumerate().skip(i + 1) {
-                    let together = a.life.0 <= b.life.1 && b.life.0 <= a.life.1;
-                    let apart = offsets[i] + a.size <= offsets[j] || offsets[j] + b.size <= offsets[i];
-                    prop_assert!(!together || apart);
-                }
-            }
-        }
     }
 }

@@ -11,6 +11,7 @@ mod rows;
 
 use std::ops::Range;
 
+use facevault_kernels::arena::ArenaPointer;
 use facevault_kernels::team::TeamMember;
 
 use crate::kernels::chain::{Operand, Target};
@@ -18,34 +19,6 @@ use crate::kernels::storage::Storage;
 use crate::plan::{Plan, TileTables};
 use crate::step::{Finish, Pixels, Work};
 use crate::view::{Home, View};
-
-/// Memory for one group's activations.
-pub struct Arena {
-    bytes: Vec<[u64; 8]>,
-}
-
-impl Arena {
-    pub fn new(plan: &Plan) -> Self {
-        let mut bytes = vec![[0u64; 8]; plan.arena.div_ceil(64) + 1];
-        // SAFETY: the head is the arena's first part.
-        unsafe { bytes.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(plan.head.as_ptr(), plan.head.len()) };
-        Self { bytes }
-    }
-
-    /// For the threads of one team.
-    pub fn shared(&mut self) -> ArenaPointer {
-        ArenaPointer(self.bytes.as_mut_ptr().cast())
-    }
-}
-
-/// An arena that a team shares.
-#[derive(Clone, Copy)]
-pub struct ArenaPointer(*mut u8);
-
-// SAFETY: the members of a team write disjoint parts of it and meet before they read what others wrote.
-unsafe impl Send for ArenaPointer {}
-// SAFETY: as above.
-unsafe impl Sync for ArenaPointer {}
 
 /// One group of faces going through the plan.
 pub struct Pass<'a> {
@@ -101,7 +74,9 @@ impl Pass<'_> {
             Home::Buffer(buffer) => {
                 let buffer = &self.plan.buffers[buffer];
                 // SAFETY: the plan laid its buffers out inside the arena.
-                unsafe { self.arena.0.add(buffer.offset + face * buffer.face + view.offset * buffer.storage.bytes()) }
+                unsafe {
+                    self.arena.start().add(buffer.offset + face * buffer.face + view.offset * buffer.storage.bytes())
+                }
             }
             // SAFETY: the view lies inside the constants. Nothing writes through it: no step's result is a constant.
             Home::Constants => unsafe { self.plan.constants.as_ptr().cast_mut().add(view.offset).cast() },
@@ -119,7 +94,7 @@ impl Pass<'_> {
     /// Scratch of a step.
     fn scratch(&self, buffer: usize) -> *mut f32 {
         // SAFETY: as in `at`.
-        unsafe { self.arena.0.add(self.plan.buffers[buffer].offset).cast() }
+        unsafe { self.arena.start().add(self.plan.buffers[buffer].offset).cast() }
     }
 
     /// Bytes from face to face.

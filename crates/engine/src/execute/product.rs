@@ -60,7 +60,7 @@ impl Pass<'_> {
                         let places = &table.places[tile * table.height..];
                         let places = &places[..places.len().min(table.height)];
                         let job = TileJob {
-                            arena: self.arena.0.add(panel.input * storage.bytes()),
+                            arena: self.arena.start().add(panel.input * storage.bytes()),
                             taps: table.taps.as_ptr().add(taps.start),
                             offsets: table.offsets.as_ptr().add(taps.start * table.height),
                             height: table.height,
@@ -105,7 +105,7 @@ impl Pass<'_> {
                 unsafe {
                     let kernel = if narrow { set.depthwise } else { set.depthwise_f32 };
                     kernel(&DepthwiseTile {
-                        arena: self.arena.0,
+                        arena: self.arena.start(),
                         taps: table.taps.as_ptr().add(taps.start),
                         offsets: table.offsets.as_ptr().add(taps.start * table.height),
                         runs: taps.len(),
@@ -143,9 +143,9 @@ impl Pass<'_> {
         );
         let face = self.face_bytes(&w.input.view);
         let (scratch_in, scratch_out) = (self.scratch(w.scratch.0), self.scratch(w.scratch.1));
-        let outside = w.pad.map_or(self.arena.0.cast_const(), |pad| {
+        let outside = w.pad.map_or(self.arena.start().cast_const(), |pad| {
             // SAFETY: the head holds it.
-            unsafe { self.arena.0.add(pad.offset).cast_const() }
+            unsafe { self.arena.start().add(pad.offset).cast_const() }
         });
         let operands = self.operands(&w.finish, first);
         let target = self.target(&w.finish.out, first);

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::execute::{Arena, Pass, PixelTables};
+use super::execute::{Pass, PixelTables};
 use super::plan::{CpuPlan, GROUP, ParameterSource, PlanSource, StepWork};
 use crate::networks::inception_resnet_v1::{Convolution, DIMENSION};
 use crate::weights::Tensors;
@@ -13,6 +13,7 @@ use crate::{
     Calibration, DeviceKind, Embedder, EmbedderInfo, Execution, FaceBatch, Kernels, ModelError, Precision, StageTime,
     folding, host,
 };
+use facevault_kernels::arena::Arena;
 use facevault_kernels::sets::Set;
 use facevault_kernels::team::{Barrier, TeamMember};
 
@@ -116,7 +117,7 @@ impl CpuEmbedder {
 
     fn renew(&mut self) {
         self.tables = (0..=GROUP).map(|_| None).collect();
-        self.arenas = (0..self.pool.current_num_threads()).map(|_| Arena::new(&self.plan)).collect();
+        self.arenas = (0..self.pool.current_num_threads()).map(|_| Arena::new(self.plan.arena, &[])).collect();
     }
 
     /// Replans for faces of this size.

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::plan::{Conv, CpuPlan, GROUP, PlanStep, StepWork, Winograd};
+use facevault_kernels::arena::ArenaPointer;
 use facevault_kernels::kernels::{Finish, MaxPool, TileJob, WinogradIn, WinogradOut};
 use facevault_kernels::team::TeamMember;
 
@@ -88,31 +89,6 @@ impl PixelTables {
     }
 }
 
-/// Memory for one group's activations.
-pub struct Arena {
-    bytes: Vec<[u64; 8]>,
-}
-
-impl Arena {
-    pub fn new(plan: &CpuPlan) -> Self {
-        Self { bytes: vec![[0; 8]; plan.arena.div_ceil(64) + 1] }
-    }
-
-    /// For the threads of one team.
-    pub fn shared(&mut self) -> ArenaPointer {
-        ArenaPointer(self.bytes.as_mut_ptr().cast())
-    }
-}
-
-/// An arena that a team shares.
-#[derive(Clone, Copy)]
-pub struct ArenaPointer(*mut u8);
-
-// SAFETY: the members of a team write disjoint parts of it and meet before they read what others wrote.
-unsafe impl Send for ArenaPointer {}
-// SAFETY: as above.
-unsafe impl Sync for ArenaPointer {}
-
 /// One group of faces going through the plan.
 pub struct Pass<'a> {
     pub plan: &'a CpuPlan,
@@ -162,7 +138,7 @@ impl Pass<'_> {
         let buffer = &self.plan.buffers[buffer];
         let face = if buffer.grouped { face } else { 0 };
         // SAFETY: the plan laid its buffers out inside the arena.
-        unsafe { self.arena.0.add(buffer.offset + face * buffer.image()) }
+        unsafe { self.arena.start().add(buffer.offset + face * buffer.image()) }
     }
 
     fn standardise(&self, out: usize, first: usize) {
@@ -216,7 +192,7 @@ impl Pass<'_> {
                         let taps = table.tiles[tile] as usize..table.tiles[tile + 1] as usize;
                         let rows = (table.pixels.len() - tile * set.height).min(set.height);
                         let job = TileJob {
-                            arena: self.arena.0,
+                            arena: self.arena.start(),
                             taps: table.taps.as_ptr().add(taps.start),
                             offsets: table.offsets.as_ptr().add(taps.start * set.height),
                             height: set.height,
@@ -273,7 +249,7 @@ impl Pass<'_> {
                         if y < input.height && x < input.width {
                             from.add(image * input.image() + (y * input.width + x) * input.pixel()).cast_const()
                         } else {
-                            self.arena.0.cast_const()
+                            self.arena.start().cast_const()
                         }
                     });
                     let out = scratch_in.add(i * w.inputs);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::batch_norm::Folded;
 use crate::networks::inception_resnet_v1::Convolution;
-use crate::program::{self, Map, MapRole, MapSlice, Need, Op, Product, Program, extent};
+use crate::program::{Map, MapRole, MapSlice, Op, Product, Program, extent};
+use facevault_kernels::arena::{self, Need};
 use facevault_kernels::pack::{self, Channels, Filters, Shape};
 use facevault_kernels::sets::{Set, WeightFormat};
 
@@ -229,7 +230,7 @@ fn buffer_of(map: &Map, set: &Set, grouped: bool, life: (usize, usize)) -> Buffe
 fn lay_out(buffers: &mut [Buffer], zeros: usize, height: usize) -> usize {
     let size = |buffer: &Buffer| (buffer.size() + height * buffer.pixel()).next_multiple_of(64) + 64;
     let needs: Vec<_> = buffers.iter().map(|buffer| Need { size: size(buffer), life: buffer.life }).collect();
-    let (offsets, arena) = program::place(&needs, zeros);
+    let (offsets, arena) = arena::place(&needs, zeros);
     buffers.iter_mut().zip(offsets).for_each(|(buffer, offset)| buffer.offset = offset);
     arena
 }
@@ -512,11 +513,11 @@ impl CpuPlan {
         let map = |(height, width), channels| Map { height, width, parts: vec![channels], role: MapRole::Activation };
         let maps = vec![map(size, spec.inputs), map(extent(&spec, size), spec.outputs)];
         let block = spec.key.clone();
-        let residual = residual.map(|scale| program::Residual { x: 1, block, scale: f64::from(scale) });
+        let residual = residual.map(|scale| crate::program::Residual { x: 1, block, scale: f64::from(scale) });
         let relu = spec.after == net::After::NormRelu || residual.is_some();
         let name = spec.key.clone();
         let product = Product { input: 0, into: vec![(spec, (1, 0))], residual, relu };
-        let steps = vec![program::ProgramStep { name, stage: "test", op: Op::Product(product) }];
+        let steps = vec![crate::program::ProgramStep { name, stage: "test", op: Op::Product(product) }];
         let program = Program { maps, steps, output: 1 };
         let mut builder = PlanBuilder::new(set, &program, source);
         for (buffer, name) in [(0, "input"), (1, "residual")] {

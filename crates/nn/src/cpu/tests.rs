@@ -3,11 +3,12 @@
 use proptest::prelude::*;
 
 use super::embedder::{CpuEmbedder, CpuOptions};
-use super::execute::{Arena, ArenaPointer, Pass, PixelTables};
+use super::execute::{Pass, PixelTables};
 use super::plan::{CpuPlan, ParameterSource, PlanSource};
 use crate::batch_norm::Folded;
 use crate::networks::inception_resnet_v1::{After, Convolution, DIMENSION};
 use crate::{Calibration, Embedder, FaceBatch, Kernels, ModelSpec, Network, Precision, weights};
+use facevault_kernels::arena::{Arena, ArenaPointer};
 use facevault_kernels::sets::{self, Set, WeightFormat};
 use facevault_kernels::team::{Barrier, TeamMember};
 use facevault_preprocess::Standardise;
@@ -127,7 +128,7 @@ fn check(set: &'static Set, case: &Case, team: usize) -> Result<(), TestCaseErro
     let source = PlanSource { parameters: ParameterSource::Folded(&folded), ranges: &ranges, winograd: *winograd };
     let plan = CpuPlan::of_one(set, spec.clone(), *size, *residual, &source);
     let tables = PixelTables::new(&plan, *images);
-    let mut arena = Arena::new(&plan);
+    let mut arena = Arena::new(plan.arena, &[]);
     let pointer = arena.shared();
     let output = &plan.buffers[1];
     let out_size = (output.height, output.width);

@@ -6,7 +6,8 @@ use super::tile::STEP;
 use crate::Precision;
 use crate::batch_norm::Folded;
 use crate::networks::inception_resnet_v1::{Convolution, DIMENSION};
-use crate::program::{self, MapRole, MapSlice, Need, Op, Product, Program};
+use crate::program::{self, MapRole, MapSlice, Op, Product, Program};
+use facevault_kernels::arena::{self, Need};
 
 /// Bytes that kernels read and write at once.
 const CHUNK: usize = 16;
@@ -282,7 +283,7 @@ impl GpuPlan {
         let size = |layout: &MapLayout| (layout.face() * faces).next_multiple_of(ALIGNMENT);
         let needs: Vec<_> =
             self.layouts.iter().zip(&self.lives).map(|(layout, &life)| Need { size: size(layout), life }).collect();
-        program::place(&needs, 0)
+        arena::place(&needs, 0)
     }
 
     /// The launches for `faces` faces, in order. `places` are those of [`Self::arena`] with at least as many faces.
