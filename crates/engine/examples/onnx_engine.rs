@@ -3,18 +3,18 @@
 //!
 //! ```sh
 //! cargo run --release -p facevault-engine --example onnx_engine -- FOLDER [NAME ...]            # parity
-//! cargo run --release -p facevault-engine --example onnx_engine -- FOLDER NAME --layers [BATCH]  # time of each step
-//! cargo run --release -p facevault-engine --example onnx_engine -- FOLDER NAME --serve THREADS BATCH [bf16]
+//! cargo run --release -p facevault-engine --example onnx_engine -- FOLDER NAME --layers BATCH [PRECISION]  # each step
+//! cargo run --release -p facevault-engine --example onnx_engine -- FOLDER NAME --serve THREADS BATCH [PRECISION]
 //! ```
 //!
 //! With `--serve`, it runs one batch for each line of its input and answers with the seconds: one side of
-//! `experiments/peers/onnx_side_by_side.py`.
+//! `experiments/peers/onnx_side_by_side.py`. The precision is f32, bf16 or int8, calibrated on made-up faces.
 
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use facevault_engine::Engine;
+use facevault_engine::{Engine, Ranges};
 use facevault_graph::onnx::{self, Onnx, Options};
 use facevault_kernels::{Kernels, Precision, sets};
 
@@ -32,9 +32,30 @@ fn unit(x: &[f32]) -> Vec<f64> {
 fn open(folder: &Path, name: &str, threads: usize, precision: Precision) -> Result<(Onnx, Engine), String> {
     let path = folder.join(format!("{name}.onnx"));
     let onnx = onnx::read(&path, &Options::default()).map_err(|error| error.to_string())?;
-    let set = sets::choose(Kernels::Auto, precision).expect("kernels for every CPU");
-    let engine = Engine::new(&onnx.graph, set, threads).map_err(|error| error.to_string())?;
-    Ok((onnx, engine))
+    let set = |precision| sets::choose(Kernels::Auto, precision).expect("kernels for every CPU");
+    let engine = if precision == Precision::Int8 {
+        let mut ranges = Ranges::new();
+        Engine::observing(&onnx.graph, set(Precision::F32), 1)
+            .map(|mut engine| engine.widen(&faces(engine.side(), 8), &values(&onnx), &mut ranges))
+            .and_then(|()| Engine::in_wholes(&onnx.graph, set(precision), &ranges, threads))
+    } else {
+        Engine::new(&onnx.graph, set(precision), threads)
+    };
+    Ok((onnx, engine.map_err(|error| error.to_string())?))
+}
+
+/// Made-up faces.
+fn faces((height, width): (usize, usize), count: usize) -> Vec<u8> {
+    (0..count * height * width * 3).map(|i| (i * 7919 % 251) as u8).collect()
+}
+
+fn precision(name: Option<&String>) -> Precision {
+    match name.map(String::as_str) {
+        None | Some("f32") => Precision::F32,
+        Some("bf16") => Precision::Bf16,
+        Some("int8") => Precision::Int8,
+        Some(other) => panic!("`{other}` is no precision of f32, bf16 and int8"),
+    }
 }
 
 fn values(onnx: &Onnx) -> [f32; 256] {
@@ -53,10 +74,9 @@ fn parity(folder: &Path, name: &str) -> Result<String, String> {
     Ok(format!("{off:.1e}"))
 }
 
-fn layers(folder: &Path, name: &str, batch: usize) {
-    let (onnx, mut engine) = open(folder, name, 1, Precision::F32).unwrap_or_else(|error| panic!("{error}"));
-    let (height, width) = engine.side();
-    let pixels = vec![100; batch * height * width * 3];
+fn layers(folder: &Path, name: &str, batch: usize, precision: Precision) {
+    let (onnx, mut engine) = open(folder, name, 1, precision).unwrap_or_else(|error| panic!("{error}"));
+    let pixels = faces(engine.side(), batch);
     let mut best = engine.layers(&pixels, &values(&onnx));
     for _ in 0..7 {
         for (best, layer) in best.iter_mut().zip(engine.layers(&pixels, &values(&onnx))) {
@@ -86,8 +106,7 @@ fn layers(folder: &Path, name: &str, batch: usize) {
 
 fn serve(folder: &Path, name: &str, threads: usize, batch: usize, precision: Precision) {
     let (onnx, mut engine) = open(folder, name, threads, precision).unwrap_or_else(|error| panic!("{error}"));
-    let (height, width) = engine.side();
-    let pixels: Vec<u8> = (0..batch * height * width * 3).map(|i| (i * 7919 % 251) as u8).collect();
+    let pixels = faces(engine.side(), batch);
     let mut out = vec![0f32; batch * engine.dimension()];
     let values = values(&onnx);
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
@@ -106,11 +125,9 @@ fn main() {
     let folder = Path::new(&folder);
     let number = |at: usize, usual: usize| arguments.get(at).map_or(usual, |text| text.parse().expect("a number"));
     match arguments.get(1).map(String::as_str) {
-        Some("--layers") => return layers(folder, &arguments[0], number(2, 8)),
+        Some("--layers") => return layers(folder, &arguments[0], number(2, 8), precision(arguments.get(3))),
         Some("--serve") => {
-            let bf16 = arguments.get(4).is_some_and(|precision| precision == "bf16");
-            let precision = if bf16 { Precision::Bf16 } else { Precision::F32 };
-            return serve(folder, &arguments[0], number(2, 2), number(3, 32), precision);
+            return serve(folder, &arguments[0], number(2, 2), number(3, 32), precision(arguments.get(4)));
         }
         _ => (),
     }

@@ -12,6 +12,9 @@ pub enum EngineError {
     /// Shapes that do not fit.
     #[error("the graph contradicts itself: {0}")]
     Misshapen(#[from] Misshapen),
+    /// Whole numbers of unknown range.
+    #[error("the range of `{value}` is not known; calibrate int8 on faces with this network")]
+    NoRange { value: String },
     /// What is computed of a face does not fit into memory that can be addressed.
     #[error(
         "a face takes {} MiB of memory in this network, and at most {} are supported; export it for smaller faces",

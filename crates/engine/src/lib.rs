@@ -25,4 +25,4 @@ mod tests;
 mod view;
 
 pub use error::EngineError;
-pub use run::{Engine, Layer};
+pub use run::{Engine, Layer, Ranges};

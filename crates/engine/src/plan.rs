@@ -9,7 +9,7 @@ use crate::error::EngineError;
 use crate::kernels::chain::Place;
 use crate::kernels::sets::{Maps, maps};
 use crate::kernels::storage::Storage;
-use crate::lower::{BufferSpec, Lowered, lower};
+use crate::lower::{BufferSpec, Factors, Lowered, lower};
 use crate::step::{Geometry, Grid, Pad, Step, Work};
 use crate::view::{Home, View};
 
@@ -58,11 +58,18 @@ pub struct Plan {
     pub side: (usize, usize),
     /// The embedding.
     pub output: View,
+    /// Buffers in whole numbers, and the values that they are for.
+    pub observed: Vec<(usize, String)>,
 }
 
 impl Plan {
     /// Compiles a graph.
-    pub fn new(graph: &Graph, set: &'static Set, threads: usize) -> Result<Self, EngineError> {
+    pub fn new(
+        graph: &Graph,
+        set: &'static Set,
+        factors: Factors<'_>,
+        threads: usize,
+    ) -> Result<Self, EngineError> {
         let face = &graph.values[graph.input];
         let side = match face.shape[..] {
             [1, 3, height, width] if width != 3 => (height, width),
@@ -72,7 +79,8 @@ impl Plan {
                 return Err(EngineError::Unsupported { node: face.name.clone(), what });
             }
         };
-        let Lowered { mut steps, buffers: specs, constants, head: pads, output } = lower(graph, set, threads, GROUP)?;
+        let Lowered { mut steps, buffers: specs, constants, head: pads, output, observed } =
+            lower(graph, set, factors, threads, GROUP)?;
         let lives = lives(&steps, &specs, &output);
         // Zeros for padding and for tiles' missing pixels to read, as many as a tap is long.
         let zeros = steps.iter().map(|step| longest_tap(&step.work)).max().unwrap_or(0).next_multiple_of(16) * 4 + LINE;
@@ -94,7 +102,7 @@ impl Plan {
         if arena > LARGEST_ARENA {
             return Err(EngineError::TooLarge { bytes: arena, limit: LARGEST_ARENA });
         }
-        Ok(Self { set, maps: maps(set), steps, buffers, constants, head, group, stem, arena, side, output })
+        Ok(Self { set, maps: maps(set), steps, buffers, constants, head, group, stem, arena, side, output, observed })
     }
 
     /// The stem for groups of so many faces, and the places of the buffers.
@@ -115,7 +123,7 @@ fn lives(steps: &[Step], specs: &[BufferSpec], output: &View) -> Vec<(usize, usi
     let mut lives = vec![(usize::MAX, 0); specs.len()];
     let mut touch = |buffer: usize, now: usize| lives[buffer] = (lives[buffer].0.min(now), lives[buffer].1.max(now));
     for (now, step) in steps.iter().enumerate() {
-        for view in step.work.reads().into_iter().chain([step.work.writes()]) {
+        for view in step.work.reads().into_iter().chain(step.work.writes()) {
             if let Home::Buffer(buffer) = view.home {
                 touch(buffer, now);
             }
@@ -147,7 +155,7 @@ fn stem(steps: &[Step], specs: &[BufferSpec], lives: &[(usize, usize)], group: u
     let activations: Vec<usize> = steps
         .iter()
         .map(|step| {
-            let touched = step.work.reads().into_iter().map(bytes).sum::<usize>() + bytes(step.work.writes());
+            let touched: usize = step.work.reads().into_iter().chain(step.work.writes()).map(bytes).sum();
             if touched * group > CACHE_BYTES { touched * group } else { 0 }
         })
         .collect();

@@ -1,5 +1,6 @@
 //! Faces in, embeddings out, on all threads.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -11,6 +12,7 @@ use facevault_kernels::team::{Barrier, TeamMember};
 
 use crate::error::EngineError;
 use crate::execute::Pass;
+use crate::lower::Factors;
 use crate::patterns;
 use crate::plan::{GROUP, Plan, TileTables};
 
@@ -21,6 +23,9 @@ pub struct Engine {
     arenas: Vec<Arena>,
     pool: rayon::ThreadPool,
 }
+
+/// The least and the largest number of each value that int8 keeps in whole numbers, by name.
+pub type Ranges = BTreeMap<String, [f32; 2]>;
 
 /// One step, for measurements.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,13 +47,38 @@ impl Engine {
     /// [`EngineError::Misshapen`] for a graph that contradicts itself, [`EngineError::Unsupported`] for what has no kernel,
     /// [`EngineError::TooLarge`], [`EngineError::Threads`].
     pub fn new(graph: &Graph, set: &'static Set, threads: usize) -> Result<Self, EngineError> {
+        Self::of(graph, set, Factors::OfSet, threads)
+    }
+
+    /// As [`Self::new`], for a set whose products are of whole numbers.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; [`EngineError::NoRange`] where `ranges` lacks one: they are [`Self::widen`]'s of the same graph.
+    pub fn in_wholes(
+        graph: &Graph,
+        set: &'static Set,
+        ranges: &Ranges,
+        threads: usize,
+    ) -> Result<Self, EngineError> {
+        Self::of(graph, set, Factors::Whole(ranges), threads)
+    }
+
+    /// As [`Self::new`], for [`Self::widen`]; `set` is one of f32.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn observing(graph: &Graph, set: &'static Set, threads: usize) -> Result<Self, EngineError> {
+        Self::of(graph, set, Factors::Observed, threads)
+    }
+
+    fn of(graph: &Graph, set: &'static Set, factors: Factors<'_>, threads: usize) -> Result<Self, EngineError> {
         check(graph)?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|i| format!("forward-{i}"))
             .build()
             .map_err(|error| EngineError::Threads { reason: error.to_string() })?;
-        let plan = Plan::new(&patterns::join(graph), set, threads)?;
+        let plan = Plan::new(&patterns::join(graph), set, factors, threads)?;
         let arenas = (0..threads).map(|_| Arena::new(plan.arena, &plan.head)).collect();
         Ok(Self { plan, tables: (0..=GROUP).map(|_| None).collect(), arenas, pool })
     }
@@ -133,11 +163,25 @@ impl Engine {
         }
     }
 
-    /// The time of each step over at most a group of faces, on one thread.
+    /// Widens `ranges` to what the network makes of these faces. On one thread, after [`Self::observing`].
     ///
     /// # Panics
-    /// As [`Self::run`].
-    pub fn layers(&mut self, pixels: &[u8], values: &[f32; 256]) -> Vec<Layer> {
+    /// If `pixels` are not whole faces.
+    pub fn widen(&mut self, pixels: &[u8], values: &[f32; 256], ranges: &mut Ranges) {
+        let face = self.plan.side.0 * self.plan.side.1 * 3;
+        assert!(pixels.len().is_multiple_of(face), "{} bytes are no faces", pixels.len());
+        for pixels in pixels.chunks(self.plan.group * face) {
+            self.watched(pixels, values, |pass, step, faces| pass.widen(step, faces, ranges));
+        }
+    }
+
+    /// Runs at most a group of faces on one thread; `watch` is called after each step with the faces it was for.
+    fn watched(
+        &mut self,
+        pixels: &[u8],
+        values: &[f32; 256],
+        mut watch: impl FnMut(&Pass<'_>, usize, std::ops::Range<usize>),
+    ) {
         let images = pixels.len() / (self.plan.side.0 * self.plan.side.1 * 3);
         assert!((1..=self.plan.group).contains(&images), "{images} faces");
         let Self { plan, tables, arenas, .. } = self;
@@ -145,15 +189,23 @@ impl Engine {
         let barrier = Barrier::new(1);
         let member = TeamMember::new(0, &barrier);
         let pass = Pass { plan, tables, arena: arenas[0].shared(), member: &member, pixels, images, values };
+        pass.run(|step, faces| watch(&pass, step, faces));
+    }
+
+    /// The time of each step over at most a group of faces, on one thread.
+    ///
+    /// # Panics
+    /// As [`Self::run`].
+    pub fn layers(&mut self, pixels: &[u8], values: &[f32; 256]) -> Vec<Layer> {
         let layer = |step: &crate::step::Step| Layer {
             name: step.name.clone(),
             kind: step.work.kind(),
             flop: step.flop,
             seconds: 0.0,
         };
-        let mut layers: Vec<Layer> = pass.plan.steps.iter().map(layer).collect();
+        let mut layers: Vec<Layer> = self.plan.steps.iter().map(layer).collect();
         let mut last = Instant::now();
-        pass.run(|step, _| {
+        self.watched(pixels, values, |_, step, _| {
             let now = Instant::now();
             layers[step].seconds += (now - last).as_secs_f64();
             last = now;

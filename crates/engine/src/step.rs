@@ -81,6 +81,16 @@ pub struct Finish {
     pub links: Vec<Link>,
     pub operands: Vec<Pixels>,
     pub out: Pixels,
+    /// Where else it goes.
+    pub twins: Vec<Twin>,
+}
+
+/// A result once more, as a product reads it.
+#[derive(Debug, Clone)]
+pub struct Twin {
+    /// Constants of each channel: what it is multiplied with, and what is added.
+    pub scale_and_shift: Option<[View; 2]>,
+    pub out: Pixels,
 }
 
 /// See [`Work::Product`].
@@ -248,17 +258,20 @@ impl Work {
     }
 
     /// What it writes.
-    pub fn writes(&self) -> &View {
+    pub fn writes(&self) -> Vec<&View> {
+        fn of(finish: &Finish) -> Vec<&View> {
+            std::iter::once(&finish.out).chain(finish.twins.iter().map(|twin| &twin.out)).map(|out| &out.view).collect()
+        }
         match self {
-            Self::Standardise { out } => out,
-            Self::Product(step) => &step.finish.out.view,
-            Self::Winograd(step) => &step.finish.out.view,
-            Self::Depthwise(step) => &step.finish.out.view,
-            Self::MatMul(step) => &step.out,
-            Self::Map(step) => &step.out,
-            Self::Pool(step) => &step.out.view,
-            Self::Rows(step) => &step.out,
-            Self::Copy { to, .. } | Self::Fill { to, .. } => to,
+            Self::Standardise { out } => vec![out],
+            Self::Product(step) => of(&step.finish),
+            Self::Winograd(step) => of(&step.finish),
+            Self::Depthwise(step) => of(&step.finish),
+            Self::MatMul(step) => vec![&step.out],
+            Self::Map(step) => vec![&step.out],
+            Self::Pool(step) => vec![&step.out.view],
+            Self::Rows(step) => vec![&step.out],
+            Self::Copy { to, .. } | Self::Fill { to, .. } => vec![to],
         }
     }
 

@@ -6,7 +6,8 @@ use facevault_graph::{Binary, Function, Graph, Node, Operator, Pool, Reduction, 
 use facevault_kernels::{Kernels, Precision, sets};
 use proptest::prelude::*;
 
-use crate::Engine;
+use crate::kernels::storage::Steps;
+use crate::{Engine, EngineError, Ranges};
 
 /// Makes graphs, one decision after another from a seed.
 struct Maker {
@@ -314,17 +315,47 @@ fn faces(graph: &Graph, count: usize, seed: u64) -> (Vec<u8>, Vec<Vec<f32>>) {
 }
 
 /// How far a precision may be from the definition, of the largest number in the graph. Rounding of a few bits may push single
-/// numbers over a step of theirs in bf16.
+/// numbers over a step of theirs in bf16 and int8.
 fn tolerance(precision: Precision) -> f32 {
-    if precision == Precision::F32 { 2e-5 } else { 0.08 }
+    match precision {
+        Precision::F32 => 2e-5,
+        Precision::Bf16 => 0.08,
+        _ => 0.15,
+    }
+}
+
+/// 8-bit value → network input.
+fn standardised() -> [f32; 256] {
+    std::array::from_fn(|byte| (byte as f32 - 127.5) / 127.5)
+}
+
+/// An engine, calibrated on the faces for int8.
+fn engine(
+    graph: &Graph,
+    set: &'static sets::Set,
+    threads: usize,
+    faces: &[u8],
+) -> Result<Engine, EngineError> {
+    if !set.weights.integer() {
+        return Engine::new(graph, set, threads);
+    }
+    Engine::in_wholes(graph, set, &ranges(graph, faces)?, threads)
+}
+
+fn ranges(graph: &Graph, faces: &[u8]) -> Result<Ranges, EngineError> {
+    let set = sets::choose(Kernels::Auto, Precision::F32).unwrap();
+    let mut ranges = Ranges::new();
+    Engine::observing(graph, set, 1)?.widen(faces, &standardised(), &mut ranges);
+    Ok(ranges)
 }
 
 fn check(graph: &Graph, count: usize, threads: usize, precision: Precision) -> Result<(), TestCaseError> {
     let (bytes, inputs) = faces(graph, count, 7);
-    let values: [f32; 256] = std::array::from_fn(|byte| (byte as f32 - 127.5) / 127.5);
+    let values = standardised();
     let mut of_fused: Option<Vec<u32>> = None;
     for set in sets::able(Kernels::Auto, precision) {
-        let mut engine = Engine::new(graph, set, threads).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let engine = engine(graph, set, threads, &bytes);
+        let mut engine = engine.map_err(|error| TestCaseError::fail(error.to_string()))?;
         let dimension = engine.dimension();
         let mut out = vec![0f32; count * dimension];
         engine.run(&bytes, count, &values, &mut out);
@@ -377,6 +408,108 @@ proptest! {
         let graph = Maker::new(seed, height, width).finish(decisions);
         check(&graph, count, threads, Precision::Bf16)?;
     }
+
+    #[test]
+    fn int8_is_near_its_definition(
+        seed in any::<u64>(), decisions in 1usize..6, height in 3usize..12, width in 4usize..12, count in 1usize..3,
+        threads in 1usize..3,
+    ) {
+        let graph = Maker::new(seed, height, width).finish(decisions);
+        check(&graph, count, threads, Precision::Int8)?;
+    }
+
+    /// What int8 makes of a graph, but in f32: norms, copies and twins are in their places.
+    #[test]
+    fn what_is_observed_is_what_the_graph_computes(
+        seed in any::<u64>(), decisions in 1usize..9, height in 3usize..12, width in 4usize..12,
+    ) {
+        let graph = Maker::new(seed, height, width).finish(decisions);
+        let (bytes, inputs) = faces(&graph, 1, 7);
+        let set = sets::choose(Kernels::Auto, Precision::F32).unwrap();
+        let mut engine = Engine::observing(&graph, set, 2).unwrap();
+        let mut out = vec![0f32; engine.dimension()];
+        engine.run(&bytes, 1, &standardised(), &mut out);
+        let all = reference::values(&graph, &inputs[0]);
+        let largest = all.iter().flatten().fold(1f32, |most, value| most.max(value.abs()));
+        for (ours, theirs) in out.iter().zip(&all[graph.output]) {
+            prop_assert!((ours - theirs).abs() <= tolerance(Precision::F32) * largest, "{ours} instead of {theirs}");
+        }
+        // Each range is that of the value, and 0.
+        let ranges = ranges(&graph, &bytes).unwrap();
+        for (value, numbers) in graph.values.iter().zip(&all) {
+            let Some(&[least, most]) = ranges.get(&value.name) else { continue };
+            let expected = numbers.iter().fold([0f32; 2], |[low, high], &x| [low.min(x), high.max(x)]);
+            let near = |ours: f32, theirs: f32| (ours - theirs).abs() <= tolerance(Precision::F32) * largest;
+            prop_assert!(near(least, expected[0]) && near(most, expected[1]), "{least}..{most}, not {expected:?}");
+        }
+    }
+
+    /// A convolution of whole numbers against the same in integers, written down here.
+    #[test]
+    fn products_of_whole_numbers_equal_their_definition(
+        seed in any::<u64>(), height in 3usize..9, width in 4usize..9, relu in any::<bool>(), grouped in any::<bool>(),
+    ) {
+        let mut maker = Maker::new(seed, height, width);
+        let mut x = maker.convolution(maker.graph.input, 32, 1);
+        prop_assume!(x != maker.graph.input);
+        if relu {
+            let shape = maker.shape(x);
+            x = maker.node(Operator::Function(Function::Relu), &[x], &shape);
+        }
+        // Four groups of eight channels, which no depthwise kernel takes.
+        let y = maker.convolution(x, 48, if grouped { 4 } else { 1 });
+        prop_assume!(y != x);
+        maker.graph.output = y;
+        let graph = maker.graph;
+        let (bytes, inputs) = faces(&graph, 1, 7);
+        let all = reference::values(&graph, &inputs[0]);
+        let steps = Steps::over(ranges(&graph, &bytes).unwrap()[&graph.values[x].name]);
+        let expected = in_integers(&graph, &all[x], steps);
+        let largest = expected.iter().fold(1f64, |most, value| most.max(value.abs()));
+        let weight = graph.nodes.last().map(|node| node.inputs[1]).and_then(|weight| graph.values[weight].constant.clone());
+        let heaviest = weight.unwrap().iter().fold(0f32, |most, weight| most.max(weight.abs()));
+        // Numbers between two steps may become either: a few of them.
+        let allowed = f64::from(4.0 * steps.unit * heaviest) + 1e-5 * largest;
+        for set in sets::able(Kernels::Auto, Precision::Int8) {
+            let mut engine = engine(&graph, set, 1, &bytes).unwrap();
+            let mut out = vec![0f32; engine.dimension()];
+            engine.run(&bytes, 1, &standardised(), &mut out);
+            for (ours, theirs) in out.iter().zip(&expected) {
+                prop_assert!((f64::from(*ours) - theirs).abs() <= allowed, "{}: {ours}, not {theirs}", set.name);
+            }
+        }
+    }
+}
+
+/// The graph's last node, a convolution, of whole numbers.
+fn in_integers(graph: &Graph, x: &[f32], steps: Steps) -> Vec<f64> {
+    let node = graph.nodes.last().unwrap();
+    let Operator::Convolution { kernel, stride, padding, dilation, groups } = node.operator else { unreachable!() };
+    let [inputs, output] = [node.inputs[0], node.output].map(|value| &graph.values[value].shape);
+    let weight = graph.values[node.inputs[1]].constant.as_ref().unwrap();
+    let bias = node.inputs.get(2).map(|&bias| graph.values[bias].constant.as_ref().unwrap());
+    let (inside, outside, taps) = (inputs[1] / groups, output[1] / groups, kernel.0 * kernel.1);
+    let whole = |x: f32| (x / steps.unit + steps.zero).round_ties_even().clamp(0.0, 255.0) as i64 - steps.zero as i64;
+    let mut all = Vec::new();
+    for o in 0..output[1] {
+        let weights = &weight[o * inside * taps..][..inside * taps];
+        let unit = weights.iter().fold(0f32, |most, w| most.max(w.abs())) / 127.0;
+        for (y, x0) in (0..output[2]).flat_map(|y| (0..output[3]).map(move |x| (y, x))) {
+            let mut sum = 0i64;
+            for (i, tap) in (0..inside).flat_map(|i| (0..taps).map(move |tap| (i, tap))) {
+                let row = (y * stride.0 + tap / kernel.1 * dilation.0).wrapping_sub(padding[0]);
+                let column = (x0 * stride.1 + tap % kernel.1 * dilation.1).wrapping_sub(padding[1]);
+                if row < inputs[2] && column < inputs[3] {
+                    let channel = o / outside * inside + i;
+                    let factor = (weights[i * taps + tap] / unit).round_ties_even() as i64;
+                    sum += whole(x[(channel * inputs[2] + row) * inputs[3] + column]) * factor;
+                }
+            }
+            let bias = bias.map_or(0.0, |bias| f64::from(bias[o]));
+            all.push(sum as f64 * f64::from(unit) * f64::from(steps.unit) + bias);
+        }
+    }
+    all
 }
 
 #[test]

@@ -90,6 +90,7 @@ impl Pass<'_> {
                         places: &PLACES[..count],
                         links: &map.links,
                         operands: &operands,
+                        twins: &[],
                     };
                     (self.plan.maps.finish)(&block, &target);
                 }

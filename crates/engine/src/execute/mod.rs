@@ -14,11 +14,12 @@ use std::ops::Range;
 use facevault_kernels::arena::ArenaPointer;
 use facevault_kernels::team::TeamMember;
 
-use crate::kernels::chain::{Operand, Target};
+use crate::kernels::chain::{Operand, Target, TwinTarget};
 use crate::kernels::storage::Storage;
 use crate::plan::{Plan, TileTables};
-use crate::step::{Finish, Pixels, Work};
-use crate::view::{Home, View};
+use crate::step::{Finish, Pixels, Twin, Work};
+use crate::run::Ranges;
+use crate::view::{Home, View, loops};
 
 /// One group of faces going through the plan.
 pub struct Pass<'a> {
@@ -125,6 +126,15 @@ impl Pass<'_> {
         finish.operands.iter().map(operand).collect()
     }
 
+    fn twins(&self, finish: &Finish, first: usize) -> Vec<TwinTarget> {
+        let constant = |view: &View| self.at(view, first).cast_const().cast();
+        let twin = |twin: &Twin| TwinTarget {
+            scale_and_shift: twin.scale_and_shift.as_ref().map(|both| both.each_ref().map(constant)),
+            target: self.target(&twin.out, first),
+        };
+        finish.twins.iter().map(twin).collect()
+    }
+
     fn standardise(&self, out: &View, faces: Range<usize>) {
         let face = self.plan.side.0 * self.plan.side.1 * 3;
         for image in faces {
@@ -134,6 +144,28 @@ impl Pass<'_> {
             for (i, &pixel) in pixels[share.clone()].iter().enumerate() {
                 // SAFETY: the buffer holds a face's numbers.
                 unsafe { out.add(share.start + i).write(self.values[usize::from(pixel)]) };
+            }
+        }
+    }
+
+    /// Widens the ranges of the values that a step wrote and that int8 keeps in whole numbers.
+    pub fn widen(&self, step: usize, faces: Range<usize>, ranges: &mut Ranges) {
+        for view in self.plan.steps[step].work.writes() {
+            let observed = |(buffer, _): &&(usize, String)| view.home == Home::Buffer(*buffer);
+            let Some((_, name)) = self.plan.observed.iter().find(observed) else { continue };
+            let range = ranges.entry(name.clone()).or_insert([0.0; 2]);
+            let axes = loops(&view.shape, &[view]);
+            let strides: Vec<&[isize]> = axes.iter().map(|axis| &axis.strides[..]).collect();
+            let all: usize = axes.iter().map(|axis| axis.extent).product();
+            let mut at = [0isize];
+            for face in faces.clone() {
+                let from = self.at(view, face).cast_const().cast::<f32>();
+                for index in 0..all {
+                    position(index, axes.iter().map(|axis| axis.extent), &strides, &mut at);
+                    // SAFETY: every index of the loops lies inside the view, which is in f32 where ranges are observed.
+                    let value = unsafe { *from.offset(at[0]) };
+                    *range = [range[0].min(value), range[1].max(value)];
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use facevault_kernels::kernels::{DEPTHWISE_HEIGHT, DEPTHWISE_WIDTH, DepthwiseTile, TileJob, WinogradIn, WinogradOut};
 
 use super::Pass;
-use crate::kernels::chain::{Block, Operand, Place};
+use crate::kernels::chain::{Block, Operand, Place, TwinTarget};
 use crate::kernels::storage::Storage;
 use crate::plan::TileTable;
 use crate::step::{Depthwise, Product, Winograd};
@@ -43,7 +43,8 @@ impl Pass<'_> {
         let block = (BLOCK_BYTES / bytes_of_tile).max(1);
         let operands = self.operands(&p.finish, first);
         let target = self.target(&p.finish.out, first);
-        let mut shifted: Vec<Operand> = operands.clone();
+        let twins = self.twins(&p.finish, first);
+        let mut shifted = (operands.clone(), twins.clone());
         let mut sums = [0f32; MOST_SUMS];
         for start in tiles.clone().step_by(block) {
             let tiles = start..(start + block).min(tiles.end);
@@ -53,7 +54,7 @@ impl Pass<'_> {
                 // panels. Constants of channels are padded to whole panels, and only the panel's own channels are read of
                 // others.
                 unsafe {
-                    shift(&mut shifted, &operands, panel.channel);
+                    shift(&mut shifted, (&operands, &twins), panel.channel);
                     let target = target.from(panel.channel);
                     for tile in tiles.clone() {
                         let taps = table.tiles[tile] as usize..table.tiles[tile + 1] as usize;
@@ -77,7 +78,8 @@ impl Pass<'_> {
                             width: panel.channels,
                             places,
                             links: &p.finish.links,
-                            operands: &shifted,
+                            operands: &shifted.0,
+                            twins: &shifted.1,
                         };
                         (self.plan.maps.finish)(&block, &target);
                     }
@@ -91,7 +93,8 @@ impl Pass<'_> {
         let tiles = self.member.share(table.tiles.len() - 1);
         let operands = self.operands(&d.finish, first);
         let target = self.target(&d.finish.out, first);
-        let mut shifted: Vec<Operand> = operands.clone();
+        let twins = self.twins(&d.finish, first);
+        let mut shifted = (operands.clone(), twins.clone());
         let channels = d.input.channels;
         let narrow = self.storage(&d.input.view) != Storage::F32;
         let mut sums = [0f32; DEPTHWISE_HEIGHT * DEPTHWISE_WIDTH];
@@ -116,7 +119,7 @@ impl Pass<'_> {
                         members: d.members,
                         out: sums.as_mut_ptr(),
                     });
-                    shift(&mut shifted, &operands, channel);
+                    shift(&mut shifted, (&operands, &twins), channel);
                     let target = target.from(channel);
                     let block = Block {
                         values: sums.as_mut_ptr(),
@@ -124,7 +127,8 @@ impl Pass<'_> {
                         width,
                         places,
                         links: &d.finish.links,
-                        operands: &shifted,
+                        operands: &shifted.0,
+                        twins: &shifted.1,
                     };
                     (self.plan.maps.finish)(&block, &target);
                 }
@@ -153,7 +157,8 @@ impl Pass<'_> {
         let position = |tile: usize| (tile / of_image, tile % of_image / w.tiles.1 * 4, tile % w.tiles.1 * 4);
         let all = images * of_image;
         let mut strip = [0f32; 16 * STRIP];
-        let mut shifted = operands.clone();
+        let twins = self.twins(&w.finish, first);
+        let mut shifted = (operands.clone(), twins.clone());
         for start in (0..all).step_by(w.chunk) {
             let tiles = w.chunk.min(all - start);
             for i in self.member.share(tiles) {
@@ -204,7 +209,7 @@ impl Pass<'_> {
                 let (rows, columns) = ((w.height - y).min(4), (w.width - x).min(4));
                 // SAFETY: the scratch holds `chunk` tiles of so many channels.
                 let sums = |channel: usize| unsafe { scratch_out.add(i * w.outputs + channel) };
-                if w.finish.links.is_empty() {
+                if w.finish.links.is_empty() && twins.is_empty() {
                     // SAFETY: `rows` and `columns` keep to the picture.
                     unsafe {
                         let to = target.base.add(image * target.image + (y * w.width + x) * target.pixel);
@@ -244,14 +249,15 @@ impl Pass<'_> {
                             out_stride: STRIP * 4,
                             row_stride: columns * STRIP * 4,
                         });
-                        shift(&mut shifted, &operands, channel);
+                        shift(&mut shifted, (&operands, &twins), channel);
                         let block = Block {
                             values: strip.as_mut_ptr(),
                             stride: STRIP,
                             width,
                             places: &places[..rows * columns],
                             links: &w.finish.links,
-                            operands: &shifted,
+                            operands: &shifted.0,
+                            twins: &shifted.1,
                         };
                         (self.plan.maps.finish)(&block, &target.from(channel));
                     }
@@ -264,14 +270,24 @@ impl Pass<'_> {
     }
 }
 
-/// The operands from a channel on.
+/// Operands and twins from a channel on.
 ///
 /// # Safety
 /// They have so many channels.
-unsafe fn shift(shifted: &mut [Operand], operands: &[Operand], channel: usize) {
-    for (shifted, operand) in shifted.iter_mut().zip(operands) {
-        let bytes = if operand.wide { channel * operand.storage.bytes() } else { 0 };
-        // SAFETY: handed on from the caller.
-        shifted.base = unsafe { operand.base.add(bytes) };
+unsafe fn shift(
+    shifted: &mut (Vec<Operand>, Vec<TwinTarget>),
+    (operands, twins): (&[Operand], &[TwinTarget]),
+    channel: usize,
+) {
+    // SAFETY: handed on from the caller.
+    unsafe {
+        for (shifted, operand) in shifted.0.iter_mut().zip(operands) {
+            let bytes = if operand.wide { channel * operand.storage.bytes() } else { 0 };
+            shifted.base = operand.base.add(bytes);
+        }
+        for (shifted, twin) in shifted.1.iter_mut().zip(twins) {
+            shifted.scale_and_shift = twin.scale_and_shift.map(|both| both.map(|numbers| numbers.add(channel)));
+            shifted.target = twin.target.from(channel);
+        }
     }
 }

@@ -19,6 +19,8 @@ pub enum Link {
     Operand { binary: Binary, operand: usize, swapped: bool },
     /// max(x, 0) + slope · min(x, 0), the slopes an operand.
     PRelu { operand: usize },
+    /// x · scale, x the whole number that the bits of a sum are; first in a chain, before the bias.
+    Whole { scale: usize },
 }
 
 /// Numbers beside the rows: those of a pixel lie next to each other, or are one number.
@@ -55,6 +57,16 @@ pub struct Block<'a> {
     pub places: &'a [Place],
     pub links: &'a [Link],
     pub operands: &'a [Operand],
+    /// Where else the rows go.
+    pub twins: &'a [TwinTarget],
+}
+
+/// A second place for the rows of a [`Block`]: what comes out of its chain, scaled and shifted.
+#[derive(Debug, Clone, Copy)]
+pub struct TwinTarget {
+    /// Of each number of the row.
+    pub scale_and_shift: Option<[*const f32; 2]>,
+    pub target: Target,
 }
 
 /// Where the rows go.
@@ -70,33 +82,46 @@ pub struct Target {
     pub pixel: usize,
 }
 
-/// Widest row whose operands are converted at once.
+/// Widest row.
 pub const WIDEST: usize = 256;
 
 /// Numbers at a time: a loop of known length becomes one instruction an operation, whatever the length of the row.
 const LANES: usize = 16;
 
-/// One pass over the rows: where the result goes, and what is added first.
+/// What the first pass over sums begins with, of each number of a row.
+#[derive(Clone, Copy, Default)]
+struct Lead<'a> {
+    /// The sums are whole numbers, and are multiplied with these.
+    scale: Option<&'a [f32]>,
+    bias: Option<&'a [f32]>,
+}
+
+/// One pass over the rows: where the result goes, and what comes first.
 #[derive(Clone, Copy)]
 struct Pass<'a> {
-    /// Of each number of a row.
-    bias: Option<&'a [f32]>,
+    lead: Lead<'a>,
     /// Nowhere: in place.
     target: Option<&'a Target>,
 }
 
-/// f of each number of a row, and of its bias.
+/// f of each number of a row, after the lead.
 ///
 /// # Safety
 /// `from` and `to` are valid for `width` numbers, and are the same or apart.
 #[inline(always)]
-unsafe fn row(from: *const f32, to: *mut f32, width: usize, bias: Option<&[f32]>, op: impl Fn(f32, usize) -> f32) {
+unsafe fn row(from: *const f32, to: *mut f32, width: usize, lead: Lead<'_>, op: impl Fn(f32, usize) -> f32) {
     // SAFETY: handed on from the caller.
     unsafe {
         let mut at = 0;
         while at + LANES <= width {
             let mut values = *from.add(at).cast::<[f32; LANES]>();
-            if let Some(bias) = bias {
+            if let Some(scale) = lead.scale {
+                let scale = *scale.as_ptr().add(at).cast::<[f32; LANES]>();
+                for lane in 0..LANES {
+                    values[lane] = values[lane].to_bits() as i32 as f32 * scale[lane];
+                }
+            }
+            if let Some(bias) = lead.bias {
                 let bias = *bias.as_ptr().add(at).cast::<[f32; LANES]>();
                 for lane in 0..LANES {
                     values[lane] += bias[lane];
@@ -109,8 +134,9 @@ unsafe fn row(from: *const f32, to: *mut f32, width: usize, bias: Option<&[f32]>
             at += LANES;
         }
         while at < width {
-            let value = *from.add(at) + bias.map_or(0.0, |bias| bias[at]);
-            to.add(at).write(op(value, at));
+            let sum = *from.add(at);
+            let value = lead.scale.map_or(sum, |scale| sum.to_bits() as i32 as f32 * scale[at]);
+            to.add(at).write(op(value + lead.bias.map_or(0.0, |bias| bias[at]), at));
             at += 1;
         }
     }
@@ -130,9 +156,9 @@ impl Block<'_> {
                 let to = pass.target.map(|target| target.at(place));
                 match (pass.target, to) {
                     (Some(Target { storage: Storage::F32, .. }), Some(to)) => {
-                        row(from, to.cast(), self.width, pass.bias, |x, at| op(x, at, place));
+                        row(from, to.cast(), self.width, pass.lead, |x, at| op(x, at, place));
                     }
-                    _ => row(from, from, self.width, pass.bias, |x, at| op(x, at, place)),
+                    _ => row(from, from, self.width, pass.lead, |x, at| op(x, at, place)),
                 }
                 if let (Some(target), Some(to)) = (pass.target, to)
                     && target.storage != Storage::F32
@@ -161,14 +187,55 @@ impl Block<'_> {
         }
     }
 
-    /// The operand of a first link that adds the same numbers to every row.
+    /// Numbers of an operand that are the same for every row.
     #[inline(always)]
-    unsafe fn bias(&self) -> Option<&[f32]> {
-        let Some(Link::Operand { binary: Binary::Add, operand, .. }) = self.links.first() else { return None };
-        let operand = &self.operands[*operand];
+    unsafe fn fixed(&self, operand: usize) -> Option<&[f32]> {
+        let operand = &self.operands[operand];
         let fixed = operand.wide && operand.image == 0 && operand.pixel == 0 && operand.storage == Storage::F32;
         // SAFETY: an operand is valid for the rows.
         fixed.then(|| unsafe { std::slice::from_raw_parts(operand.base.cast(), self.width) })
+    }
+
+    /// What the chain begins with, and the links behind it. # Safety: as [`Self::pass`].
+    #[inline(always)]
+    unsafe fn lead(&self) -> (Lead<'_>, &[Link]) {
+        let (mut lead, mut links) = (Lead::default(), self.links);
+        // SAFETY: handed on from the caller.
+        unsafe {
+            if let Some((&Link::Whole { scale }, rest)) = links.split_first() {
+                (lead.scale, links) = (self.fixed(scale), rest);
+            }
+            if let Some((&Link::Operand { binary: Binary::Add, operand, .. }, rest)) = links.split_first()
+                && let Some(bias) = self.fixed(operand)
+            {
+                (lead.bias, links) = (Some(bias), rest);
+            }
+        }
+        (lead, links)
+    }
+
+    /// Writes the finished rows once more. # Safety: as [`Self::pass`].
+    #[inline(always)]
+    unsafe fn copy_to(&self, twin: &TwinTarget, target: &Target) {
+        let mut scaled = [0f32; WIDEST];
+        for (index, &place) in self.places.iter().enumerate() {
+            // SAFETY: handed on from the caller; a row is no wider than `WIDEST`.
+            unsafe {
+                // Rows that went straight to their place are there, others are still here.
+                let from = match target.storage {
+                    Storage::F32 => target.at(place).cast_const().cast(),
+                    _ => self.values.add(index * self.stride).cast_const(),
+                };
+                let mut values = std::slice::from_raw_parts(from, self.width);
+                if let Some([scale, shift]) = twin.scale_and_shift {
+                    row(from, scaled.as_mut_ptr(), self.width, Lead::default(), |x, at| {
+                        x * *scale.add(at) + *shift.add(at)
+                    });
+                    values = &scaled[..self.width];
+                }
+                twin.target.storage.store(values, twin.target.at(place));
+            }
+        }
     }
 
     /// Applies the chain and writes the rows: as many passes as there are links, the bias going with the link behind it.
@@ -179,14 +246,16 @@ impl Block<'_> {
     pub unsafe fn finish(&self, target: &Target) {
         // SAFETY: handed on from the caller.
         unsafe {
-            let mut bias = self.bias();
-            let links = &self.links[usize::from(bias.is_some())..];
+            let (mut lead, links) = self.lead();
             if links.is_empty() {
-                self.pass(Pass { bias, target: Some(target) }, |x, _, _| x);
+                self.pass(Pass { lead, target: Some(target) }, |x, _, _| x);
             }
             for (index, &link) in links.iter().enumerate() {
                 let target = (index + 1 == links.len()).then_some(target);
-                self.link(link, Pass { bias: bias.take(), target });
+                self.link(link, Pass { lead: std::mem::take(&mut lead), target });
+            }
+            for twin in self.twins {
+                self.copy_to(twin, target);
             }
         }
     }
@@ -239,6 +308,8 @@ impl Block<'_> {
                     _ => self.with(pass, operand, |x, y| binary(op, y, x)),
                 },
                 Link::PRelu { operand } => self.with(pass, operand, |x, slope| if x < 0.0 { slope * x } else { x }),
+                // The lead has taken it.
+                Link::Whole { .. } => (),
             }
         }
     }

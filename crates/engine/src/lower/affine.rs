@@ -13,6 +13,22 @@ pub(super) struct Scaled {
     pub shift: Vec<f64>,
 }
 
+/// Nodes that scale and shift each channel of a map.
+#[derive(Debug)]
+pub(super) struct Normalisation {
+    pub nodes: Vec<usize>,
+    /// What they compute in the end.
+    pub last: ValueId,
+    pub scale: Vec<f64>,
+    pub shift: Vec<f64>,
+}
+
+impl Normalisation {
+    pub(super) fn is_finite(&self) -> bool {
+        self.scale.iter().chain(&self.shift).all(|number| number.is_finite())
+    }
+}
+
 /// The largest |shift / scale| that a padding pixel may hold: beyond, too little of its neighbours' digits would be left.
 const LARGEST_PAD: f64 = 1e4;
 
@@ -33,14 +49,11 @@ pub(super) fn apply(binary: Binary, swapped: bool, values: &[f32], scale: &mut [
 }
 
 impl Lowering<'_> {
-    /// If a node begins a normalisation that only convolutions read, they take it into their weights.
-    pub(super) fn scale_into_convolutions(&mut self, index: usize) -> bool {
+    /// The normalisation of each channel of a map that a node begins.
+    pub(super) fn normalisation(&self, index: usize, of: ValueId) -> Option<Normalisation> {
         let graph = self.graph;
-        let Operator::Binary(_) = graph.nodes[index].operator else { return false };
-        let [a, b] = graph.nodes[index].inputs[..] else { return false };
-        let of = if graph.values[a].constant.is_none() { a } else { b };
         if self.shape(of).len() != 4 || self.shape(of)[0] != 1 {
-            return false;
+            return None;
         }
         let channels = self.shape(of)[1];
         let (mut scale, mut shift) = (vec![1f64; channels], vec![0f64; channels]);
@@ -61,6 +74,22 @@ impl Lowering<'_> {
                 _ => break,
             }
         }
+        (!nodes.is_empty() && last != graph.output).then_some(Normalisation { nodes, last, scale, shift })
+    }
+
+    /// If a node begins a normalisation that only convolutions read, they take it into their weights.
+    pub(super) fn scale_into_convolutions(&mut self, index: usize) -> bool {
+        let graph = self.graph;
+        let Operator::Binary(_) = graph.nodes[index].operator else { return false };
+        let [a, b] = graph.nodes[index].inputs[..] else { return false };
+        let of = if graph.values[a].constant.is_none() { a } else { b };
+        // Whole numbers are the finer the more alike the channels are.
+        if self.in_wholes() {
+            return false;
+        }
+        let Some(norm) = self.normalisation(index, of) else { return false };
+        let sound = norm.is_finite();
+        let Normalisation { nodes, last, scale, shift } = norm;
         let readers = &self.readers[last];
         let convolution = |&reader: &usize| {
             let node = &graph.nodes[reader];
@@ -68,14 +97,8 @@ impl Lowering<'_> {
             (node.inputs[0] == last && graph.values[node.inputs[1]].constant.is_some()).then_some(padding != [0; 4])
         };
         let Some(padded) = readers.iter().map(convolution).collect::<Option<Vec<bool>>>() else { return false };
-        let sound = scale.iter().zip(&shift).all(|(scale, shift)| scale.is_finite() && shift.is_finite());
         let reachable = || scale.iter().zip(&shift).all(|(scale, shift)| (shift / scale).abs() <= LARGEST_PAD);
-        if nodes.is_empty()
-            || padded.is_empty()
-            || last == graph.output
-            || !sound
-            || (padded.contains(&true) && !reachable())
-        {
+        if padded.is_empty() || !sound || (padded.contains(&true) && !reachable()) {
             return false;
         }
         for node in nodes {

@@ -6,6 +6,7 @@
 //! chain       elementwise nodes that follow one another
 //! affine      normalisation that a convolution takes into its weights
 //! product     convolutions and products with constant weights
+//! whole       what int8 products read
 //! elementwise, reduce, matmul, movement: the other nodes
 //! ```
 
@@ -16,6 +17,7 @@ mod matmul;
 mod movement;
 mod product;
 mod reduce;
+mod whole;
 
 use std::collections::HashMap;
 
@@ -26,6 +28,7 @@ use crate::error::EngineError;
 use crate::kernels::storage::Storage;
 use crate::step::{Grid, Pixels, Step, Work};
 use crate::view::{Home, View};
+pub use whole::Factors;
 
 /// The axes of (1, C, H, W) with the channels innermost.
 const CHANNELS_LAST: [usize; 4] = [0, 2, 3, 1];
@@ -40,6 +43,8 @@ pub struct Lowered {
     pub head: Vec<u8>,
     /// The embedding, contiguous.
     pub output: View,
+    /// Buffers in whole numbers, and the values that they are for.
+    pub observed: Vec<(usize, String)>,
 }
 
 /// Room for some numbers.
@@ -73,11 +78,22 @@ struct Lowering<'g> {
     /// Values that are another one with zeros above and to the left.
     padded: HashMap<ValueId, (ValueId, (usize, usize))>,
     placed_constants: HashMap<ValueId, usize>,
+    factors: Factors<'g>,
+    /// Values that are kept in whole numbers beside f32.
+    whole_copies: HashMap<ValueId, View>,
+    /// The first value without a range.
+    missing: Option<String>,
     result: Lowered,
 }
 
 /// Compiles a graph for a set of kernels. `group` faces go through together, on up to `threads` threads.
-pub fn lower(graph: &Graph, set: &'static Set, threads: usize, group: usize) -> Result<Lowered, EngineError> {
+pub fn lower(
+    graph: &Graph,
+    set: &'static Set,
+    factors: Factors<'_>,
+    threads: usize,
+    group: usize,
+) -> Result<Lowered, EngineError> {
     let mut readers = vec![Vec::new(); graph.values.len()];
     for (index, node) in graph.nodes.iter().enumerate() {
         for &input in &node.inputs {
@@ -85,8 +101,14 @@ pub fn lower(graph: &Graph, set: &'static Set, threads: usize, group: usize) -> 
         }
     }
     let empty = View::row_major(Home::Constants, 0, &[]);
-    let result =
-        Lowered { steps: Vec::new(), buffers: Vec::new(), constants: Vec::new(), head: Vec::new(), output: empty };
+    let result = Lowered {
+        steps: Vec::new(),
+        buffers: Vec::new(),
+        constants: Vec::new(),
+        head: Vec::new(),
+        output: empty,
+        observed: Vec::new(),
+    };
     let mut lowering = Lowering {
         graph,
         set,
@@ -100,6 +122,9 @@ pub fn lower(graph: &Graph, set: &'static Set, threads: usize, group: usize) -> 
         scaled: HashMap::new(),
         padded: HashMap::new(),
         placed_constants: HashMap::new(),
+        factors,
+        whole_copies: HashMap::new(),
+        missing: None,
         result,
     };
     lowering.claim();
@@ -111,7 +136,10 @@ pub fn lower(graph: &Graph, set: &'static Set, threads: usize, group: usize) -> 
         }
     }
     lowering.output();
-    Ok(lowering.result)
+    match lowering.missing {
+        Some(value) => Err(EngineError::NoRange { value }),
+        None => Ok(lowering.result),
+    }
 }
 
 impl<'g> Lowering<'g> {
@@ -292,6 +320,7 @@ impl<'g> Lowering<'g> {
                 let order = if shape.len() == 4 { &CHANNELS_LAST[..] } else { order };
                 self.place(whole, order).sliced(axis, start, 1, shape[axis])
             }
+            None if self.in_wholes() && self.only_in_wholes(value) => self.keep_whole(value, shape, order),
             None => self.kept(shape, order, self.storage_for(value)),
         };
         self.views[value] = Some(view.clone());

@@ -9,7 +9,7 @@ use super::chain::Chain;
 use super::{Lowering, affine, pixels};
 use crate::error::EngineError;
 use crate::kernels::chain::Link;
-use crate::kernels::storage::Storage;
+use crate::kernels::storage::{Steps, Storage};
 use crate::step::{Depthwise, Finish, Geometry, Grid, Pad, Panel, Product, Winograd, Work};
 use crate::view::{Home, View};
 
@@ -23,7 +23,7 @@ const WINOGRAD_CHANNELS: usize = 16;
 const WINOGRAD_WEIGHTS: usize = 16 << 20;
 
 /// Channels of an epilogue are padded to whole registers of the widest panel.
-const PANEL: usize = 32;
+pub(super) const PANEL: usize = 32;
 
 /// What a product multiplies with, before it is packed.
 struct Parameters {
@@ -90,7 +90,7 @@ impl Lowering<'_> {
             parameters.scale_inputs(scaled, groups, taps, padding != [0; 4]);
             input = scaled.of;
         }
-        let view = self.view(input);
+        let view = if self.takes_wholes(node) { self.as_wholes(&node.name, input) } else { self.view(input) };
         let grid = self.grid(&node.name, &view);
         let shape = self.shape(node.output);
         let geometry = Geometry { kernel, stride, padding: before, dilation, height: shape[2], width: shape[3] };
@@ -108,7 +108,7 @@ impl Lowering<'_> {
             }
         }
         let parameters = Parameters { weight: transposed, bias: vec![0.0; outputs], pad: None };
-        let view = self.view(input);
+        let view = if self.takes_wholes(node) { self.as_wholes(&node.name, input) } else { self.view(input) };
         let last = view.shape.len() - 1;
         let view = if pixels(&view, last).is_some_and(|pixels| pixels.wide) {
             view
@@ -150,16 +150,15 @@ impl Lowering<'_> {
         let pad = parameters.pad.as_deref().map(|pixel| self.head(pixel, storage));
         let operands: Vec<_> =
             chain.operands.iter().map(|view| pixels(view, axis).expect("what the chain accepted")).collect();
-        let finish = Finish { links: chain.links, operands, out: out.clone() };
+        let twins = if copy || self.is_whole(&out.view) { Vec::new() } else { self.twins(last, axis, &order) };
+        let finish = Finish { links: chain.links, operands, out: out.clone(), twins };
         // On every set alike, so that all give the same bytes.
         let whole = |channels: usize| channels.is_multiple_of(WINOGRAD_CHANNELS) && channels > 0;
         let square = geometry.kernel == (3, 3) && geometry.stride == (1, 1) && geometry.dilation == (1, 1);
         let plain = square && groups == 1 && whole(input.channels) && whole(outputs) && area > 1;
-        // Groups of one, two or four channels fit a register's lanes.
-        let small = matches!(outputs / groups, 1 | 2 | 4);
-        let work = if small && input.channels == outputs && groups > 1 {
+        let work = if is_small(groups, input.channels, outputs) {
             self.depthwise(groups, input, geometry, &parameters, pad, finish)
-        } else if plain && self.winograd_pays(&input, &geometry, outputs) {
+        } else if plain && !self.is_whole(&input.view) && self.winograd_pays(&input, &geometry, outputs) {
             self.winograd(input, geometry, &parameters, pad, finish)
         } else {
             self.direct(input, geometry, groups, &parameters, pad, finish)
@@ -191,7 +190,7 @@ impl Lowering<'_> {
                     let at = |channel: usize| self.result.constants[view.offset + channel * stride];
                     (binary, swapped, (0..channels).map(at).collect())
                 }
-                Link::Function(_) | Link::PRelu { .. } => break,
+                Link::Function(_) | Link::PRelu { .. } | Link::Whole { .. } => break,
             };
             if matches!(binary, Binary::Pow | Binary::Min | Binary::Max)
                 || !affine::apply(binary, swapped, &values, &mut scale, &mut shift)
@@ -250,16 +249,12 @@ impl Lowering<'_> {
         pad: Option<Pad>,
         finish: Finish,
     ) -> Work {
-        let finish = self.with_bias(finish, &parameters.bias);
         let outputs = parameters.bias.len();
         let taps = geometry.kernel.0 * geometry.kernel.1;
         let lanes = self.set.lanes;
         // Groups narrower than a register go together, with zeros between them.
         let (inputs_of_one, outputs_of_one) = (input.channels / groups, outputs / groups);
-        let joined = (1..=groups)
-            .filter(|&joined| groups.is_multiple_of(joined))
-            .find(|joined| joined * outputs_of_one >= lanes)
-            .unwrap_or(groups);
+        let joined = joined(groups, outputs, lanes);
         let (per_input, per_output) = (joined * inputs_of_one, joined * outputs_of_one);
         let weight =
             if joined == 1 { None } else { Some(joined_weights(parameters, groups, joined, taps, input.channels)) };
@@ -267,14 +262,26 @@ impl Lowering<'_> {
         // Kernel rows that lie in one run of the input, if no padding comes between.
         let dense = input.pixel == input.channels as isize && groups == 1 && geometry.dilation.1 == 1;
         let rows_whole = dense && geometry.padding == (0, 0) && inside(&input, &geometry);
-        let narrow = self.storage(&input.view) != Storage::F32 && per_input.is_multiple_of(2);
+        let storage = self.storage(&input.view);
+        let narrow = match storage.steps() {
+            Some(_) => Self::suits_wholes(input.channels, groups, taps),
+            None => storage != Storage::F32 && per_input.is_multiple_of(2),
+        };
         let input = if narrow || self.storage(&input.view) == Storage::F32 { input } else { self.widened(&input) };
         let (kind, per_word) = if narrow { (self.set.weights, self.set.per_word) } else { (WeightFormat::F32, 1) };
         let words = per_input / per_word;
         let (runs, words) = if rows_whole { (geometry.kernel.0, geometry.kernel.1 * words) } else { (taps, words) };
         let channels: Channels = (0..per_input).map(|channel| (channel, 1.0)).collect();
         let shape = Shape { taps, inputs: per_input, padded: per_input };
+        // Padding is worth what stands for 0.
+        let pad = match storage.steps() {
+            Some(steps) if narrow && steps.zero != 0.0 && !(geometry.padding == (0, 0) && inside(&input, &geometry)) => {
+                Some(self.head(&vec![0.0; input.channels], storage))
+            }
+            _ => pad,
+        };
         let (mut panels, mut packed) = (Vec::new(), Vec::new());
+        let mut whole = storage.steps().filter(|_| narrow).map(|steps| WholeProduct::new(steps, &parameters.bias));
         for group in 0..groups / joined {
             let filters = Filters {
                 weight: &weight[group * per_output * per_input * taps..][..per_output * per_input * taps],
@@ -291,8 +298,20 @@ impl Lowering<'_> {
                     channels: here,
                     input: group * per_input,
                 });
-                filters.panel(at..at + here, vectors * lanes, kind, |_| 1.0, &mut packed);
+                let scale = |output| if kind.integer() { filters.quantiser(output) } else { 1.0 };
+                filters.panel(at..at + here, vectors * lanes, kind, scale, &mut packed);
             }
+            if let Some(whole) = &mut whole {
+                (0..per_output).for_each(|output| whole.add(&filters, output));
+            }
+        }
+        let bias = whole.as_ref().map_or(&parameters.bias, |whole| &whole.bias);
+        let mut finish = self.with_bias(finish, bias);
+        if let Some(WholeProduct { mut scale, .. }) = whole {
+            scale.resize(scale.len().next_multiple_of(PANEL), 0.0);
+            let view = self.constant(&scale);
+            finish.operands.push(crate::step::Pixels { view, pixel: 0, wide: true });
+            finish.links.insert(0, Link::Whole { scale: finish.operands.len() - 1 });
         }
         Work::Product(Product { input, geometry, narrow, runs, words, panels, weights: packed, pad, finish })
     }
@@ -319,6 +338,7 @@ impl Lowering<'_> {
         finish: Finish,
     ) -> Work {
         let finish = self.with_bias(finish, &parameters.bias);
+        let input = if self.storage(&input.view).steps().is_some() { self.widened(&input) } else { input };
         let channels = input.channels.next_multiple_of(DEPTHWISE_WIDTH);
         let taps = geometry.kernel.0 * geometry.kernel.1;
         let members = input.channels / groups;
@@ -379,7 +399,7 @@ impl Lowering<'_> {
             }
         }
         let relu = finish.links == [Link::Function(facevault_graph::Function::Relu)];
-        let simple = relu || finish.links.is_empty();
+        let simple = (relu || finish.links.is_empty()) && finish.twins.is_empty();
         let bias = parameters.bias.iter().map(|&bias| bias as f32).collect();
         let finish = if simple { Finish { links: Vec::new(), ..finish } } else { finish };
         Work::Winograd(Winograd {
@@ -403,6 +423,43 @@ impl Lowering<'_> {
             finish,
         })
     }
+}
+
+/// A product of whole numbers: what its sums are multiplied with, and what is added then.
+struct WholeProduct {
+    steps: Steps,
+    scale: Vec<f32>,
+    bias: Vec<f64>,
+}
+
+impl WholeProduct {
+    fn new(steps: Steps, bias: &[f64]) -> Self {
+        Self { steps, scale: Vec::with_capacity(bias.len()), bias: bias.to_vec() }
+    }
+
+    /// The next output: sums hold Σ whole × weight, and Σ (whole − zero) × weight is wanted.
+    fn add(&mut self, filters: &Filters<'_>, output: usize) {
+        let row = filters.shape.inputs * filters.shape.taps;
+        let quantiser = filters.quantiser(output);
+        let weights = &filters.weight[output * row..][..row];
+        let sum: i64 = weights.iter().map(|weight| (weight * quantiser).round_ties_even() as i64).sum();
+        let scale = self.steps.unit / quantiser;
+        self.bias[self.scale.len()] -= f64::from(scale) * f64::from(self.steps.zero) * sum as f64;
+        self.scale.push(scale);
+    }
+}
+
+/// Whether channels see themselves, or themselves and the others of a group that fits into a register's lanes.
+pub(super) fn is_small(groups: usize, inputs: usize, outputs: usize) -> bool {
+    matches!(outputs / groups, 1 | 2 | 4) && inputs == outputs && groups > 1
+}
+
+/// How many groups go together so that they fill a register.
+pub(super) fn joined(groups: usize, outputs: usize, lanes: usize) -> usize {
+    (1..=groups)
+        .filter(|&joined| groups.is_multiple_of(joined))
+        .find(|joined| joined * outputs / groups >= lanes)
+        .unwrap_or(groups)
 }
 
 /// Whether every window lies inside the input.
