@@ -178,11 +178,15 @@ pub(super) fn calibration(run: &RunDirectory) -> Result<Calibration, RunError> {
     Ok(calibration)
 }
 
-fn check(path: &Path, Calibration { faces, ranges }: &Calibration) -> Result<(), RunError> {
+fn check(path: &Path, Calibration { faces, ranges, spans }: &Calibration) -> Result<(), RunError> {
     let rule = if *faces == 0 {
         "`faces` is 0".into()
-    } else if ranges.is_empty() {
+    } else if ranges.is_empty() && spans.is_empty() {
         "`ranges` is empty".into()
+    } else if let Some((value, [least, most])) =
+        spans.iter().find(|(_, [least, most])| !(least.is_finite() && most.is_finite() && *least <= 0.0 && *most >= 0.0))
+    {
+        format!("the span of `{value}` is {least} to {most}, expected finite numbers on both sides of 0")
     } else if let Some((layer, range)) = ranges.iter().find(|(_, range)| !range.is_finite() || **range < 0.0) {
         format!("the range of `{layer}` is {range}, expected a finite number of at least 0")
     } else {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use facevault::digest::Digest;
 
 use crate::support::fake_hub::{COMMIT, FakeHub};
+use crate::schemas;
 use crate::support::workspace::Workspace;
 
 /// Height and width of the networks' faces.
@@ -92,6 +93,35 @@ fn an_experiment_gives_the_embeddings_of_onnx_runtime() {
             let off = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(off <= 1e-5, "{name} is off by {off}");
         }
+    }
+}
+
+#[test]
+fn int8_takes_its_ranges_from_the_faces_and_says_how_it_agrees_with_f32() {
+    for name in ["iresnet", "mobilefacenet_interleaved"] {
+        let workspace = workspace(&format!("{name}.onnx"));
+        workspace.run(0, &["experiment", "config.yaml", "--set", "embed.precision=int8"]);
+        let run = workspace.only_run();
+        schemas::check_run(&run);
+        let json = |name: &str| -> serde_json::Value { serde_json::from_slice(&fs::read(run.join(name)).unwrap()).unwrap() };
+        let calibration = json("calibration.json");
+        let spans = calibration["spans"].as_object().unwrap();
+        assert!(spans.len() > 5 && calibration["faces"] == 12, "{calibration}");
+        // ReLU or not, 0 lies in each.
+        assert!(spans.values().any(|span| span[0].as_f64() < Some(0.0)), "{calibration}");
+        let agreement = json("agreement.json");
+        let cosine = agreement["cosine_min"].as_f64().unwrap();
+        assert!((0.98..1.0).contains(&cosine), "{agreement}");
+        workspace.run(0, &["verify", "small"]);
+
+        // The ranges are a run's own: kept when it goes on, and not replaced by others when they are lost.
+        let embeddings = fs::read(run.join("face_embeddings.npy")).unwrap();
+        for name in [".unsealed", "face_metadata.csv", "chunks/00002.json", "chunks/00002.npy"] {
+            fs::remove_file(run.join(name)).unwrap();
+        }
+        workspace.run(0, &["experiment", "config.yaml", "--set", "embed.precision=int8"]);
+        assert!(fs::read(run.join("face_embeddings.npy")).unwrap() == embeddings, "{name}");
+        assert_eq!(json("calibration.json"), calibration);
     }
 }
 
@@ -242,9 +272,9 @@ fn what_does_not_fit_the_network_is_refused() {
     let workspace = workspace("iresnet.onnx");
     let refused = |set: &str| refused(&workspace, 1, "experiment", &[set]);
     insta::assert_snapshot!(refused("preprocess.resize.size=48"), @"error: HERE/iresnet.onnx takes faces of 32×32 pixels, got 48×48; set `preprocess.resize.size` to 32, or take a profile of that size");
-    insta::assert_snapshot!(refused("embed.precision=int8"), @"error: `embed.precision: int8` is not available with `model.network: onnx`, which runs on the CPU in f32 and bf16; use `precision: f32`");
-    insta::assert_snapshot!(refused("embed.device=cuda"), @"error: `embed.device: cuda` is not available with `model.network: onnx`, which runs on the CPU in f32 and bf16; use `device: cpu`");
-    insta::assert_snapshot!(refused("embed.kernels=candle"), @"error: `embed.kernels: candle` is not available with `model.network: onnx`, which runs on the CPU in f32 and bf16; use `kernels: auto`");
+    insta::assert_snapshot!(refused("embed.precision=tf32"), @"error: `embed.precision: tf32` is not available with `model.network: onnx`, which runs on the CPU in f32, bf16 and int8; use `precision: f32`");
+    insta::assert_snapshot!(refused("embed.device=cuda"), @"error: `embed.device: cuda` is not available with `model.network: onnx`, which runs on the CPU in f32, bf16 and int8; use `device: cpu`");
+    insta::assert_snapshot!(refused("embed.kernels=candle"), @"error: `embed.kernels: candle` is not available with `model.network: onnx`, which runs on the CPU in f32, bf16 and int8; use `kernels: auto`");
     insta::assert_snapshot!(refused("model.output=features"), @"error: cannot load HERE/iresnet.onnx: the output of the ONNX file: there is no `features`; there are `embedding` (?, 16)");
     insta::assert_snapshot!(refused(&format!("weights.sha256={}", "ab".repeat(32))), @"error: the sha256 of HERE/iresnet.onnx is 7e93f06777df96c8a3cabb28361a238cf15a69284cbcd021464d8bd8698c4c18, but abababababababababababababababababababababababababababababababab is pinned: it is damaged or a different file; replace it, or correct `weights.sha256`");
     fs::copy(fixture("ir_se_normalising.onnx"), workspace.path("iresnet.onnx")).unwrap();

@@ -18,8 +18,8 @@ pub struct Step {
 /// What a step does.
 #[derive(Debug)]
 pub enum Work {
-    /// Bytes → network input.
-    Standardise { out: View },
+    /// Bytes → network input, and zeros in the rest of its buffer of so many numbers.
+    Standardise { out: View, length: usize },
     /// A convolution or a product with constant weights.
     Product(Product),
     /// A 3×3 convolution by way of Winograd's F(4×4, 3×3).
@@ -263,7 +263,7 @@ impl Work {
             std::iter::once(&finish.out).chain(finish.twins.iter().map(|twin| &twin.out)).map(|out| &out.view).collect()
         }
         match self {
-            Self::Standardise { out } => vec![out],
+            Self::Standardise { out, .. } => vec![out],
             Self::Product(step) => of(&step.finish),
             Self::Winograd(step) => of(&step.finish),
             Self::Depthwise(step) => of(&step.finish),

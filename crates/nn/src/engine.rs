@@ -2,7 +2,7 @@
 
 use facevault_graph::Graph;
 
-use crate::{DeviceKind, Embedder, EmbedderInfo, Execution, FaceBatch, ModelError, Network, StageTime, host};
+use crate::{Calibration, DeviceKind, Embedder, EmbedderInfo, Execution, FaceBatch, ModelError, Network, StageTime, host};
 use facevault_engine::{Engine, EngineError};
 use facevault_kernels::sets::Set;
 
@@ -13,18 +13,35 @@ pub(crate) struct GraphEmbedder {
 }
 
 impl GraphEmbedder {
-    /// Compiles a graph.
+    /// Compiles a graph; int8 needs a calibration.
     ///
     /// # Errors
-    /// [`ModelError::NoKernels`] where this CPU lacks the kernels, [`ModelError::Graph`] for what has none,
-    /// [`ModelError::Device`] when threads cannot be started.
-    pub fn new(network: Network, graph: &Graph, options: &Execution) -> Result<Self, ModelError> {
+    /// [`ModelError::NoKernels`] where this CPU lacks the kernels, [`ModelError::NoCalibration`], [`ModelError::Graph`] for
+    /// what has none, [`ModelError::Device`] when threads cannot be started.
+    pub fn new(
+        network: Network,
+        graph: &Graph,
+        options: &Execution,
+        calibration: Option<&Calibration>,
+    ) -> Result<Self, ModelError> {
         let (set, info) = Self::chosen(network, options)?;
-        let engine = Engine::new(graph, set, host::threads(options.threads)).map_err(|error| match error {
-            EngineError::Threads { reason } => ModelError::Device { device: "CPU".into(), reason },
-            error => ModelError::Graph { error },
-        })?;
-        Ok(Self { info, engine })
+        let threads = host::threads(options.threads);
+        let engine = if set.weights.integer() {
+            let spans = &calibration.ok_or(ModelError::NoCalibration)?.spans;
+            Engine::in_wholes(graph, set, spans, threads)
+        } else {
+            Engine::new(graph, set, threads)
+        };
+        Ok(Self { info, engine: engine.map_err(reason)? })
+    }
+
+    /// Compiles a graph for [`Calibrator::calibrate`].
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn observing(graph: &Graph, options: &Execution) -> Result<Calibrator, ModelError> {
+        let set = host::choose(options.kernels, options.precision)?;
+        Ok(Calibrator { engine: Engine::observing(graph, set, 1).map_err(reason)? })
     }
 
     /// Its info with these options, without a file.
@@ -46,15 +63,42 @@ impl GraphEmbedder {
         Ok((set, info))
     }
 
-    /// Refuses a batch of faces of another size.
-    fn check(&self, batch: &FaceBatch<'_>, out: &[f32]) -> Result<(), ModelError> {
-        batch.check(out, self.dimension())?;
-        let (height, width) = self.engine.side();
-        if (height, width) == (batch.side, batch.side) {
-            return Ok(());
-        }
-        Err(ModelError::Shape { what: "face", got: batch.side * batch.side, expected: height * width })
+}
+
+/// A graph on the CPU whose ranges are measured.
+pub(crate) struct Calibrator {
+    engine: Engine,
+}
+
+impl Calibrator {
+    /// Widens the spans to those of a batch.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`].
+    pub fn calibrate(&mut self, batch: FaceBatch<'_>, into: &mut Calibration) -> Result<(), ModelError> {
+        let dimension = self.engine.dimension();
+        check(&self.engine, &batch, &vec![0.0; batch.count * dimension])?;
+        self.engine.widen(batch.pixels, &batch.standardise.values(), &mut into.spans);
+        into.faces += batch.count;
+        Ok(())
     }
+}
+
+fn reason(error: EngineError) -> ModelError {
+    match error {
+        EngineError::Threads { reason } => ModelError::Device { device: "CPU".into(), reason },
+        error => ModelError::Graph { error },
+    }
+}
+
+/// Refuses a batch of faces of another size.
+fn check(engine: &Engine, batch: &FaceBatch<'_>, out: &[f32]) -> Result<(), ModelError> {
+    batch.check(out, engine.dimension())?;
+    let (height, width) = engine.side();
+    if (height, width) == (batch.side, batch.side) {
+        return Ok(());
+    }
+    Err(ModelError::Shape { what: "face", got: batch.side * batch.side, expected: height * width })
 }
 
 impl Embedder for GraphEmbedder {
@@ -67,7 +111,7 @@ impl Embedder for GraphEmbedder {
     }
 
     fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
-        self.check(&batch, out)?;
+        check(&self.engine, &batch, out)?;
         self.engine.run(batch.pixels, batch.count, &batch.standardise.values(), out);
         out.chunks_exact_mut(self.engine.dimension()).for_each(host::normalise);
         Ok(())

@@ -170,13 +170,16 @@ impl StageTime {
     }
 }
 
-/// The range of each layer's output, for 8-bit activations: the largest value over some faces.
+/// The range of each layer's output over some faces, for 8-bit activations.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Calibration {
     /// Faces measured.
     pub faces: usize,
-    /// Largest value by layer.
+    /// Largest value by layer, of a fused plan; the smallest is 0.
     pub ranges: BTreeMap<String, f32>,
+    /// Smallest and largest value by name, of a network on the engine for graphs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub spans: BTreeMap<String, [f32; 2]>,
 }
 
 /// What [`open`] would give, or why it would fail, without weights: a run needs the name before it has a checkpoint. `say`
@@ -263,7 +266,7 @@ fn candle_runs(options: &Execution) -> Result<bool, ModelError> {
 /// Rejects a precision that the engine does not compute in.
 fn engine_precision(network: Network, options: &Execution) -> Result<(), ModelError> {
     match options.precision {
-        Precision::F32 | Precision::Bf16 => Ok(()),
+        Precision::F32 | Precision::Bf16 | Precision::Int8 => Ok(()),
         other => Err(ModelError::OnlyEngine {
             network: network.facts().name,
             option: "precision",
@@ -322,7 +325,9 @@ pub fn open<'a>(
 ) -> Result<Box<dyn Embedder>, ModelError> {
     let backend = backend(spec.network, options, say)?;
     let tensors = match weights.into() {
-        WeightsRef::Graph(onnx) => return Ok(Box::new(GraphEmbedder::new(spec.network, &onnx.graph, options)?)),
+        WeightsRef::Graph(onnx) => {
+            return Ok(Box::new(GraphEmbedder::new(spec.network, &onnx.graph, options, calibration)?));
+        }
         WeightsRef::Tensors(tensors) => tensors,
     };
     match backend {
@@ -345,7 +350,7 @@ pub fn open<'a>(
         Backend::Engine if spec.network == Network::Onnx => Err(ModelError::NoGraph),
         Backend::Engine => {
             let graph = networks::graph(spec.network, tensors);
-            Ok(Box::new(GraphEmbedder::new(spec.network, &graph, options)?))
+            Ok(Box::new(GraphEmbedder::new(spec.network, &graph, options, calibration)?))
         }
     }
 }
@@ -360,16 +365,22 @@ pub fn calibrate<'a>(
     weights: impl Into<WeightsRef<'a>>,
     batches: impl IntoIterator<Item = FaceBatch<'a>>,
 ) -> Result<Calibration, ModelError> {
-    let Facts { name, runs_on, .. } = spec.network.facts();
-    let value = Precision::Int8.name();
-    let (RunsOn::FusedPlans, WeightsRef::Tensors(tensors)) = (runs_on, weights.into()) else {
-        return Err(ModelError::OnlyEngine { network: name, option: "precision", value, remedy: "precision: f32" });
-    };
     let options = Execution { device: DeviceRequest::Cpu, precision: Precision::F32, ..*options };
-    let mut embedder = cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(&options), None)?;
     let mut calibration = Calibration::default();
-    for batch in batches {
-        embedder.calibrate(batch, &mut calibration)?;
+    match weights.into() {
+        WeightsRef::Tensors(tensors) if spec.network.facts().runs_on == RunsOn::FusedPlans => {
+            let mut embedder = cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(&options), None)?;
+            batches.into_iter().try_for_each(|batch| embedder.calibrate(batch, &mut calibration))?;
+        }
+        WeightsRef::Tensors(_) if spec.network == Network::Onnx => return Err(ModelError::NoGraph),
+        WeightsRef::Tensors(tensors) => {
+            let mut embedder = GraphEmbedder::observing(&networks::graph(spec.network, tensors), &options)?;
+            batches.into_iter().try_for_each(|batch| embedder.calibrate(batch, &mut calibration))?;
+        }
+        WeightsRef::Graph(onnx) => {
+            let mut embedder = GraphEmbedder::observing(&onnx.graph, &options)?;
+            batches.into_iter().try_for_each(|batch| embedder.calibrate(batch, &mut calibration))?;
+        }
     }
     Ok(calibration)
 }
@@ -440,8 +451,8 @@ pub enum ModelError {
     Precision { precision: Precision, device: String, able: &'static [Precision] },
     /// An option that the engine for graphs does not support.
     #[error(
-        "`embed.{option}: {value}` is not available with `model.network: {network}`, which runs on the CPU in f32 and bf16; use \
-         `{remedy}`"
+        "`embed.{option}: {value}` is not available with `model.network: {network}`, which runs on the CPU in f32, bf16 and \
+         int8; use `{remedy}`"
     )]
     OnlyEngine { network: &'static str, option: &'static str, value: &'static str, remedy: &'static str },
     /// A graph that cannot be compiled.

@@ -56,7 +56,7 @@ impl Pass<'_> {
     fn step(&self, index: usize, faces: Range<usize>) {
         let table = &self.tables.steps[index];
         match &self.plan.steps[index].work {
-            Work::Standardise { out } => self.standardise(out, faces),
+            Work::Standardise { out, length } => self.standardise(out, *length, faces),
             Work::Product(product) => self.product(product, table, faces.start),
             Work::Winograd(winograd) => self.winograd(winograd, faces),
             Work::Depthwise(depthwise) => self.depthwise(depthwise, table, faces.start),
@@ -135,15 +135,29 @@ impl Pass<'_> {
         finish.twins.iter().map(twin).collect()
     }
 
-    fn standardise(&self, out: &View, faces: Range<usize>) {
-        let face = self.plan.side.0 * self.plan.side.1 * 3;
+    /// The bytes of a face lie as the view's axes do, row after row; around them, the buffer holds zeros.
+    fn standardise(&self, out: &View, length: usize, faces: Range<usize>) {
+        let (height, width) = self.plan.side;
+        let line = width * 3;
+        let rows = if out.shape[1] == 3 && out.shape[3] != 3 { 2 } else { 1 };
+        let step = out.strides[rows] as usize;
         for image in faces {
-            let pixels = &self.pixels[image * face..(image + 1) * face];
-            let share = self.member.share(face);
-            let out = self.at(out, image).cast::<f32>();
-            for (i, &pixel) in pixels[share.clone()].iter().enumerate() {
-                // SAFETY: the buffer holds a face's numbers.
-                unsafe { out.add(share.start + i).write(self.values[usize::from(pixel)]) };
+            let pixels = &self.pixels[image * height * line..(image + 1) * height * line];
+            // SAFETY: the buffer begins `offset` numbers before the view.
+            let start = unsafe { self.at(out, image).cast::<f32>().sub(out.offset) };
+            for y in self.member.share(height) {
+                let from = if y == 0 { 0 } else { out.offset + (y - 1) * step + line };
+                let (here, end) = (out.offset + y * step, if y + 1 == height { length } else { 0 });
+                // SAFETY: rows lie `step` ≥ `line` numbers apart in a buffer of `length`; members write disjoint ones, each
+                // with the zeros before it.
+                unsafe {
+                    start.add(from).write_bytes(0, here - from);
+                    for (i, &pixel) in pixels[y * line..(y + 1) * line].iter().enumerate() {
+                        start.add(here + i).write(self.values[usize::from(pixel)]);
+                    }
+                    let behind = here + line;
+                    start.add(behind).write_bytes(0, end.saturating_sub(behind));
+                }
             }
         }
     }

@@ -78,6 +78,8 @@ struct Lowering<'g> {
     /// Values that are another one with zeros above and to the left.
     padded: HashMap<ValueId, (ValueId, (usize, usize))>,
     placed_constants: HashMap<ValueId, usize>,
+    /// The network's input with the padding of all convolutions that read it.
+    framed: Option<View>,
     factors: Factors<'g>,
     /// Values that are kept in whole numbers beside f32.
     whole_copies: HashMap<ValueId, View>,
@@ -122,6 +124,7 @@ pub fn lower(
         scaled: HashMap::new(),
         padded: HashMap::new(),
         placed_constants: HashMap::new(),
+        framed: None,
         factors,
         whole_copies: HashMap::new(),
         missing: None,
@@ -198,13 +201,34 @@ impl<'g> Lowering<'g> {
         }
     }
 
+    /// The network's input, in a frame of zeros if convolutions pad it with them: then rows of their kernels are runs of numbers.
     fn input(&mut self) {
         let input = self.graph.input;
         let shape = self.shape(input).to_vec();
         let order: &[usize] = if shape[1] == 3 && shape[3] != 3 { &CHANNELS_LAST } else { &[0, 1, 2, 3] };
-        let out = self.fresh(&shape, order);
+        let padding = |&reader: &usize| match self.graph.nodes[reader].operator {
+            Operator::Convolution { padding, groups: 1, .. } => Some(padding),
+            _ => None,
+        };
+        let mut framed = shape.clone();
+        let mut frame = [0; 4];
+        if let Some(Some(first)) = self.readers[input].first().map(padding)
+            && order == CHANNELS_LAST
+            && self.readers[input].iter().all(|reader| padding(reader) == Some(first))
+        {
+            frame = first;
+            (framed[2], framed[3]) = (shape[2] + frame[0] + frame[2], shape[3] + frame[1] + frame[3]);
+        }
+        let whole = self.fresh(&framed, order);
+        let out = if frame == [0; 4] {
+            whole
+        } else {
+            let out = whole.sliced(2, frame[0], 1, shape[2]).sliced(3, frame[1], 1, shape[3]);
+            self.framed = Some(whole);
+            out
+        };
         self.be(input, out.clone());
-        self.step("standardise", 0.0, Work::Standardise { out });
+        self.step("standardise", 0.0, Work::Standardise { out, length: framed.iter().product() });
     }
 
     fn output(&mut self) {

@@ -90,7 +90,15 @@ impl Lowering<'_> {
             parameters.scale_inputs(scaled, groups, taps, padding != [0; 4]);
             input = scaled.of;
         }
-        let view = if self.takes_wholes(node) { self.as_wholes(&node.name, input) } else { self.view(input) };
+        let framed = self.framed.clone().filter(|_| input == self.graph.input);
+        let view = match framed {
+            Some(framed) => {
+                before = (0, 0);
+                framed
+            }
+            None if self.takes_wholes(node) => self.as_wholes(&node.name, input),
+            None => self.view(input),
+        };
         let grid = self.grid(&node.name, &view);
         let shape = self.shape(node.output);
         let geometry = Geometry { kernel, stride, padding: before, dilation, height: shape[2], width: shape[3] };
@@ -101,13 +109,8 @@ impl Lowering<'_> {
     /// (…, K) × a constant (K, N): pixels of K channels.
     pub(super) fn linear(&mut self, node: &Node, input: ValueId, weight: &[f32], rows: (usize, usize)) {
         let (inputs, outputs) = rows;
-        let mut transposed = vec![0f32; weight.len()];
-        for (k, row) in weight.chunks_exact(outputs).enumerate() {
-            for (n, &value) in row.iter().enumerate() {
-                transposed[n * inputs + k] = value;
-            }
-        }
-        let parameters = Parameters { weight: transposed, bias: vec![0.0; outputs], pad: None };
+        let weight = transposed(weight, inputs, outputs);
+        let parameters = Parameters { weight, bias: vec![0.0; outputs], pad: None };
         let view = if self.takes_wholes(node) { self.as_wholes(&node.name, input) } else { self.view(input) };
         let last = view.shape.len() - 1;
         let view = if pixels(&view, last).is_some_and(|pixels| pixels.wide) {
@@ -264,7 +267,7 @@ impl Lowering<'_> {
         let rows_whole = dense && geometry.padding == (0, 0) && inside(&input, &geometry);
         let storage = self.storage(&input.view);
         let narrow = match storage.steps() {
-            Some(_) => Self::suits_wholes(input.channels, groups, taps),
+            Some(_) => Self::suits_wholes(inputs_of_one, inputs_of_one * taps, || (&parameters.weight[..]).into()),
             None => storage != Storage::F32 && per_input.is_multiple_of(2),
         };
         let input = if narrow || self.storage(&input.view) == Storage::F32 { input } else { self.widened(&input) };
@@ -482,6 +485,17 @@ fn joined_weights(parameters: &Parameters, groups: usize, joined: usize, taps: u
         weight[(output * per_input + place) * taps..][..row].copy_from_slice(&parameters.weight[output * row..][..row]);
     }
     weight
+}
+
+/// (K, N) → (N, K).
+pub(super) fn transposed(weight: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
+    let mut transposed = vec![0f32; weight.len()];
+    for (k, row) in weight.chunks_exact(outputs).enumerate() {
+        for (n, &value) in row.iter().enumerate() {
+            transposed[n * inputs + k] = value;
+        }
+    }
+    transposed
 }
 
 /// A constant matrix, or none.

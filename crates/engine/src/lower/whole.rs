@@ -1,6 +1,8 @@
 //! Products of whole numbers of 8 bits. A value that only they read is kept in whole numbers; one that others read too is kept
 //! twice, and what computes it writes both where it can, with a normalisation in between where there is one.
 
+use std::borrow::Cow;
+
 use facevault_graph::{Node, Operator, ValueId};
 
 use super::{Lowering, affine, pixels, product};
@@ -24,8 +26,8 @@ pub enum Factors<'r> {
 /// Numbers of a word of bytes.
 const BYTES_OF_WORD: usize = 4;
 
-/// Factors of a sum at most: 255 × 127 of each fit into 32 bits.
-const LONGEST_SUM: usize = i32::MAX as usize / (255 * 127);
+/// Largest factors of either side.
+const LARGEST: (f64, f64) = (255.0, 127.0);
 
 impl Lowering<'_> {
     /// Whether products multiply whole numbers, or will.
@@ -33,26 +35,41 @@ impl Lowering<'_> {
         !matches!(self.factors, Factors::OfSet)
     }
 
-    /// Whether a product of so many input channels can be one of whole numbers: the same on every set.
-    pub(super) fn suits_wholes(inputs: usize, groups: usize, taps: usize) -> bool {
-        (inputs / groups).is_multiple_of(BYTES_OF_WORD) && inputs * taps <= LONGEST_SUM
+    /// Whether a product of `inputs` channels with these weights, `row` of each output next to each other, can be one of whole
+    /// numbers: the same on every set.
+    pub(super) fn suits_wholes<'w>(inputs: usize, row: usize, weight: impl FnOnce() -> Cow<'w, [f32]>) -> bool {
+        let largest_sum = |weights: &[f32]| {
+            let (sum, most) = weights.iter().fold((0.0, 0f64), |(sum, most), weight| {
+                let weight = f64::from(weight.abs());
+                (sum + weight, most.max(weight))
+            });
+            // Each may be rounded up.
+            LARGEST.0 * (LARGEST.1 * sum / most.max(f64::MIN_POSITIVE) + 0.5 * weights.len() as f64)
+        };
+        let always = LARGEST.0 * LARGEST.1 * row as f64 <= f64::from(i32::MAX);
+        inputs.is_multiple_of(BYTES_OF_WORD)
+            && (always || weight().chunks_exact(row).all(|weights| largest_sum(weights) <= f64::from(i32::MAX)))
     }
 
     /// Whether a node multiplies its first input in whole numbers.
     pub(super) fn takes_wholes(&self, node: &Node) -> bool {
-        let constant = |input: usize| self.graph.values[node.inputs[input]].constant.is_some();
+        let Some(weight) = node.inputs.get(1).and_then(|&weight| self.graph.values[weight].constant.as_deref()) else {
+            return false;
+        };
         let shape = self.shape(node.inputs[0]);
         self.in_wholes()
             && match node.operator {
                 Operator::Convolution { kernel, groups, .. } => {
                     let outputs = self.shape(node.output)[1];
                     let small = product::is_small(groups, shape[1], outputs);
-                    constant(1) && !small && Self::suits_wholes(shape[1], groups, kernel.0 * kernel.1)
+                    let inputs = shape[1] / groups;
+                    !small && Self::suits_wholes(inputs, inputs * kernel.0 * kernel.1, || Cow::Borrowed(weight))
                 }
                 Operator::MatMul => {
-                    let weight = self.shape(node.inputs[1]);
-                    let matrix = weight.len() >= 2 && weight[..weight.len() - 2].iter().all(|&extent| extent == 1);
-                    constant(1) && matrix && Self::suits_wholes(shape[shape.len() - 1], 1, 1)
+                    let view = View::row_major(Home::Constants, 0, self.shape(node.inputs[1]));
+                    product::matrix(&view, weight).is_some_and(|(inputs, outputs)| {
+                        Self::suits_wholes(inputs, inputs, || Cow::Owned(product::transposed(weight, inputs, outputs)))
+                    })
                 }
                 _ => false,
             }
