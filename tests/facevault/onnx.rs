@@ -116,7 +116,7 @@ fn int8_takes_its_ranges_from_the_faces_and_says_how_it_agrees_with_f32() {
 
         // The ranges are a run's own: kept when it goes on, and not replaced by others when they are lost.
         let embeddings = fs::read(run.join("face_embeddings.npy")).unwrap();
-        for name in [".unsealed", "face_metadata.csv", "chunks/00002.json", "chunks/00002.npy"] {
+        for name in ["SEALED", "face_metadata.csv", "chunks/00002.json", "chunks/00002.npy"] {
             fs::remove_file(run.join(name)).unwrap();
         }
         workspace.run(0, &["experiment", "config.yaml", "--set", "embed.precision=int8"]);
