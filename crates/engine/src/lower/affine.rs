@@ -77,30 +77,32 @@ impl Lowering<'_> {
         (!nodes.is_empty() && last != graph.output).then_some(Normalisation { nodes, last, scale, shift })
     }
 
-    /// If a node begins a normalisation that only convolutions read, they take it into their weights.
-    pub(super) fn scale_into_convolutions(&mut self, index: usize) -> bool {
+    /// The normalisation that a node begins, if only convolutions read it, which can take it into their weights.
+    pub(super) fn foldable(&self, index: usize, of: ValueId) -> Option<Normalisation> {
         let graph = self.graph;
-        let Operator::Binary(_) = graph.nodes[index].operator else { return false };
-        let [a, b] = graph.nodes[index].inputs[..] else { return false };
-        let of = if graph.values[a].constant.is_none() { a } else { b };
         // Whole numbers are the finer the more alike the channels are.
         if self.in_wholes() {
-            return false;
+            return None;
         }
-        let Some(norm) = self.normalisation(index, of) else { return false };
-        let sound = norm.is_finite();
-        let Normalisation { nodes, last, scale, shift } = norm;
-        let readers = &self.readers[last];
+        let norm = self.normalisation(index, of).filter(Normalisation::is_finite)?;
+        let Normalisation { last, scale, shift, .. } = &norm;
+        let last = *last;
         let convolution = |&reader: &usize| {
             let node = &graph.nodes[reader];
             let Operator::Convolution { padding, .. } = node.operator else { return None };
             (node.inputs[0] == last && graph.values[node.inputs[1]].constant.is_some()).then_some(padding != [0; 4])
         };
-        let Some(padded) = readers.iter().map(convolution).collect::<Option<Vec<bool>>>() else { return false };
-        let reachable = || scale.iter().zip(&shift).all(|(scale, shift)| (shift / scale).abs() <= LARGEST_PAD);
-        if padded.is_empty() || !sound || (padded.contains(&true) && !reachable()) {
-            return false;
-        }
+        let padded = self.readers[last].iter().map(convolution).collect::<Option<Vec<bool>>>()?;
+        let reachable = || scale.iter().zip(shift).all(|(scale, shift)| (shift / scale).abs() <= LARGEST_PAD);
+        (!padded.is_empty() && (!padded.contains(&true) || reachable())).then_some(norm)
+    }
+
+    /// If a node begins a normalisation that only convolutions read, they take it into their weights.
+    pub(super) fn scale_into_convolutions(&mut self, index: usize) -> bool {
+        let Operator::Binary(_) = self.graph.nodes[index].operator else { return false };
+        let [a, b] = self.graph.nodes[index].inputs[..] else { return false };
+        let of = if self.graph.values[a].constant.is_none() { a } else { b };
+        let Some(Normalisation { nodes, last, scale, shift }) = self.foldable(index, of) else { return false };
         for node in nodes {
             self.taken[node] = true;
         }

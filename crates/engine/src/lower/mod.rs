@@ -289,6 +289,10 @@ impl<'g> Lowering<'g> {
                 | Operator::Transpose { .. }
                 | Operator::Pad { .. }
                 | Operator::Reshape => self.multiplied(node.output),
+                Operator::Binary(_) => {
+                    self.shape(value).get(1).is_some_and(|channels| channels.is_multiple_of(2))
+                        && self.foldable(reader, value).is_some()
+                }
                 _ => false,
             }
         })

@@ -149,8 +149,6 @@ impl Lowering<'_> {
         let taps = geometry.kernel.0 * geometry.kernel.1;
         let area = geometry.height * geometry.width;
         let flop = 2.0 * (area * taps * parameters.weight.len() / taps) as f64;
-        let storage = self.storage(&input.view);
-        let pad = parameters.pad.as_deref().map(|pixel| self.head(pixel, storage));
         let operands: Vec<_> =
             chain.operands.iter().map(|view| pixels(view, axis).expect("what the chain accepted")).collect();
         let twins = if copy || self.is_whole(&out.view) { Vec::new() } else { self.twins(last, axis, &order) };
@@ -160,11 +158,11 @@ impl Lowering<'_> {
         let square = geometry.kernel == (3, 3) && geometry.stride == (1, 1) && geometry.dilation == (1, 1);
         let plain = square && groups == 1 && whole(input.channels) && whole(outputs) && area > 1;
         let work = if is_small(groups, input.channels, outputs) {
-            self.depthwise(groups, input, geometry, &parameters, pad, finish)
+            self.depthwise(groups, input, geometry, &parameters, finish)
         } else if plain && !self.is_whole(&input.view) && self.winograd_pays(&input, &geometry, outputs) {
-            self.winograd(input, geometry, &parameters, pad, finish)
+            self.winograd(input, geometry, &parameters, finish)
         } else {
-            self.direct(input, geometry, groups, &parameters, pad, finish)
+            self.direct(input, geometry, groups, &parameters, finish)
         };
         self.step(name, flop, work);
         if copy {
@@ -220,6 +218,12 @@ impl Lowering<'_> {
         }
     }
 
+    /// What padding is worth, kept as the input is.
+    fn padding_pixel(&mut self, parameters: &Parameters, input: &Grid) -> Option<Pad> {
+        let storage = self.storage(&input.view);
+        parameters.pad.as_deref().map(|pixel| self.head(pixel, storage))
+    }
+
     /// A pixel for padding to read.
     fn head(&mut self, pixel: &[f32], storage: Storage) -> Pad {
         let offset = self.result.head.len();
@@ -249,7 +253,6 @@ impl Lowering<'_> {
         geometry: Geometry,
         groups: usize,
         parameters: &Parameters,
-        pad: Option<Pad>,
         finish: Finish,
     ) -> Work {
         let outputs = parameters.bias.len();
@@ -281,7 +284,7 @@ impl Lowering<'_> {
             Some(steps) if narrow && steps.zero != 0.0 && !(geometry.padding == (0, 0) && inside(&input, &geometry)) => {
                 Some(self.head(&vec![0.0; input.channels], storage))
             }
-            _ => pad,
+            _ => self.padding_pixel(parameters, &input),
         };
         let (mut panels, mut packed) = (Vec::new(), Vec::new());
         let mut whole = storage.steps().filter(|_| narrow).map(|steps| WholeProduct::new(steps, &parameters.bias));
@@ -337,11 +340,11 @@ impl Lowering<'_> {
         input: Grid,
         geometry: Geometry,
         parameters: &Parameters,
-        pad: Option<Pad>,
         finish: Finish,
     ) -> Work {
         let finish = self.with_bias(finish, &parameters.bias);
         let input = if self.storage(&input.view).steps().is_some() { self.widened(&input) } else { input };
+        let pad = self.padding_pixel(parameters, &input);
         let channels = input.channels.next_multiple_of(DEPTHWISE_WIDTH);
         let taps = geometry.kernel.0 * geometry.kernel.1;
         let members = input.channels / groups;
@@ -363,9 +366,9 @@ impl Lowering<'_> {
         input: Grid,
         geometry: Geometry,
         parameters: &Parameters,
-        pad: Option<Pad>,
         finish: Finish,
     ) -> Work {
+        let pad = self.padding_pixel(parameters, &input);
         let set = self.set;
         let (inputs, outputs) = (input.channels, parameters.bias.len());
         let (height, width) = (geometry.height, geometry.width);
