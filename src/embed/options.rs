@@ -16,7 +16,7 @@ pub struct EmbedOptions {
     /// says which.
     pub device: DeviceRequest,
     /// Arithmetic of the forward pass. Anything below `f32` excludes `kernels: candle`. `inception-resnet-v1` runs in `bf16`
-    /// and `int8` on the CPU and in `tf32`, `f16` and `bf16` on the GPU, the other networks in `bf16` on the CPU.
+    /// and `int8` on the CPU and in `tf32`, `f16` and `bf16` on the GPU, the other networks in `bf16` and `int8` on the CPU.
     pub precision: Precision,
     /// What computes on the CPU: the fastest kernels it supports (`auto`), those of one instruction set, or the reference
     /// graph (`candle`).
