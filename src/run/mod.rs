@@ -199,8 +199,7 @@ impl RunContext<'_> {
 
     /// The checkpoint and the faces of a config.
     pub fn sources(&self, config: &ExperimentConfig) -> Result<(Arc<Checkpoint<Weights>>, Arc<Manifest>), RunError> {
-        let sources = &mut SourceCache::default();
-        Ok((self.checkpoint(config, sources)?, self.faces(config, sources)?.manifest))
+        self.sources_for(config, &[config.embed.kernels])
     }
 
     /// Finds the faces in a config's photos. Fails with [`RunError`]; what was found is kept, and the next call continues
