@@ -19,7 +19,11 @@ pub(crate) const ROLES: Table = Table {
         TableColumn::new("protocol", Kind::Text, "The protocol's name in the config"),
         TableColumn::new("row", Kind::U32, "Row of the face in the manifest")
             .missing("where the dataset lacks the face"),
-        TableColumn::new("role", Kind::Words(&["gallery", "probe", "ignore"]), "What the face is in the protocol"),
+        TableColumn::new(
+            "role",
+            Kind::Words(&["gallery", "distractor", "probe", "ignore"]),
+            "What the face is in the protocol",
+        ),
         TableColumn::new("identity", Kind::Text, "Its identity in this protocol")
             .missing("where it is that of the face"),
     ]],

@@ -43,7 +43,10 @@ impl Message {
 /// A description of an input or output; 0 is an open extent.
 fn value(name: &str, element: u64, shape: &[u64]) -> Message {
     let extents = shape.iter().fold(Message::default(), |shape, extent| {
-        shape.message(1, if *extent == 0 { Message::default().bytes(2, "n") } else { Message::default().number(1, *extent) })
+        shape.message(
+            1,
+            if *extent == 0 { Message::default().bytes(2, "n") } else { Message::default().number(1, *extent) },
+        )
     });
     let tensor = Message::default().number(1, element).message(2, extents);
     Message::default().bytes(1, name).message(2, Message::default().message(1, tensor))
@@ -171,7 +174,8 @@ fn refused(workspace: &Workspace, mut command: Command) -> String {
 }
 
 fn fixture(name: &str) -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/graph/tests/fixtures/networks").join(name)).unwrap()
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/graph/tests/fixtures/networks").join(name))
+        .unwrap()
 }
 
 #[test]
@@ -255,16 +259,19 @@ fn its_speed_is_measured_and_it_is_a_reference() {
         return;
     }
     let measure = |more: &[&str]| {
-        let quick = ["throughput", "config.yaml", "--seconds", "0.01", "--rounds", "1", "--faces", "9", "--network-only"];
+        let quick =
+            ["throughput", "config.yaml", "--seconds", "0.01", "--rounds", "1", "--faces", "9", "--network-only"];
         workspace.json(0, &[&quick, &["--no-report"][..], more].concat())
     };
     let unknown = measure(&[]);
     assert_eq!(unknown["reference"], "onnxruntime");
     let both = ["--kernels", "auto,onnxruntime", "--reference", "onnxruntime", "--set", "weights.path=iresnet.onnx"];
     let known = measure(&both);
-    for (measured, kernels) in
-        [(&unknown["variants"][0], "onnxruntime"), (&known["variants"][0], "auto"), (known["variants"].as_array().unwrap().last().unwrap(), "onnxruntime")]
-    {
+    for (measured, kernels) in [
+        (&unknown["variants"][0], "onnxruntime"),
+        (&known["variants"][0], "auto"),
+        (known["variants"].as_array().unwrap().last().unwrap(), "onnxruntime"),
+    ] {
         assert_eq!(measured["kernels"], kernels, "{measured}");
         assert!(measured["agreement"]["min_cosine"].as_f64().is_some_and(|cosine| cosine > 0.999_99), "{measured}");
     }
@@ -318,7 +325,9 @@ fn a_library_that_is_missing_or_another_is_refused() {
 fn some_library() -> Option<std::path::PathBuf> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
     let paths = maps.lines().filter_map(|line| line.split_whitespace().nth(5));
-    paths.map(std::path::PathBuf::from).find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libc.so")))
+    paths
+        .map(std::path::PathBuf::from)
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libc.so")))
 }
 
 /// Fault (weights): an ONNX file that ONNX Runtime refuses → refused with its version and message
@@ -350,7 +359,10 @@ fn what_the_library_refuses_is_an_error() {
     };
     let said = says(&[]);
     let (head, rest) = said.split_once(" cannot read the file: ").unwrap();
-    assert!(head.starts_with("error: cannot load HERE/swosh.onnx: ONNX Runtime 1.") && rest.contains("Swosh"), "{said}");
+    assert!(
+        head.starts_with("error: cannot load HERE/swosh.onnx: ONNX Runtime 1.") && rest.contains("Swosh"),
+        "{said}"
+    );
     insta::assert_snapshot!(says(&["weights.path=outside.onnx"]), @"error: cannot load HERE/outside.onnx: the tensor `w` of the ONNX file: its external data `../w.bin` is not in the folder of the ONNX file; it is not read");
     insta::assert_snapshot!(says(&["weights.path=memory.onnx"]), @"error: cannot load HERE/memory.onnx: the tensor `w` of the ONNX file: its external data `*/_ORT_MEM_ADDR_/*`: No such file or directory (os error 2); put that file beside the ONNX file");
     insta::assert_snapshot!(says(&["weights.path=crowd.onnx"]), @"error: cannot load HERE/crowd.onnx: the input of the ONNX file: `face` takes 1099511627776 faces at once, more than 4096");
@@ -358,8 +370,14 @@ fn what_the_library_refuses_is_an_error() {
     insta::assert_snapshot!(says(&["weights.path=known.onnx", "embed.precision=bf16"]), @"error: `embed.precision: bf16` is not available with `embed.kernels: onnxruntime`, which runs ONNX files on the CPU in f32; use `precision: f32`");
     insta::assert_snapshot!(says(&["weights.path=known.onnx", "embed.device=cuda"]), @"error: `embed.device: cuda` is not available with `embed.kernels: onnxruntime`, which runs ONNX files on the CPU in f32; use `device: cpu`");
     insta::assert_snapshot!(says(&["weights.path=known.onnx", "preprocess.resize.size=48"]), @"error: HERE/known.onnx takes faces of 32×32 pixels, got 48×48; set `preprocess.resize.size` to 32, or take a profile of that size");
-    let mut command = workspace.command(&["check", "config.yaml", "--quiet", "--set", "weights={source: embedded, name: demo}"]);
-    command.args(["--set", "model={width: 0.25}", "--set", "preprocess={profile: facevault-notebook, crop: {mode: whole}}"]);
+    let mut command =
+        workspace.command(&["check", "config.yaml", "--quiet", "--set", "weights={source: embedded, name: demo}"]);
+    command.args([
+        "--set",
+        "model={width: 0.25}",
+        "--set",
+        "preprocess={profile: facevault-notebook, crop: {mode: whole}}",
+    ]);
     insta::assert_snapshot!(refused(&workspace, command), @"error: `model.network: inception-resnet-v1` is not available with `embed.kernels: onnxruntime`, which runs ONNX files on the CPU in f32; use `embed.kernels: auto`");
     assert!(!workspace.has_run());
     let raw = ["weights.path=bytes.onnx", "preprocess.standardise={mean: 0, scale: 1}"];

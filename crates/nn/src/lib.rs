@@ -41,14 +41,14 @@ pub use batch_size::BatchSize;
 pub use cards::CardGroup;
 pub use facevault_cuda::{DeviceKind, DeviceRequest};
 use facevault_engine::EngineError;
-use facevault_ort::OrtError;
 pub use facevault_graph::onnx;
 pub use facevault_kernels::{Kernels, Precision};
+use facevault_ort::OrtError;
 pub use networks::{
     Facts, ModelSpec, Network, RunsOn, UNIT_RANGE, adopt, inception_resnet_v1, parameters, unused_keys,
 };
-pub use options::Execution;
 pub use onnx_runtime::dimension_by_running;
+pub use options::Execution;
 pub use queue::{OwnedBatch, Pixels, Queue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -330,7 +330,9 @@ fn only_onnx_runtime(network: Network, options: &Execution, say: &dyn Fn(&str)) 
     }
     match options.device {
         DeviceRequest::Cuda => return refused("embed.device", "cuda", "device: cpu"),
-        DeviceRequest::Auto => say("device auto: running on the CPU (`kernels: onnxruntime` is only supported on the CPU)"),
+        DeviceRequest::Auto => {
+            say("device auto: running on the CPU (`kernels: onnxruntime` is only supported on the CPU)")
+        }
         DeviceRequest::Cpu => {}
     }
     Ok(())
@@ -372,7 +374,9 @@ pub fn open<'a>(
                 (Backend::OnnxRuntime, _, Some(whole)) => {
                     Ok(Box::new(OnnxRuntimeEmbedder::new(whole, *dimension, options)?))
                 }
-                (Backend::Engine, Some(onnx), _) => Ok(Box::new(GraphEmbedder::new(spec.network, &onnx.graph, options)?)),
+                (Backend::Engine, Some(onnx), _) => {
+                    Ok(Box::new(GraphEmbedder::new(spec.network, &onnx.graph, options)?))
+                }
                 _ => Err(ModelError::OnlyOnnxRuntime),
             };
         }

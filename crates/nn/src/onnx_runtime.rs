@@ -129,7 +129,8 @@ pub fn dimension_by_running(file: &WholeFile) -> Result<usize, ModelError> {
         Layout::Interleaved => [faces, *height, *width, 3],
     };
     let black = vec![0.0; shape.iter().product()];
-    let made = Session::new(&file.bytes, 1)?.run(Input { name: input, element: *element, shape: &shape }, &black, output)?;
+    let made =
+        Session::new(&file.bytes, 1)?.run(Input { name: input, element: *element, shape: &shape }, &black, output)?;
     let dimension = made.numbers.len() / faces;
     // One extent is that of the embedding, and one that of the faces.
     let extents = made.shape.iter().filter(|extent| **extent != 1).count();

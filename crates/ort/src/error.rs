@@ -21,7 +21,9 @@ pub enum OrtError {
     #[error("{} cannot be loaded as ONNX Runtime: {reason}; {remedy}", path.display())]
     Unloadable { path: PathBuf, reason: String, remedy: &'static str },
     /// Another library.
-    #[error("{library} is a library, but not ONNX Runtime: it has no `OrtGetApiBase`; set `{PATH}` to `libonnxruntime.so`")]
+    #[error(
+        "{library} is a library, but not ONNX Runtime: it has no `OrtGetApiBase`; set `{PATH}` to `libonnxruntime.so`"
+    )]
     NotOnnxRuntime { library: String },
     /// A library without the functions that are needed.
     #[error(

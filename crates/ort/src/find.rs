@@ -38,13 +38,18 @@ fn place_of(variable: impl Fn(&str) -> Option<PathBuf>) -> Place {
         return Place::Named(path);
     }
     let environments = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(variable);
-    environments.filter_map(|environment| in_environment(&environment)).map(Place::Python).next().unwrap_or(Place::System)
+    environments
+        .filter_map(|environment| in_environment(&environment))
+        .map(Place::Python)
+        .next()
+        .unwrap_or(Place::System)
 }
 
 /// The newest library in the package `onnxruntime` of a Python environment, without running Python.
 fn in_environment(environment: &Path) -> Option<PathBuf> {
     let entries = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-    let pythons = entries(environment.join("lib")).filter(|entry| starts(&entry.file_name(), "python")).map(|e| e.path());
+    let pythons =
+        entries(environment.join("lib")).filter(|entry| starts(&entry.file_name(), "python")).map(|e| e.path());
     // Windows has one Python for each environment.
     let packages = pythons.chain([environment.join("Lib")]).map(|python| python.join("site-packages/onnxruntime/capi"));
     let libraries = packages.flat_map(entries).filter(|entry| is_library(&entry.file_name())).map(|entry| entry.path());

@@ -71,7 +71,9 @@ impl Runtime {
 fn open(place: Place) -> Result<Runtime, OrtError> {
     let (path, remedy) = match &place {
         Place::Named(path) => (path.as_path(), "set `ORT_DYLIB_PATH` to `libonnxruntime.so`, or unset it"),
-        Place::Python(path) => (path.as_path(), "install `onnxruntime` again, or set `ORT_DYLIB_PATH` to a library that works"),
+        Place::Python(path) => {
+            (path.as_path(), "install `onnxruntime` again, or set `ORT_DYLIB_PATH` to a library that works")
+        }
         Place::System => (Path::new(LIBRARY), ""),
     };
     // SAFETY: what ONNX Runtime does when it is loaded is safe; another library at that place would be the user's wish.
@@ -103,4 +105,3 @@ fn open(place: Place) -> Result<Runtime, OrtError> {
     runtime.environment = environment;
     Ok(runtime)
 }
-

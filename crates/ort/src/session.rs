@@ -83,9 +83,12 @@ impl Session {
         let mut options = Owned { runtime, handle: ptr::null_mut(), release: Api::ReleaseSessionOptions };
         let mut session = ptr::null_mut();
         // Threads that wait sleep: the cores are not theirs alone.
-        let entries = [(c"session.intra_op.allow_spinning", c"0"), (c"session.inter_op.allow_spinning", c"0"),
+        let entries = [
+            (c"session.intra_op.allow_spinning", c"0"),
+            (c"session.inter_op.allow_spinning", c"0"),
             // The first bytes of a file could else make it another format.
-            (c"session.load_model_format", c"ONNX")];
+            (c"session.load_model_format", c"ONNX"),
+        ];
         // SAFETY: places for one handle each, texts that end with a zero, and options that live; `file` is only read, and
         // not kept, since no option says so.
         unsafe {
@@ -167,8 +170,7 @@ impl Session {
     /// Copies a value's numbers.
     fn numbers(&self, value: &Owned) -> Result<Output, String> {
         let (runtime, api) = (self.runtime, &self.runtime.api);
-        let mut described =
-            Owned { runtime, handle: ptr::null_mut(), release: Api::ReleaseTensorTypeAndShapeInfo };
+        let mut described = Owned { runtime, handle: ptr::null_mut(), release: Api::ReleaseTensorTypeAndShapeInfo };
         let (mut is_tensor, mut element, mut axes, mut data) = (0, 0, 0, ptr::null_mut());
         // SAFETY: a value of the library's, and places for one number or handle each.
         unsafe {
@@ -274,7 +276,9 @@ mod tests {
             };
             assert_eq!(decoded(&bytes, element), numbers, "{element}");
         }
-        let Encoded::Bytes(bytes) = Encoded::new(&[0.2, 254.6, 255.0, 300.0], element::U8).unwrap() else { unreachable!() };
+        let Encoded::Bytes(bytes) = Encoded::new(&[0.2, 254.6, 255.0, 300.0], element::U8).unwrap() else {
+            unreachable!()
+        };
         assert_eq!(bytes, [0, 255, 255, 255]);
         assert!(Encoded::new(&numbers, 7).is_err());
     }

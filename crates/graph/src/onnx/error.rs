@@ -81,7 +81,9 @@ impl OnnxError {
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         match self {
-            Self::Unsupported(_) | Self::Node { .. } | Self::Opset { .. } | Self::Tensor { .. } | Self::Graph(_) => true,
+            Self::Unsupported(_) | Self::Node { .. } | Self::Opset { .. } | Self::Tensor { .. } | Self::Graph(_) => {
+                true
+            }
             Self::Io { .. } | Self::TooMuch { .. } | Self::Damaged(_) | Self::Input(_) | Self::Output(_) => false,
         }
     }

@@ -623,7 +623,8 @@ fn a_whole_file_refers_to_no_other() {
     assert_eq!(files, ["w.bin"]);
     assert_eq!((count(&made, b"w.bin"), count(&made, b"location"), count(&made, &numbers)), (0, 0, 3));
     let read = |onnx: Onnx| (format!("{:?}", onnx.graph), onnx.found.parameters);
-    let (alone, both) = (parse(made.clone(), &Options::default()), parse_beside(bytes.clone(), folder.path(), &Options::default()));
+    let (alone, both) =
+        (parse(made.clone(), &Options::default()), parse_beside(bytes.clone(), folder.path(), &Options::default()));
     assert_eq!(read(alone.unwrap()), read(both.unwrap()));
     let (again, files) = whole(made.clone(), None, &Limits::default()).unwrap();
     assert!(again == made && files.is_empty(), "nothing is left to put inside");
