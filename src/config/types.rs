@@ -142,7 +142,9 @@ fn eer() -> String {
 
 fn headlines() -> String {
     let metrics = metrics::HEADLINES.iter().map(|metric| format!("`{metric}`")).collect::<Vec<_>>().join(", ");
-    format!("{metrics}, or a protocol's accuracy, such as `view-2.accuracy`")
+    format!(
+        "{metrics}, a protocol's accuracy, such as `view-2.accuracy`, a rank or TPIR of identification, such as `search.rank1`, or a TAR of templates, such as `ijbc.tar@fmr=1e-4`"
+    )
 }
 
 /// Any text becomes one of the metrics there are.

@@ -139,7 +139,7 @@ pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Resul
         embed: wire.embed,
         expect: wire.expect,
         published: wire.published,
-        ablation: wire.ablation.map(|wire| ablation::validated(wire, &protocols.pairs, context)).transpose()?,
+        ablation: wire.ablation.map(|wire| ablation::validated(wire, &protocols, context)).transpose()?,
         protocols: protocols.pairs,
         templates: protocols.templates,
         identification: protocols.identification,

@@ -26,6 +26,7 @@ mod precision;
 mod seal;
 mod searches;
 mod sources;
+mod template_scores;
 mod traces;
 mod verify;
 

@@ -205,6 +205,51 @@ fn runs_are_compared_probe_by_probe() {
     }
     let (said, _) = workspace.run(0, &["compare", names[0], names[1]]);
     assert!(said.contains("search.rank1"), "{said}");
+
+    // The same change as an ablation, by a rank and at a threshold.
+    for (row, name) in [(0, "rank 1 of search"), (3, "TPIR at FPIR 1e-1 of search")] {
+        let metric = metrics[row];
+        let ablation =
+            format!("ablation={{metric: {metric}, steps: [{{name: mirrored, set: {{preprocess.mirror: sum}}}}]}}");
+        let ablated = workspace.json(0, &["ablate", "config.yaml", "--set", &ablation]);
+        assert_eq!(
+            ablated["changes"][0]["effect"]["difference"], searches[row]["effects"][1]["difference"],
+            "{metric}"
+        );
+        assert_eq!(ablated["variants"][0]["value"], searches[row]["values"][0], "{metric}");
+        assert_eq!((&ablated["metric"]["name"], &ablated["metric"]["better"]), (&name.into(), &"higher".into()));
+        assert_eq!(ablated["shared"]["pairs"]["genuine"], 24);
+    }
+    let (said, _) = workspace.run(
+        0,
+        &[
+            "ablate",
+            "config.yaml",
+            "--set",
+            "ablation={metric: search.rank1, steps: [{name: mirrored, set: {preprocess.mirror: sum}}]}",
+        ],
+    );
+    assert!(said.contains("the same 24 searches for people in the gallery and 48 for strangers"), "{said}");
+}
+
+/// Fault (config): an ablation by a rate that no protocol has → refused with the metrics there are
+/// Fault (runs): a step of an ablation that changes the gallery of its own metric → refused with the remedy
+#[test]
+fn an_ablation_by_searches_needs_the_same_searches() {
+    let workspace = Workspace::synthetic(12, 3, "protocols: [{name: search, kind: identification}]\n");
+    let ablate = |code: i32, metric: &str, set: &str| {
+        let ablation = format!("ablation={{metric: {metric}, steps: [{{name: s, set: {{{set}}}}}]}}");
+        workspace.run(code, &["ablate", "config.yaml", "--set", &ablation]).1
+    };
+    let unknown = ablate(2, "search.rank2", "seed: 1");
+    assert!(unknown.contains("`ablation.metric` must be") && unknown.contains("search.rank1"), "{unknown}");
+    let other = ablate(1, "search.rank1", "\"protocols.0.gallery\": {first: 2}");
+    assert!(
+        other.contains("the variants cannot be compared by `search.rank1`: they search other galleries"),
+        "{other}"
+    );
+    let gone = ablate(1, "search.rank1", "protocols: [{name: else, kind: identification}]");
+    assert!(gone.contains("has no protocol `search`, which the ablation's metric needs"), "{gone}");
 }
 
 /// Fault (runs): a gallery that is empty, or whose table names a face twice → refused before anything is embedded, with the remedy
