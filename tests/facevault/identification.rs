@@ -229,7 +229,7 @@ fn runs_are_compared_probe_by_probe() {
             "ablation={metric: search.rank1, steps: [{name: mirrored, set: {preprocess.mirror: sum}}]}",
         ],
     );
-    assert!(said.contains("the same 24 searches for people in the gallery and 48 for strangers"), "{said}");
+    assert!(said.contains("the same 24 searches for people in the gallery and 36 for strangers"), "{said}");
 }
 
 /// Fault (config): an ablation by a rate that no protocol has → refused with the metrics there are
@@ -248,8 +248,8 @@ fn an_ablation_by_searches_needs_the_same_searches() {
         other.contains("the variants cannot be compared by `search.rank1`: they search other galleries"),
         "{other}"
     );
-    let gone = ablate(1, "search.rank1", "protocols: [{name: else, kind: identification}]");
-    assert!(gone.contains("has no protocol `search`, which the ablation's metric needs"), "{gone}");
+    let gone = ablate(2, "search.rank1", "protocols: [{name: else, kind: identification}]");
+    assert!(gone.contains("`ablation.metric` must be") && gone.contains("else.rank1"), "{gone}");
 }
 
 /// Fault (runs): a gallery that is empty, or whose table names a face twice → refused before anything is embedded, with the remedy
