@@ -481,8 +481,8 @@ pub struct ThroughputArgs {
     /// Precisions: `f32`, `tf32`, `f16`, `bf16`, `int8`, or `all` that each device supports [default: the config's].
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named_or_all::<Precision>)]
     pub precisions: Vec<OrAll<Precision>>,
-    /// Kernels: `auto`, `avx512`, `avx2`, `neon`, `portable`, `candle`; on a GPU, only `auto` and `candle` [default: the
-    /// config's].
+    /// Kernels: `auto`, `avx512`, `avx2`, `neon`, `portable`, `candle`, `onnxruntime`; on a GPU, only `auto` and `candle`
+    /// [default: the config's].
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named::<Kernels>)]
     pub kernels: Vec<Kernels>,
     /// Batch sizes; `grid` covers the range that suits each device.
@@ -500,8 +500,8 @@ pub struct ThroughputArgs {
     /// Number of faces to embed, evenly spaced over the dataset.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub faces: u32,
-    /// Reference for accuracy, in f32 on the CPU: `candle`, the reference graph, `fused`, the default kernels, or `portable`,
-    /// those without an instruction set [default: candle; portable for networks that candle does not run].
+    /// Reference for accuracy, in f32 on the CPU: `candle`, the reference graph, `fused`, the default kernels, `portable`,
+    /// those without an instruction set, or `onnxruntime` [default: candle; portable for networks that candle does not run].
     #[arg(long, value_name = "WHICH", value_parser = named::<Reference>)]
     pub reference: Option<Reference>,
     /// Skip the end-to-end pass.

@@ -150,10 +150,22 @@ fn checkpoint(bytes: &[u8]) {
     }
 }
 
-/// A network in ONNX. What is read has the shapes that it says, and can be computed.
+/// A network in ONNX. What is read has the shapes that it says, and can be computed. What another reader gets refers to no
+/// other file, and is read as before.
 pub fn onnx(data: &[u8]) {
     let limits = onnx::Limits { nodes: 64, tensor: 1 << 14, computed: 1 << 10, folded: 1 << 12, ..Default::default() };
     let options = onnx::Options { limits, side: data.first().map(|first| usize::from(*first) % 16 + 1), output: None };
+    if let Err(error) = onnx::outline(data.to_vec(), &options) {
+        drop(error.to_string());
+    }
+    match onnx::whole(data.to_vec().into(), None, &options.limits) {
+        Ok((whole, files)) => {
+            assert!(files.is_empty(), "there is no folder");
+            let read = |bytes: Vec<u8>| onnx::parse(bytes, &options).map(|read| read.found).map_err(|e| e.to_string());
+            assert_eq!(read(whole.to_vec()), read(data.to_vec()));
+        }
+        Err(error) => drop(error.to_string()),
+    }
     // With and without a side.
     for options in [onnx::Options { side: None, ..options.clone() }, options] {
         let network = match onnx::parse(data.to_vec(), &options) {

@@ -17,7 +17,7 @@
 //! facevault-preprocess  pictures → network input            facevault-kernels CPU kernels for all three
 //! facevault-engine      any graph on the CPU                facevault-graph   ONNX files → graphs
 //! facevault-jpeg        libjpeg-turbo's pixels              facevault-cuda    NVIDIA cards through the driver
-//! facevault-base        digests, files, locks, progress
+//! facevault-ort         ONNX Runtime, where there is one    facevault-base    digests, files, locks, progress
 //! ```
 //!
 //! Each module uses only modules on lines below its own:

@@ -2,6 +2,7 @@
 //! of it is part of the run's identity.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::{ContainerFile, LeftOut};
 use crate::detect;
 use crate::digest::Digest;
-use crate::model::{EmbedderInfo, device};
+use crate::model::{Embedder, Library, device};
 use crate::weights::WeightsOrigin;
 
 /// Where a run's numbers come from: source, compiler, machine, inputs and times. `provenance.json`.
@@ -67,14 +68,38 @@ pub struct RunArithmetic {
     pub cpu: String,
     /// Its vector instruction sets.
     pub instruction_sets: String,
+    /// The library that computes, if it is not a part of the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub library: Option<ComputingLibrary>,
+}
+
+/// A library that computes embeddings and is not a part of the program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ComputingLibrary {
+    /// What it is called: `onnxruntime`.
+    pub name: String,
+    /// What it says its version is.
+    pub version: String,
+    /// Digest of its file; absent if the system's loader found it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+}
+
+impl ComputingLibrary {
+    fn of(library: Library) -> Self {
+        let Library { name, version, file } = library;
+        let digest = |path: PathBuf| Digest::of_reader(File::open(path).ok()?).ok();
+        Self { name: name.into(), version, sha256: file.and_then(digest) }
+    }
 }
 
 impl RunArithmetic {
     /// The arithmetic of a network on this machine.
     #[must_use]
-    pub fn here(fingerprint: Digest, network: &EmbedderInfo) -> Self {
+    pub fn here(fingerprint: Digest, network: &dyn Embedder) -> Self {
         let MachineInfo { host, cpu, instruction_sets, .. } = MachineInfo::current();
-        Self { fingerprint, device: network.device_name.clone(), host, cpu, instruction_sets }
+        let library = network.library().map(ComputingLibrary::of);
+        Self { fingerprint, device: network.info().device_name.clone(), host, cpu, instruction_sets, library }
     }
 
     /// Device and machine, in words.

@@ -1,6 +1,6 @@
 //! Values of runs, and changes between them.
 
-use crate::compare::{Effect, HeadlineMetric, MeasuredRun, MetricDirection, accuracy_change};
+use crate::compare::{DecidedRate, Effect, HeadlineMetric, MeasuredRun, MetricDirection, accuracy_change};
 use crate::estimate::Estimate;
 use crate::protocol::PairOutcome;
 use crate::verification::paired::{self, Replicated};
@@ -69,6 +69,17 @@ impl RunValues for Accuracies {
         let level = self.runs.first()?.0.level;
         let outcomes: Vec<_> = pairs.iter().map(|&(without, with)| (of(without), of(with))).collect();
         accuracy_change(&outcomes, level)
+    }
+}
+
+/// A rate of searches or of pairs of templates, compared trial by trial.
+impl RunValues for DecidedRate {
+    fn value(&self, run: usize) -> Option<Estimate> {
+        Some(self.runs[run].value.clone())
+    }
+
+    fn change(&self, pairs: &[(usize, usize)]) -> Option<Effect> {
+        if pairs.is_empty() { None } else { Self::change(self, pairs) }
     }
 }
 

@@ -103,6 +103,12 @@ impl Shared {
             0 => String::new(),
             n => format!("; {n} faces that are not the same in all variants are left out"),
         };
+        if *mode == "searches" {
+            return format!(
+                "on {faces} faces of {identities} identities: the same {genuine} searches for people in the gallery and \
+                 {impostor} for strangers in each"
+            );
+        }
         format!(
             "on {faces} faces of {identities} identities: the same {genuine} genuine and {impostor} impostor pairs in \
              each ({mode}){left_out}"

@@ -7,7 +7,7 @@ use crate::cli::ConfigArgs;
 use crate::config::{self, ExperimentConfig};
 use crate::detect::DetectorFiles;
 use crate::error::{CommandOutcome, Error};
-use crate::model::Network;
+use crate::model::{Kernels, Network};
 use crate::progress::{Cancel, KeptLines, Progress};
 use crate::run::{MissingBoxes, MissingLandmarks, RunError, unused_boxes};
 use crate::text_table::TextTable;
@@ -97,7 +97,8 @@ fn network(config: &ExperimentConfig, said: &KeptLines) -> Result<Option<GraphFa
         return Ok(None);
     }
     let side = config.preprocess.resize.size;
-    let read = weights::load_network(&config.weights, &config.model, side, said, &Cancel::default())?;
+    let whole = config.embed.kernels == Kernels::OnnxRuntime;
+    let read = weights::load_network(&config.weights, &config.model, side, whole, said, &Cancel::default())?;
     if let Some(caution) = weights::standardised_once(&read, config.preprocess.standardise)? {
         said.say(&caution);
     }

@@ -20,10 +20,11 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
             other => other?,
         };
         let unpinned = config.weights.pin().caution("the weights", "weights", Some(checkpoint.digest));
-        let (tensors, network) = match &checkpoint.weights {
-            Weights::Tensors(tensors) => (Some(tensors.len()), None),
-            Weights::Graph(onnx) => (None, Some(GraphFacts::new(&onnx.found))),
+        let tensors = match &checkpoint.weights {
+            Weights::Tensors(tensors) => Some(tensors.len()),
+            Weights::Onnx(_) => None,
         };
+        let network = GraphFacts::of(&checkpoint.weights);
         let pictures = if config.detect.is_some() { "photos" } else { "faces" };
         let value = json!({
             "weights": {

@@ -58,6 +58,11 @@ pub(super) fn found(metrics: &Metrics) -> String {
         };
         [format!("{} accuracy", found.protocol.name), format!("{accuracy}, ± {spread} over folds{missing}")]
     });
+    let groups = metrics.groups.iter().map(|found| {
+        let [mean, spread, std] = [&found.mean, &found.spread, &found.std].map(|one| Quantity::Rate.sentence(one));
+        let apart = format!("{} less {} {spread}", found.highest, found.lowest);
+        [format!("{} accuracies", found.group), format!("mean {mean}, {apart}, standard deviation {std}")]
+    });
     let templates = metrics.templates.iter().filter_map(|found| {
         let resolved = |point: &&TemplatePoint| point.tar.is_some() && point.target_fmr >= TEMPLATE_FMR;
         let point = found.operating_points.iter().rfind(resolved)?;
@@ -90,7 +95,7 @@ pub(super) fn found(metrics: &Metrics) -> String {
         ("impostor cosine", &metrics.impostor.mean, metrics.pairs.impostor),
     ]
     .map(|(name, mean, pairs)| [name.into(), format!("{}   {pairs} pairs", Quantity::Cosine.sentence(mean))]);
-    let found = rates.chain(protocols).chain(templates).chain(searches).chain(cosines);
+    let found = rates.chain(protocols).chain(groups).chain(templates).chain(searches).chain(cosines);
     TextTable::default().rows(found).to_string()
 }
 

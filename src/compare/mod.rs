@@ -6,6 +6,7 @@
 
 mod arithmetic;
 mod common;
+mod decided;
 mod differences;
 mod effect;
 mod gate;
@@ -27,6 +28,7 @@ mod verdict;
 use std::path::PathBuf;
 
 pub(crate) use common::SharedFaces;
+pub(crate) use decided::DecidedRate;
 pub(crate) use differences::{Difference, PlanPart};
 pub(crate) use effect::{Effect, EffectVerdict};
 pub(crate) use gate::{RegressionGate, Tolerances};
@@ -43,11 +45,11 @@ pub(crate) use same_build::{EmbeddedBy, is_commit, short};
 pub(crate) use same_space::{FaceAgreement, NearestFaces};
 pub(crate) use same_space::{asked, nearest};
 use schemars::JsonSchema;
-pub(crate) use searches::PairedSearch;
+pub(crate) use searches::{PairedSearch, searched_rate};
 use serde::Serialize;
 pub(crate) use speed::{Setting, Speed, Timing, speeds};
 pub(crate) use stored::MetricRow;
-pub(crate) use templates::TemplateRates;
+pub(crate) use templates::{TemplateRates, TemplateScores, template_rate};
 pub(crate) use verdict::{ComparisonVerdict, Tone};
 
 use crate::evaluate::Evaluation;

@@ -127,7 +127,8 @@ pub struct PairedFaces {
 /// The pairs that every run was evaluated on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PairedPairs {
-    /// `exhaustive` or `sampled`, by the first run's options and seed; `listed` for the dataset's list.
+    /// `exhaustive` or `sampled`, by the first run's options and seed; `listed` for the dataset's list. In an ablation by a
+    /// protocol also `templates`, and `searches`: mated ones are the genuine, non-mated ones the impostor pairs.
     pub mode: &'static str,
     /// Same-identity pairs.
     pub genuine: u64,

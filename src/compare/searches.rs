@@ -1,17 +1,17 @@
 //! Rates of identification protocols whose gallery and probes are the same in all runs, compared probe by probe.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::RunSummary;
+use super::decided::{DecidedRate, DecidedRun};
 use super::effect::Effect;
 use crate::estimate::{Estimate, Unit};
-use crate::evaluate::SearchedProtocol;
+use crate::evaluate::{Evaluation, SearchedProtocol};
 use crate::identification::{IdentificationResult, Search};
-use crate::metrics;
-use crate::protocol::uncertainty::{Decision, change};
+use crate::protocol::uncertainty::Decision;
 
 /// A rate of an identification protocol in all runs.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -36,43 +36,40 @@ struct Searched<'a> {
 impl PairedSearch {
     /// The rates of the first run's protocols that all others have of the same gallery. `ids` are the face ids of each run's
     /// rows.
-    pub fn all(runs: &[&RunSummary], ids: &[Vec<String>]) -> Vec<Self> {
-        let results = runs.iter().take(1).flat_map(|first| &first.evaluation.metrics.identification);
-        results.flat_map(|result| Self::of(&result.protocol.name, runs, ids).unwrap_or_default()).collect()
-    }
-
-    fn of(protocol: &str, runs: &[&RunSummary], ids: &[Vec<String>]) -> Option<Vec<Self>> {
-        let all: Vec<Searched<'_>> =
-            runs.iter().zip(ids).map(|(run, ids)| Searched::of(protocol, run, ids)).collect::<Option<_>>()?;
-        let first = all.first()?;
-        if !all.iter().all(|run| run.searches_as(first)) {
-            return None;
-        }
-        let one = |quantity: String| {
-            let values: Vec<Estimate> =
-                all.iter().map(|run| run.result.estimate(&quantity).cloned()).collect::<Option<_>>()?;
-            let metric = format!("{protocol}.{quantity}");
-            let before = first.decisions(first, &quantity)?;
-            let effect = |run: &Searched<'_>| {
-                let after = run.decisions(first, &quantity)?;
-                let mut difference =
-                    change(&[(before.clone(), after)], (Unit::Searches, "searches"), first.result.confidence)?;
-                if quantity.contains('@') && difference.lower.is_some() {
-                    difference.method += ", each run's threshold held fixed";
-                }
-                Some(Effect::judged(metrics::better(&metric), difference, run.finds_as(first)))
-            };
-            let effects = all.iter().enumerate().map(|(place, run)| effect(run).filter(|_| place > 0)).collect();
-            Some(Self { metric, values, effects })
-        };
-        let quantities = first.result.protocol.quantities().filter(|quantity| !quantity.starts_with("fnir"));
-        Some(quantities.filter_map(one).collect())
+    pub fn all(runs: &[&Evaluation], ids: &[Vec<String>]) -> Vec<Self> {
+        let results = runs.iter().take(1).flat_map(|first| &first.metrics.identification);
+        let rates = results.flat_map(|result| {
+            let protocol = &result.protocol;
+            let quantities = protocol.quantities().filter(|quantity| !quantity.starts_with("fnir"));
+            quantities.filter_map(|quantity| searched_rate(&protocol.name, &quantity, runs, ids)).collect::<Vec<_>>()
+        });
+        let one = |rate: DecidedRate| Self { values: rate.values(), effects: rate.effects(), metric: rate.metric };
+        rates.map(one).collect()
     }
 }
 
+/// A rate of an identification protocol that all runs ran on the same gallery, search by search. `ids` are the face ids of
+/// each run's rows.
+pub fn searched_rate(protocol: &str, quantity: &str, runs: &[&Evaluation], ids: &[Vec<String>]) -> Option<DecidedRate> {
+    let all: Vec<Searched<'_>> =
+        runs.iter().zip(ids).map(|(run, ids)| Searched::of(protocol, run, ids)).collect::<Option<_>>()?;
+    let first = all.first()?;
+    if !all.iter().all(|run| run.searches_as(first)) {
+        return None;
+    }
+    let one = |run: &Searched<'_>| {
+        let value = run.result.estimate(quantity).cloned()?;
+        Some(DecidedRun { value, decisions: run.decisions(first, quantity)?, scores: run.scores() })
+    };
+    Some(DecidedRate {
+        metric: format!("{protocol}.{quantity}"),
+        trials: (Unit::Searches, "searches"),
+        runs: all.iter().map(one).collect::<Option<_>>()?,
+    })
+}
+
 impl<'a> Searched<'a> {
-    fn of(protocol: &str, run: &'a RunSummary, ids: &'a [String]) -> Option<Self> {
-        let evaluation = &run.evaluation;
+    fn of(protocol: &str, evaluation: &'a Evaluation, ids: &'a [String]) -> Option<Self> {
         let result = evaluation.metrics.identification.iter().find(|result| result.protocol.name == protocol)?;
         let searched = evaluation.searched.iter().find(|searched| searched.protocol == protocol)?;
         Some(Self { result, found: searched, ids })
@@ -88,11 +85,17 @@ impl<'a> Searched<'a> {
             && self.probes().all(|(id, search)| known.get(id).is_none_or(|mated| *mated == search.mate.is_some()))
     }
 
-    /// Whether every search found the same.
-    fn finds_as(&self, other: &Self) -> bool {
-        let found =
-            |of: &Self| of.found.probes.iter().map(|probe| (probe.search.mate, probe.search.other)).collect::<Vec<_>>();
-        self.ids == other.ids && found(self) == found(other)
+    /// Who was searched for, and what was found.
+    fn scores(&self) -> Vec<u64> {
+        let bits = |cosine: f32| u64::from(cosine.to_bits());
+        let found = self.probes().flat_map(|(id, search)| {
+            let mate = search.mate.map_or(0, |mate| u64::from(mate.rank) << 32 | bits(mate.cosine));
+            let other = search.other.map_or(0, |other| u64::from(other.person) << 32 | bits(other.cosine));
+            let mut hasher = DefaultHasher::new();
+            id.hash(&mut hasher);
+            [hasher.finish(), mate, other]
+        });
+        found.collect()
     }
 
     fn probes(&self) -> impl Iterator<Item = (&'a str, Search)> {

@@ -1,11 +1,11 @@
 //! The rules of `ablation` that relate several values.
 
 use super::diagnostics::{Diagnostic, listed, quoted};
+use super::protocols::Protocols;
 use super::tree::{Key, Node, Value};
 use super::types::Ablation;
 use super::validate::{Context, at_key};
-use crate::metrics::HEADLINES;
-use crate::protocol::Protocol;
+use crate::metrics::{self, HEADLINES};
 use crate::spelling::did_you_mean;
 
 /// Nobody reads an ablation of more runs than this.
@@ -14,12 +14,17 @@ const MOST_VARIANTS: usize = 64;
 /// Validates the section, and takes what its steps set from the tree. That itself is checked when a variant is made.
 pub(super) fn validated(
     mut ablation: Ablation,
-    protocols: &[Protocol],
+    protocols: &Protocols,
     context: &Context<'_>,
 ) -> Result<Ablation, Diagnostic> {
     let Ablation { metric, design, steps } = &mut ablation;
-    let accuracies: Vec<String> = protocols.iter().map(|protocol| format!("{}.accuracy", protocol.name)).collect();
-    let known: Vec<&str> = HEADLINES.iter().copied().chain(accuracies.iter().map(String::as_str)).collect();
+    let accuracies = protocols.pairs.iter().map(|protocol| format!("{}.accuracy", protocol.name));
+    let searches = protocols.identification.iter().flat_map(metrics::identification_paths);
+    let searches = searches.filter(|metric| !metric.contains(".fnir@"));
+    let templates = protocols.templates.iter().flat_map(|protocol| metrics::template_paths(&protocol.name));
+    let templates = templates.filter(|metric| metric.contains(".tar@"));
+    let of_protocols: Vec<String> = accuracies.chain(searches).chain(templates).collect();
+    let known: Vec<&str> = HEADLINES.iter().copied().chain(of_protocols.iter().map(String::as_str)).collect();
     if !known.contains(&metric.as_str()) {
         let rule = format!("`ablation.metric` must be {}, got {}", listed(&known, "or"), quoted(metric));
         return Err(context

@@ -117,6 +117,10 @@ fn identification(protocol: &IdentificationProtocol) -> Json {
     written["kind"] = "identification".into();
     written["max_left_out"] = protocol.max_left_out.into();
     written["roles"] = Json::Null;
+    written["distractors"] = match &protocol.distractors[..] {
+        [] => Json::Null,
+        folders => json!({"folders": folders}),
+    };
     match &protocol.roles {
         Roles::First { faces, unknown_share } => {
             written["gallery"] = json!({"first": faces});
@@ -182,6 +186,8 @@ mod tests {
             "protocols=[{kind: identification, name: a}, {kind: pairs, name: b}]",
             "protocols=[{kind: identification, name: a, gallery: {folders: [g/]}, probes: {folders: [p]}, fpir: [0.5]}]",
             "protocols=[{kind: identification, name: a, roles: roles.csv, gallery_rule: mean, candidates: 20}]",
+            "protocols=[{kind: identification, name: a, gallery: {first: 1}, distractors: {folders: [far/]}}]",
+            "protocols=[{kind: pairs, name: a, group: g}, {kind: pairs, name: b, group: g}]",
             "protocols=[{kind: identification, name: a, gallery: {first: 2}, unknown_share: 0.25, ranks: [1]}]",
             "similarity.device=cuda",
         ] {

@@ -32,7 +32,7 @@ pub(super) fn protocols(
     dataset: &DatasetSource,
     context: &Context<'_>,
 ) -> Result<Protocols, Diagnostic> {
-    let mut names = BTreeSet::new();
+    let (mut names, mut groups) = (BTreeSet::new(), Vec::new());
     let mut found = Protocols::default();
     for (index, wire) in wire.into_iter().enumerate() {
         let index = index.to_string();
@@ -48,7 +48,10 @@ pub(super) fn protocols(
             return Err(context.problem(&at, format!("two protocols are called `{name}`")));
         }
         match wire {
-            wire::Protocol::Pairs(written) => found.pairs.push(pairs(written, &index, context)?),
+            wire::Protocol::Pairs(written) => {
+                groups.extend(written.group.clone().map(|group| (index.clone(), group)));
+                found.pairs.push(pairs(written, &index, context)?);
+            }
             wire::Protocol::Identification(written) => {
                 found.identification.push(identification(written, &index, context)?);
             }
@@ -62,7 +65,28 @@ pub(super) fn protocols(
             }
         }
     }
+    named_apart(&groups, &names, context)?;
     Ok(found)
+}
+
+/// A group has several protocols, and a name of its own. `groups` are its names by the place of the protocol.
+fn named_apart(groups: &[(String, String)], names: &BTreeSet<String>, context: &Context<'_>) -> Result<(), Diagnostic> {
+    for (index, group) in groups {
+        let wrong =
+            |rule: String, help: String| Err(context.problem(&["protocols", index.as_str(), "group"], rule).help(help));
+        if TAKEN.contains(&group.as_str()) {
+            let rule = format!("`{group}` is already the first part of other metrics' paths");
+            return wrong(rule, format!("for example `{group}-pairs`"));
+        }
+        if names.contains(group) {
+            return wrong(format!("a protocol is called `{group}`, too"), "take another name for the group".into());
+        }
+        if groups.iter().filter(|(_, other)| other == group).count() == 1 {
+            let help = "name the group in other protocols, too, or remove it".into();
+            return wrong(format!("the group `{group}` has a single protocol"), help);
+        }
+    }
+    Ok(())
 }
 
 fn pairs(wire: WrittenProtocol, index: &str, context: &Context<'_>) -> Result<Protocol, Diagnostic> {
@@ -118,6 +142,12 @@ fn identification(
             "remove it: whoever has no gallery here is unknown",
         ),
         (
+            roles && wire.distractors.is_some(),
+            "distractors",
+            "the table of `roles` says which faces are distractors",
+            "remove `distractors` or `roles`; the role is `distractor`",
+        ),
+        (
             probes && !folders && !roles,
             "probes",
             "`gallery: {first: …}` makes probes of all other faces",
@@ -131,6 +161,14 @@ fn identification(
     match &mut protocol.roles {
         Roles::Table { path } => *path = context.path(&at("roles"), path, PathKind::File)?,
         Roles::Folders { gallery, probes } => {
+            if let Some(twice) =
+                protocol.distractors.iter().find(|folder| gallery.contains(folder) || probes.contains(folder))
+            {
+                let rule = format!("the faces in the folder {} are distractors and have another role", quoted(twice));
+                return Err(context
+                    .problem(&["protocols", index, "distractors", "folders"], rule)
+                    .help("name it in one of them"));
+            }
             if let Some(twice) = gallery.iter().find(|folder| probes.contains(folder)) {
                 let rule = format!("the folder {} is of the gallery and of the probes", quoted(twice));
                 return Err(context

@@ -798,9 +798,9 @@ fn protocols_are_of_pairs_unless_they_say_otherwise() {
 #[test]
 fn identification_protocols_that_contradict_themselves_are_refused() {
     let protocol = |keys: &str| refused_with(&format!("protocols:\n  - {{name: b, {keys}}}\n"));
-    assert_snapshot!(protocol("unknown_share: 0.5"), @"config.yaml:5:15 `unknown_share`: unknown key `unknown_share` in `protocols.0` | the keys are `name`, `pairs`, `split`, `folds`, `distance`, `subtract_mean`, `thresholds`, `max_left_out` and `far` | `unknown_share` is a key of `kind: identification`");
+    assert_snapshot!(protocol("unknown_share: 0.5"), @"config.yaml:5:15 `unknown_share`: unknown key `unknown_share` in `protocols.0` | the keys are `name`, `group`, `pairs`, `split`, `folds`, `distance`, `subtract_mean`, `thresholds`, `max_left_out` and `far` | `unknown_share` is a key of `kind: identification`");
     assert_snapshot!(protocol("kind: search"), @"config.yaml:5:21 `search`: `protocols.0.kind` must be `pairs`, `identification` or `templates`, got `search`");
-    assert_snapshot!(protocol("kind: identification, folds: 3"), @"config.yaml:5:37 `folds`: unknown key `folds` in `protocols.0` with `kind: identification` | the keys are `name`, `gallery`, `probes`, `unknown_share`, `roles`, `gallery_rule`, `candidates`, `ranks`, `fpir` and `max_left_out` | `folds` is a key of `kind: pairs`");
+    assert_snapshot!(protocol("kind: identification, folds: 3"), @"config.yaml:5:37 `folds`: unknown key `folds` in `protocols.0` with `kind: identification` | the keys are `name`, `gallery`, `probes`, `distractors`, `unknown_share`, `roles`, `gallery_rule`, `candidates`, `ranks`, `fpir` and `max_left_out` | `folds` is a key of `kind: pairs`");
     assert_snapshot!(protocol("kind: identification, gallery: {}"), @"config.yaml:5:46 `{`: `gallery` takes either `first` or `folders` | for example `gallery: {first: 1}`");
     assert_snapshot!(protocol("kind: identification, gallery: {first: 1, folders: [a]}"), @"config.yaml:5:46 `{`: `gallery` takes either `first` or `folders` | for example `gallery: {first: 1}`");
     assert_snapshot!(protocol("kind: identification, gallery: {first: 0}"), @"config.yaml:5:54 `0`: `protocols.0.gallery.first` must be from 1 to 1000000, got 0");

@@ -15,7 +15,7 @@ use crate::identification::IdentificationProtocol;
 use crate::metrics::{self, Expectation};
 use crate::model::{DeviceRequest, ModelSpec};
 use crate::preprocess::Preprocess;
-use crate::protocol::Protocol;
+use crate::protocol::{GROUP_QUANTITIES, Protocol};
 use crate::similarity::SimilarityOptions;
 use crate::templates::{self, TemplateProtocol};
 use crate::weights::WeightsSource;
@@ -142,7 +142,9 @@ fn eer() -> String {
 
 fn headlines() -> String {
     let metrics = metrics::HEADLINES.iter().map(|metric| format!("`{metric}`")).collect::<Vec<_>>().join(", ");
-    format!("{metrics}, or a protocol's accuracy, such as `view-2.accuracy`")
+    format!(
+        "{metrics}, a protocol's accuracy, such as `view-2.accuracy`, a rank or TPIR of identification, such as `search.rank1`, or a TAR of templates, such as `ijbc.tar@fmr=1e-4`"
+    )
 }
 
 /// Any text becomes one of the metrics there are.
@@ -156,7 +158,7 @@ pub(super) fn only_known_metrics(schema: &mut Schema) {
 }
 
 fn known_metric() -> serde_json::Value {
-    let mut quantities: Vec<&str> = metrics::PROTOCOL_QUANTITIES.into_iter().chain(templates::QUANTITIES).collect();
+    let mut quantities = [&metrics::PROTOCOL_QUANTITIES[..], &GROUP_QUANTITIES, &templates::QUANTITIES].concat();
     quantities.retain(|quantity| !quantity.starts_with("rank") && !quantity.contains("@fpir="));
     quantities.sort_unstable();
     quantities.dedup();

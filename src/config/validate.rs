@@ -139,7 +139,7 @@ pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Resul
         embed: wire.embed,
         expect: wire.expect,
         published: wire.published,
-        ablation: wire.ablation.map(|wire| ablation::validated(wire, &protocols.pairs, context)).transpose()?,
+        ablation: wire.ablation.map(|wire| ablation::validated(wire, &protocols, context)).transpose()?,
         protocols: protocols.pairs,
         templates: protocols.templates,
         identification: protocols.identification,
@@ -384,10 +384,12 @@ impl KnownMetrics<'_> {
         }
         let Protocols { pairs, templates, identification } = self.protocols;
         let of_pairs = pairs.iter().flat_map(|protocol| metrics::protocol_paths(&protocol.name));
+        let of_groups = pairs.iter().filter_map(|protocol| protocol.group.as_deref()).flat_map(metrics::group_paths);
         let of_templates = templates.iter().flat_map(|protocol| metrics::template_paths(&protocol.name));
         let of_searches = identification.iter().flat_map(metrics::identification_paths);
         let known = metrics::PATHS.iter().map(ToString::to_string);
-        let known: Vec<String> = known.chain(of_pairs).chain(of_templates).chain(of_searches).collect();
+        let known: Vec<String> =
+            known.chain(of_pairs).chain(of_groups).chain(of_templates).chain(of_searches).collect();
         if known.iter().any(|known| known == metric) {
             return None;
         }

@@ -40,6 +40,7 @@ mod source;
 pub mod synthetic;
 mod table;
 mod table_columns;
+mod table_file;
 mod tables;
 mod templates_file;
 mod text_lines;

@@ -1,13 +1,11 @@
 //! `pair_lists.parquet`: the pair lists of a dataset, one after the other.
 
-use std::io::Cursor;
 use std::path::Path;
 
-use polars::prelude::*;
+use polars::prelude::Column;
 
+use super::table_file::{TableFile, write};
 use super::{DatasetError, Manifest};
-use crate::files;
-use crate::parquet;
 use crate::protocol::{ABSENT, AbsentPair, ListedPair, PairList};
 use crate::table::{Kind, Table, TableColumn};
 
@@ -40,7 +38,6 @@ impl Manifest {
         if self.lists.is_empty() {
             return Ok(());
         }
-        let failed = |source| DatasetError::Parquet { action: "write", path: path.into(), source };
         let named = || self.lists.iter().flat_map(|list| list.pairs.iter().map(|pair| (list.name.as_str(), pair)));
         let there = |row: u32| (row != ABSENT).then_some(row);
         let rows = |of: fn(&ListedPair) -> u32| named().map(|(_, pair)| there(of(pair))).collect::<Vec<Option<u32>>>();
@@ -64,50 +61,27 @@ impl Manifest {
                 columns.push(Column::new(name.into(), names));
             }
         }
-        PAIR_LISTS.check(&columns);
-        let mut table = DataFrame::new_infer_height(columns).map_err(failed)?;
-        let mut bytes = Vec::new();
-        ParquetWriter::new(&mut bytes).finish(&mut table).map_err(failed)?;
-        Ok(files::commit_bytes(path, &bytes)?)
+        write(path, &PAIR_LISTS, columns)
     }
 
     /// Reads the lists; without a file there are none.
     pub(crate) fn read_pair_lists(&mut self, path: &Path) -> Result<(), DatasetError> {
-        if !path.exists() {
-            return Ok(());
-        }
-        let failed = |source| DatasetError::Parquet { action: "read", path: path.into(), source };
-        let wrong = |rule: String| DatasetError::Manifest { path: path.into(), rule };
-        let bytes = files::read(path)?;
-        let frame = parquet::reader(|| Ok(Cursor::new(&bytes[..])))
-            .and_then(|reader| parquet::guarded(|| reader.set_rechunk(true).finish()))
-            .map_err(failed)?;
-        let column = |name: &str| frame.column(name).map_err(|_| wrong(format!("it has no column `{name}`")));
-        let other = |name: &'static str| move |_| wrong(format!("its column `{name}` has the wrong type"));
-        let names = column("list")?.str().map_err(other("list"))?;
-        let a = column("row_a")?.u32().map_err(other("row_a"))?;
-        let b = column("row_b")?.u32().map_err(other("row_b"))?;
-        let same = column("same")?.bool().map_err(other("same"))?;
-        let fold = column("fold")?.u32().map_err(other("fold"))?;
+        let Some(file) = TableFile::read(path)? else { return Ok(()) };
+        let (names, same, fold) = (file.texts("list")?, file.flags("same")?, file.numbers("fold")?);
+        let (a, b) = (file.numbers("row_a")?, file.numbers("row_b")?);
         // The columns exist only if faces are missing.
-        let absent = match column("name_a") {
-            Ok(first) => {
-                let second = column("name_b")?;
-                Some((first.str().map_err(other("name_a"))?, second.str().map_err(other("name_b"))?))
-            }
-            Err(_) => None,
-        };
-        for row in 0..frame.height() {
+        let absent = if file.has("name_a") { Some((file.texts("name_a")?, file.texts("name_b")?)) } else { None };
+        for row in 0..file.rows() {
             let (Some(name), Some(same)) = (names.get(row), same.get(row)) else {
-                return Err(wrong(format!("row {row} has a missing value")));
+                return Err(file.wrong(format!("row {row} has a missing value")));
             };
             let (first, second) = (a.get(row), b.get(row));
             if let Some(face) = first.max(second).filter(|face| *face as usize >= self.len()) {
-                return Err(wrong(format!("row {row} refers to face {face}, but the manifest has {}", self.len())));
+                return Err(file.wrong(format!("row {row} refers to face {face}, but the manifest has {}", self.len())));
             }
             let called = absent.and_then(|(a, b)| Some([a.get(row)?.to_owned(), b.get(row)?.to_owned()]));
             if called.is_some() != (first.is_none() || second.is_none()) {
-                return Err(wrong(format!("row {row} has a missing value")));
+                return Err(file.wrong(format!("row {row} has a missing value")));
             }
             if self.lists.last().is_none_or(|list| list.name != name) {
                 self.lists.push(PairList { name: name.into(), ..PairList::default() });

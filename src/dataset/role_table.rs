@@ -39,7 +39,7 @@ fn read(bytes: &[u8], manifest: &Manifest) -> Result<Vec<RoleEntry>, CsvError> {
     let needed =
         |found: Option<usize>, names, reason| found.ok_or_else(|| fail(columns::missing(&headers, names, reason)));
     let face = needed(index(&FACE), "`face_id`, `path` or `file_name`", "it names the face")?;
-    let role_column = needed(index(&ROLE), "`role`", "it says `gallery`, `probe` or `ignore`")?;
+    let role_column = needed(index(&ROLE), "`role`", "it says `gallery`, `distractor`, `probe` or `ignore`")?;
     let identity = index(&IDENTITY);
     let (mut entries, mut seen, mut unknown) = (Vec::new(), HashMap::new(), None);
     while lines.advance()? {
@@ -49,7 +49,8 @@ fn read(bytes: &[u8], manifest: &Manifest) -> Result<Vec<RoleEntry>, CsvError> {
         let value = row.needed(face).map_err(fail)?;
         let word = row.needed(role_column).map_err(fail)?.to_lowercase();
         let role = Role::ALL.into_iter().find(|role| role.name() == word);
-        let role = role.ok_or_else(|| fail(row.expected(role_column, "`gallery`, `probe` or `ignore`")))?;
+        let role =
+            role.ok_or_else(|| fail(row.expected(role_column, "`gallery`, `distractor`, `probe` or `ignore`")))?;
         let identity = identity.map(|column| row.text(column)).transpose().map_err(fail)?;
         let identity = identity.filter(|identity| !identity.is_empty()).map(str::to_owned);
         let found = match names.find(&row.column(face), value) {
@@ -118,9 +119,9 @@ mod tests {
     /// Fault (tables): a table of roles with an unknown role, a face named twice or one that the dataset lacks → refused with the line
     #[test]
     fn a_wrong_table_is_refused_with_its_line() {
-        assert_snapshot!(message("face_id,role\nann/1.jpg,galery\n"), @"line 2: `role` is `galery`, expected `gallery`, `probe` or `ignore`");
+        assert_snapshot!(message("face_id,role\nann/1.jpg,galery\n"), @"line 2: `role` is `galery`, expected `gallery`, `distractor`, `probe` or `ignore`");
         assert_snapshot!(message("face_id,role\nann/1.jpg,gallery\nann/1.jpg,probe\n"), @"line 3: duplicate face_id `ann/1.jpg`, first used on line 2; ids must be unique");
-        assert_snapshot!(message("face_id\nann/1.jpg\n"), @"line 1: missing column `role`; the columns are `face_id` (it says `gallery`, `probe` or `ignore`)");
+        assert_snapshot!(message("face_id\nann/1.jpg\n"), @"line 1: missing column `role`; the columns are `face_id` (it says `gallery`, `distractor`, `probe` or `ignore`)");
         assert_snapshot!(message("person,role\nann,gallery\n"), @"line 1: missing column `face_id`, `path` or `file_name`; the columns are `person`, `role` (it names the face)");
         assert_snapshot!(message("face_id,role\n"), @"line 1: the table has a header but no rows");
         assert_snapshot!(message("face_id,role\nann/1.jpg,probe\nbob/7.jpg,gallery\n"), @"line 3: `face_id` is `bob/7.jpg`, but no face of the dataset has this face_id, path or file name (with or without extension); correct the table, or set `dataset` to the folder that contains it");

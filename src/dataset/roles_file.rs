@@ -1,14 +1,12 @@
 //! `roles.parquet`: what the tables of identification protocols say about faces.
 
-use std::io::Cursor;
 use std::path::Path;
 
-use polars::prelude::*;
+use polars::prelude::Column;
 
+use super::table_file::{TableFile, write};
 use super::{DatasetError, Manifest};
-use crate::files;
 use crate::identification::{Role, RoleEntry, RoleTable};
-use crate::parquet;
 use crate::table::{Kind, Table, TableColumn};
 
 pub(crate) const ROLES: Table = Table {
@@ -19,7 +17,11 @@ pub(crate) const ROLES: Table = Table {
         TableColumn::new("protocol", Kind::Text, "The protocol's name in the config"),
         TableColumn::new("row", Kind::U32, "Row of the face in the manifest")
             .missing("where the dataset lacks the face"),
-        TableColumn::new("role", Kind::Words(&["gallery", "probe", "ignore"]), "What the face is in the protocol"),
+        TableColumn::new(
+            "role",
+            Kind::Words(&["gallery", "distractor", "probe", "ignore"]),
+            "What the face is in the protocol",
+        ),
         TableColumn::new("identity", Kind::Text, "Its identity in this protocol")
             .missing("where it is that of the face"),
     ]],
@@ -32,7 +34,6 @@ impl Manifest {
         if self.roles.is_empty() {
             return Ok(());
         }
-        let failed = |source| DatasetError::Parquet { action: "write", path: path.into(), source };
         let all =
             || self.roles.iter().flat_map(|table| table.entries.iter().map(|entry| (table.protocol.as_str(), entry)));
         let columns = vec![
@@ -41,38 +42,24 @@ impl Manifest {
             Column::new("role".into(), all().map(|(_, entry)| entry.role.name()).collect::<Vec<&str>>()),
             Column::new("identity".into(), all().map(|(_, entry)| entry.identity.as_deref()).collect::<Vec<_>>()),
         ];
-        ROLES.check(&columns);
-        let mut table = DataFrame::new_infer_height(columns).map_err(failed)?;
-        let mut bytes = Vec::new();
-        ParquetWriter::new(&mut bytes).finish(&mut table).map_err(failed)?;
-        Ok(files::commit_bytes(path, &bytes)?)
+        write(path, &ROLES, columns)
     }
 
     /// Reads the tables; without a file there are none.
     pub(crate) fn read_roles(&mut self, path: &Path) -> Result<(), DatasetError> {
-        if !path.exists() {
-            return Ok(());
-        }
-        let failed = |source| DatasetError::Parquet { action: "read", path: path.into(), source };
-        let wrong = |rule: String| DatasetError::Manifest { path: path.into(), rule };
-        let bytes = files::read(path)?;
-        let frame = parquet::reader(|| Ok(Cursor::new(&bytes[..])))
-            .and_then(|reader| parquet::guarded(|| reader.set_rechunk(true).finish()))
-            .map_err(failed)?;
-        let column = |name: &str| frame.column(name).map_err(|_| wrong(format!("it has no column `{name}`")));
-        let other = |name: &'static str| move |_| wrong(format!("its column `{name}` has the wrong type"));
-        let protocols = column("protocol")?.str().map_err(other("protocol"))?;
-        let rows = column("row")?.u32().map_err(other("row"))?;
-        let words = column("role")?.str().map_err(other("role"))?;
-        let identities = column("identity")?.str().map_err(other("identity"))?;
-        for line in 0..frame.height() {
+        let Some(file) = TableFile::read(path)? else { return Ok(()) };
+        let (protocols, rows) = (file.texts("protocol")?, file.numbers("row")?);
+        let (words, identities) = (file.texts("role")?, file.texts("identity")?);
+        for line in 0..file.rows() {
             let row = rows.get(line);
             if let Some(face) = row.filter(|face| *face as usize >= self.len()) {
-                return Err(wrong(format!("row {line} refers to face {face}, but the manifest has {}", self.len())));
+                return Err(
+                    file.wrong(format!("row {line} refers to face {face}, but the manifest has {}", self.len()))
+                );
             }
             let role = words.get(line).and_then(|word| Role::ALL.into_iter().find(|role| role.name() == word));
             let (Some(protocol), Some(role)) = (protocols.get(line), role) else {
-                return Err(wrong(format!("row {line} has no protocol or no role")));
+                return Err(file.wrong(format!("row {line} has no protocol or no role")));
             };
             if self.roles.last().is_none_or(|table| table.protocol != protocol) {
                 self.roles.push(RoleTable { protocol: protocol.into(), entries: Vec::new() });

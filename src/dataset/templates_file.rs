@@ -2,15 +2,13 @@
 //! each are columns of the manifest.
 
 use std::collections::HashMap;
-use std::io::Cursor;
 use std::path::Path;
 
-use polars::prelude::*;
+use polars::prelude::Column;
 
 use super::ijb::{MEDIA, TEMPLATE};
+use super::table_file::{TableFile, write};
 use super::{DatasetError, Manifest};
-use crate::files;
-use crate::parquet;
 use crate::table::{Kind, Table, TableColumn};
 use crate::templates::{TemplatePair, TemplateSet};
 
@@ -69,7 +67,7 @@ impl Manifest {
             Column::new(GALLERIES[1].into(), gallery(1)),
             Column::new("probe".into(), listed(&set.probes)),
         ];
-        write(folder, &TEMPLATES, columns)?;
+        write(&folder.join(TEMPLATES.file), &TEMPLATES, columns)?;
         let name = |of: fn(TemplatePair) -> u32| {
             set.pairs.iter().map(|&pair| set.names[of(pair) as usize]).collect::<Vec<u32>>()
         };
@@ -78,29 +76,27 @@ impl Manifest {
             Column::new("template_b".into(), name(TemplatePair::b)),
             Column::new("same".into(), set.pairs.iter().map(|pair| pair.same()).collect::<Vec<bool>>()),
         ];
-        write(folder, &TEMPLATE_PAIRS, columns)
+        write(&folder.join(TEMPLATE_PAIRS.file), &TEMPLATE_PAIRS, columns)
     }
 
     /// Reads the lists of pairs, the roles and the templates of a run's folder; without files there are none.
     pub(crate) fn read_lists(&mut self, folder: &Path) -> Result<(), DatasetError> {
         self.read_pair_lists(&folder.join(super::pair_lists_file::PAIR_LISTS.file))?;
         self.read_roles(&folder.join(super::roles_file::ROLES.file))?;
-        let path = folder.join(TEMPLATES.file);
-        if !path.exists() {
-            return Ok(());
-        }
-        let table = TableFile::read(path)?;
-        let names = table.numbers("template_id")?;
-        let named = table.flags("named")?;
+        let Some(table) = TableFile::read(&folder.join(TEMPLATES.file))? else { return Ok(()) };
+        let numbers = |table: &TableFile, column: &str| table.whole(column, table.numbers(column)?.iter());
+        let flags = |table: &TableFile, column: &str| table.whole(column, table.flags(column)?.iter());
+        let names = numbers(&table, "template_id")?;
+        let named = flags(&table, "named")?;
         let flagged = |column: &str| -> Result<Vec<u32>, DatasetError> {
-            let flags = table.flags(column)?;
+            let flags = flags(&table, column)?;
             Ok((0..).zip(flags).filter_map(|(template, there)| there.then_some(template)).collect())
         };
         let galleries = GALLERIES.iter().map(|column| flagged(column)).collect::<Result<Vec<_>, _>>()?;
         let number: HashMap<u32, u32> = names.iter().copied().zip(0..).collect();
         let mut set = TemplateSet {
             named_subjects: named.first().copied().unwrap_or_default(),
-            subject_of: table.numbers("subject")?,
+            subject_of: numbers(&table, "subject")?,
             galleries: galleries.into_iter().filter(|gallery| !gallery.is_empty()).collect(),
             probes: flagged("probe")?,
             names,
@@ -119,8 +115,10 @@ impl Manifest {
         let Some((template_of, media_of)) = faces else {
             return Err(table.wrong("the manifest's faces have other templates, or none".into()));
         };
-        let pairs = TableFile::read(folder.join(TEMPLATE_PAIRS.file))?;
-        let (a, b, same) = (pairs.numbers("template_a")?, pairs.numbers("template_b")?, pairs.flags("same")?);
+        let pairs = TableFile::read(&folder.join(TEMPLATE_PAIRS.file))?;
+        let pairs = pairs.ok_or_else(|| table.wrong(format!("{} is not beside it", TEMPLATE_PAIRS.file)))?;
+        let (a, b) = (numbers(&pairs, "template_a")?, numbers(&pairs, "template_b")?);
+        let same = flags(&pairs, "same")?;
         for ((a, b), same) in a.iter().zip(&b).zip(same) {
             let (Some(&a), Some(&b)) = (number.get(a), number.get(b)) else {
                 return Err(pairs.wrong(format!("it has the pair {a}, {b}, of which one is no template")));
@@ -130,47 +128,5 @@ impl Manifest {
         (set.template_of, set.media_of) = (template_of, media_of);
         self.templates = Some(set);
         Ok(())
-    }
-}
-
-fn write(folder: &Path, table: &Table, columns: Vec<Column>) -> Result<(), DatasetError> {
-    table.check(&columns);
-    let path = folder.join(table.file);
-    let failed = |source| DatasetError::Parquet { action: "write", path: path.clone(), source };
-    let mut frame = DataFrame::new_infer_height(columns).map_err(failed)?;
-    let mut bytes = Vec::new();
-    ParquetWriter::new(&mut bytes).finish(&mut frame).map_err(failed)?;
-    Ok(files::commit_bytes(&path, &bytes)?)
-}
-
-/// A file that is being read.
-struct TableFile {
-    path: std::path::PathBuf,
-    frame: DataFrame,
-}
-
-impl TableFile {
-    fn read(path: std::path::PathBuf) -> Result<Self, DatasetError> {
-        let bytes = files::read(&path)?;
-        let frame = parquet::reader(|| Ok(Cursor::new(&bytes[..])))
-            .and_then(|reader| parquet::guarded(|| reader.set_rechunk(true).finish()))
-            .map_err(|source| DatasetError::Parquet { action: "read", path: path.clone(), source })?;
-        Ok(Self { path, frame })
-    }
-
-    fn wrong(&self, rule: String) -> DatasetError {
-        DatasetError::Manifest { path: self.path.clone(), rule }
-    }
-
-    fn numbers(&self, column: &str) -> Result<Vec<u32>, DatasetError> {
-        let found = self.frame.column(column).ok().and_then(|found| found.u32().ok());
-        let values = found.and_then(|found| found.iter().collect::<Option<Vec<u32>>>());
-        values.ok_or_else(|| self.wrong(format!("it has no whole column `{column}`")))
-    }
-
-    fn flags(&self, column: &str) -> Result<Vec<bool>, DatasetError> {
-        let found = self.frame.column(column).ok().and_then(|found| found.bool().ok());
-        let values = found.and_then(|found| found.iter().collect::<Option<Vec<bool>>>());
-        values.ok_or_else(|| self.wrong(format!("it has no whole column `{column}`")))
     }
 }

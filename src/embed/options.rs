@@ -15,11 +15,12 @@ pub struct EmbedOptions {
     /// Where the network runs. `cuda` without CUDA is an error; `auto` takes CUDA if it works, else the CPU, and the run
     /// says which.
     pub device: DeviceRequest,
-    /// Arithmetic of the forward pass. Anything below `f32` excludes `kernels: candle`. `inception-resnet-v1` runs in `bf16`
-    /// and `int8` on the CPU and in `tf32`, `f16` and `bf16` on the GPU, the other networks in `bf16` and `int8` on the CPU.
+    /// Arithmetic of the forward pass. Anything below `f32` excludes `kernels: candle` and `onnxruntime`.
+    /// `inception-resnet-v1` runs in `bf16` and `int8` on the CPU and in `tf32`, `f16` and `bf16` on the GPU, the other
+    /// networks in `bf16` and `int8` on the CPU.
     pub precision: Precision,
-    /// What computes on the CPU: the fastest kernels it supports (`auto`), those of one instruction set, or the reference
-    /// graph (`candle`).
+    /// What computes on the CPU: the fastest kernels it supports (`auto`), those of one instruction set, the reference
+    /// graph (`candle`), or, for ONNX files, an ONNX Runtime that is installed here (`onnxruntime`).
     pub kernels: Kernels,
     /// Faces in one forward pass, mirror images included. `auto` takes 32 on the CPU, and on a GPU the size that was
     /// fastest when the run started. If the GPU runs out of memory, the size is halved until the batch fits, and the run

@@ -45,6 +45,10 @@ fn description(result: &IdentificationResult) -> String {
         Roles::Folders { gallery, .. } => format!("The gallery is the {faces} in {}", gallery.join(", ")),
         Roles::Table { .. } => format!("A table says which {faces} are the gallery"),
     };
+    let distractors = match result.distractors {
+        0 => String::new(),
+        n => format!(", {} of them {}", count(n), if n == 1 { "a distractor" } else { "distractors" }),
+    };
     let rule = match gallery_rule {
         GalleryRule::Max => "a person's score is that of the most similar of their faces",
         GalleryRule::Mean => "a person's score is that of the mean of their faces",
@@ -67,7 +71,7 @@ fn description(result: &IdentificationResult) -> String {
         ),
     };
     format!(
-        "{name}: {} of {} are searched for among {}; {} of {} are not in the gallery. {chosen}; {rule}.{missing}{repeated}",
+        "{name}: {} of {} are searched for among {}; {} of {} are not in the gallery. {chosen}{distractors}; {rule}.{missing}{repeated}",
         counted(counts.mated, "probe", "probes"),
         counted(counts.mated_people, "person", "people"),
         counted(counts.gallery, "person", "people"),

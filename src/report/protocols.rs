@@ -3,11 +3,11 @@
 use super::page::{DataTable, Section};
 use super::words::{count, counted, interval_name, maybe, or_dash, point, target, value_and_interval};
 use crate::numbers::Quantity::{self, Plain, Rate};
-use crate::protocol::{Protocol, ProtocolResult, Split};
+use crate::protocol::{GroupResult, Protocol, ProtocolResult, Split};
 use crate::published::{PublishedAgreement, PublishedResult};
 
 /// All protocols of a run.
-pub(super) fn protocols(results: &[ProtocolResult]) -> Section {
+pub(super) fn protocols(results: &[ProtocolResult], groups: &[GroupResult]) -> Section {
     let section = Section::new("protocols", "Verification protocols");
     let Some(first) = results.first() else { return section };
     let name = interval_name(&first.accuracy);
@@ -53,7 +53,33 @@ pub(super) fn protocols(results: &[ProtocolResult]) -> Section {
     }
     folds.note =
         "A pair is accepted when its distance is below the threshold, which is chosen on the other folds.".into();
-    section.texts(results.iter().map(description)).with(table).with(folds.folded())
+    let apart = (!groups.is_empty()).then(|| between_groups(groups, &name));
+    section.texts(results.iter().map(description)).with(table).with_all(apart).with(folds.folded())
+}
+
+/// What the protocols of each group have in common, and how far apart they are.
+fn between_groups(groups: &[GroupResult], interval: &str) -> DataTable {
+    let mut table = DataTable::new(
+        "Accuracy over groups",
+        &["group", "quantity", "#value", &format!("#{interval}"), "interval method"],
+    );
+    for group in groups {
+        let spread = format!("highest less lowest ({} less {})", group.highest, group.lowest);
+        for (quantity, name) in [
+            ("mean", format!("mean of {}", group.protocols.join(", "))),
+            ("spread", spread),
+            ("std", "standard deviation over the group".into()),
+        ] {
+            let Some(estimate) = group.estimate(quantity) else { continue };
+            let [value, interval] = value_and_interval(Rate, estimate);
+            table.row([group.group.clone(), name, value, interval, estimate.method.clone()]);
+        }
+    }
+    table.note =
+        "The highest and the lowest of several are apart by chance alone, too: an interval that barely excludes 0 \
+                  shows little."
+            .into();
+    table
 }
 
 /// The protocol in a sentence.

@@ -46,7 +46,7 @@ pub(super) fn page(report: &Report) -> Result<Page, ReportError> {
         sections: vec![
             expectations(metrics),
             thresholds(report)?,
-            protocols::protocols(&metrics.protocols),
+            protocols::protocols(&metrics.protocols, &metrics.groups),
             templates::section(&metrics.templates)?,
             identification::section(report)?,
             protocols::published(&report.published),

@@ -625,6 +625,7 @@ fn benchmarked() -> Report {
         ..report.evaluation.metrics.eer.clone()
     };
     let protocol = Protocol {
+        group: None,
         name: "view-2".into(),
         pairs: PairsSource::Dataset,
         split: Split::Folds { count: None },

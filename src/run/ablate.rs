@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Evaluated, RunContext, RunDirectory, RunError, SourceCache, command};
+use super::{Evaluated, RunContext, RunDirectory, RunError, SourceCache, command, inspect, template_scores};
 use crate::ablation::{
     self, AblationResult, Accuracies, ComputedVariant, EmbeddingOrigin, Metric, Replicates, RunValues, Shared,
 };
-use crate::compare::{HeadlineMetric, MetricDirection, PairedPairs, speeds};
+use crate::compare::{HeadlineMetric, MetricDirection, PairedPairs, searched_rate, speeds, template_rate};
 use crate::config::{self, Loaded};
 use crate::dataset::DatasetError;
 use crate::embed::{EmbedError, EmbedOutcome};
 use crate::evaluate::Evaluation;
 use crate::hub::HubError;
+use crate::metrics::{self, Metrics};
 use crate::numbers::Quantity;
 use crate::plan::{self, RunPlan};
 use crate::provenance::{ConfigOrigin, Provenance};
@@ -132,6 +133,9 @@ impl RunContext<'_> {
         if let Some(protocol) = asked.metric.strip_suffix(".accuracy") {
             return accuracies(protocol, asked, runs);
         }
+        if asked.metric.contains('.') && !metrics::HEADLINES.contains(&&*asked.metric) {
+            return decided(asked, runs);
+        }
         let headline = HeadlineMetric::parse(&asked.metric, &[])?;
         let metric = Metric {
             key: headline.key(),
@@ -196,6 +200,55 @@ fn accuracies(protocol: &str, asked: &config::Ablation, runs: &[RunDirectory]) -
         found.push((result.accuracy, tested.pairs));
     }
     Ok((metric, Some(Box::new(Accuracies { runs: found })), shared))
+}
+
+/// A rate of an identification or template protocol in runs of the same gallery or templates.
+fn decided(asked: &config::Ablation, runs: &[RunDirectory]) -> Result<AblationValues, RunError> {
+    let (protocol, quantity) = asked.metric.split_once('.').unwrap_or((&asked.metric, ""));
+    let metric = Metric {
+        key: asked.metric.clone(),
+        name: format!("{} of {protocol}", in_words(quantity)),
+        better: metrics::better(&asked.metric),
+        quantity: Quantity::Rate,
+    };
+    if runs.is_empty() {
+        return Ok((metric, None, None));
+    }
+    let evaluations = runs.iter().map(|run| results::read(run.path())).collect::<Result<Vec<_>, _>>()?;
+    for (run, evaluation) in runs.iter().zip(&evaluations) {
+        let Metrics { identification, templates, .. } = &evaluation.metrics;
+        let named = identification.iter().map(|found| &found.protocol.name);
+        if !named.chain(templates.iter().map(|found| &found.protocol.name)).any(|name| name == protocol) {
+            return Err(RunError::NoProtocol { run: run.name(), protocol: protocol.into() });
+        }
+    }
+    let all: Vec<_> = evaluations.iter().collect();
+    let Metrics { faces, identification, templates, .. } = &evaluations[0].metrics;
+    let (rate, pairs) = if let Some(found) = identification.iter().find(|found| found.protocol.name == protocol) {
+        let ids = runs.iter().map(inspect::index).collect::<Result<Vec<_>, _>>()?;
+        let counts = found.rates.counts;
+        let searches = PairedPairs { mode: "searches", genuine: counts.mated, impostor: counts.non_mated };
+        (searched_rate(protocol, quantity, &all, &ids), searches)
+    } else {
+        let scores = runs.iter().zip(&evaluations).map(|(run, found)| template_scores::read(run, &found.metrics));
+        let scores = scores.collect::<Result<Vec<_>, _>>()?;
+        let counts = templates.iter().find(|found| found.protocol.name == protocol).map(|found| found.counts);
+        let (genuine, impostor) = counts.map_or((0, 0), |counts| (counts.genuine, counts.impostor));
+        (template_rate(protocol, quantity, &all, &scores), PairedPairs { mode: "templates", genuine, impostor })
+    };
+    let Some(rate) = rate else {
+        return Err(RunError::OtherTrials { metric: asked.metric.clone() });
+    };
+    let shared = Shared { faces: faces.embedded, identities: faces.identities, left_out: 0, pairs };
+    Ok((metric, Some(Box::new(rate)), Some(shared)))
+}
+
+/// The last part of a metric's path: `rank1`, `tpir@fpir=1e-2`, `tar@fmr=1e-4`.
+fn in_words(quantity: &str) -> String {
+    match quantity.split_once('@').and_then(|(rate, at)| Some((rate, at.split_once('=')?))) {
+        Some((rate, (of, value))) => format!("{} at {} {value}", rate.to_uppercase(), of.to_uppercase()),
+        None => quantity.replacen("rank", "rank ", 1),
+    }
 }
 
 /// The metric, the runs' values, and the faces and pairs behind them.

@@ -58,7 +58,8 @@ pub(super) fn fingerprint(
 
 /// The kernels that give this CPU the arithmetic of a run, if any.
 fn kernels(config: &ExperimentConfig, plan: &RunPlan) -> Option<Kernels> {
-    [Kernels::Auto, Kernels::Avx512, Kernels::Avx2, Kernels::Neon, Kernels::Portable].into_iter().find(|&kernels| {
+    use Kernels::{Auto, Avx2, Avx512, Neon, OnnxRuntime, Portable};
+    [Auto, Avx512, Avx2, Neon, Portable, OnnxRuntime].into_iter().find(|&kernels| {
         let options = Execution { kernels, device: plan.device().into(), ..config.embed.execution() };
         model::describe(&config.model, &options, &|_| ()).is_ok_and(|info| plan.is_computed_by(&info))
     })
@@ -110,7 +111,7 @@ impl RunContext<'_> {
         let weights = &checkpoint.weights;
         let mut network = model::open(&config.model, side, &options, weights, calibration.as_ref(), &|_| ())?;
         let Some(found) = fingerprint(config, network.as_mut(), self.cancel)? else { return Ok(made_by) };
-        let here = RunArithmetic::here(found, network.info());
+        let here = RunArithmetic::here(found, network.as_ref());
         Ok(if found == theirs.fingerprint {
             format!("{made_by}; this machine computes the same")
         } else {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::path::PathBuf;
 
 use super::inspect::{self, EmbeddedFaces};
-use super::{RunContext, RunDirectory, RunError, not_yet, stored_config, summary};
+use super::{RunContext, RunDirectory, RunError, not_yet, stored_config, summary, template_scores};
 use crate::compare::{
     self, CompareError, HeadlineMetric, LeftOutRun, Matrix, Paired, PairedProtocol, PairedSearch, Pairing,
     RunComparison, RunSummary, Setting, SharedFaces, TemplateRates, Timing, speeds,
@@ -102,8 +102,12 @@ impl RunContext<'_> {
                 let ids =
                     candidates.iter().map(|candidate| inspect::index(&candidate.run)).collect::<Result<Vec<_>, _>>()?;
                 paired.protocols = PairedProtocol::all(&summaries, &ids);
-                paired.searches = PairedSearch::all(&summaries, &ids);
-                paired.templates = TemplateRates::all(&summaries);
+                let evaluations: Vec<_> = summaries.iter().map(|summary| &summary.evaluation).collect();
+                let scores = candidates.iter().zip(&evaluations);
+                let scores = scores.map(|(candidate, found)| template_scores::read(&candidate.run, &found.metrics));
+                let scores = scores.collect::<Result<Vec<_>, _>>()?;
+                paired.searches = PairedSearch::all(&evaluations, &ids);
+                paired.templates = TemplateRates::all(&evaluations, &scores);
                 Ok(Ok(paired))
             }
         }

@@ -178,6 +178,12 @@ pub enum RunError {
          use another metric for the ablation, or the dataset's own list in every step"
     )]
     OtherPairs { run: String, protocol: String },
+    /// Variants of an ablation that cannot be compared search by search or pair by pair.
+    #[error(
+        "the variants cannot be compared by `{metric}`: they search other galleries or other templates, or have too few \
+         searches or pairs for it; take another metric, or leave gallery, probes and templates alone in every step"
+    )]
+    OtherTrials { metric: String },
     /// An identification protocol without a gallery or without probes.
     #[error("protocol `{protocol}`: {source}")]
     Roles { protocol: String, source: RolesError },

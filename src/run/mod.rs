@@ -26,6 +26,7 @@ mod precision;
 mod seal;
 mod searches;
 mod sources;
+mod template_scores;
 mod traces;
 mod verify;
 
@@ -199,8 +200,7 @@ impl RunContext<'_> {
 
     /// The checkpoint and the faces of a config.
     pub fn sources(&self, config: &ExperimentConfig) -> Result<(Arc<Checkpoint<Weights>>, Arc<Manifest>), RunError> {
-        let sources = &mut SourceCache::default();
-        Ok((self.checkpoint(config, sources)?, self.faces(config, sources)?.manifest))
+        self.sources_for(config, &[config.embed.kernels])
     }
 
     /// Finds the faces in a config's photos. Fails with [`RunError`]; what was found is kept, and the next call continues

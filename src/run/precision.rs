@@ -115,7 +115,7 @@ impl NetworkOpener<'_> {
         }
         let mut embedder = self.embedder(&self.config.embed.execution(), calibration)?;
         let found = arithmetic::fingerprint(self.config, embedder.as_mut(), self.cancel)?;
-        let network = |found| OpenNetwork { arithmetic: RunArithmetic::here(found, embedder.info()), embedder };
+        let network = |found| OpenNetwork { arithmetic: RunArithmetic::here(found, embedder.as_ref()), embedder };
         Ok(found.map(network))
     }
 

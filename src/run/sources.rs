@@ -10,8 +10,8 @@ use crate::detect::{self, Detect, DetectorPlan, Expanded, LoadedDetector};
 use crate::embed::EmbedOptions;
 use crate::files::{self, FileError};
 use crate::identification::IdentificationProtocol;
-use crate::model::ModelSpec;
 use crate::model::weights::{Checkpoint, Weights};
+use crate::model::{Kernels, ModelSpec};
 use crate::protocol::Protocol;
 use crate::provenance::DetectionOrigin;
 use crate::weights::{self, WeightsSource};
@@ -22,11 +22,21 @@ pub(super) const CACHE: &str = ".cache";
 /// Weights and manifests read so far, keyed by the config sections that determine them.
 #[derive(Default)]
 pub struct SourceCache {
-    /// Keyed by the network as well, because it determines the names of the tensors, and by the side of the faces, which an
-    /// ONNX file may leave open.
-    checkpoints: Vec<(WeightsSource, ModelSpec, u32, Arc<Checkpoint<Weights>>)>,
+    checkpoints: Vec<(CheckpointKey, Arc<Checkpoint<Weights>>)>,
     /// Keyed by the protocols as well, because a manifest holds their lists of pairs and roles.
     faces: Vec<(FacesKey, DatasetFaces)>,
+}
+
+/// What determines a checkpoint.
+#[derive(PartialEq)]
+struct CheckpointKey {
+    source: WeightsSource,
+    /// It determines the names of the tensors.
+    model: ModelSpec,
+    /// Of the faces; an ONNX file may leave it open.
+    side: u32,
+    /// Whether ONNX Runtime is to run it.
+    whole: bool,
 }
 
 /// What determines a manifest.
@@ -53,22 +63,41 @@ impl RunContext<'_> {
         config: &ExperimentConfig,
         sources: &mut SourceCache,
     ) -> Result<Arc<Checkpoint<Weights>>, RunError> {
-        let side = config.preprocess.resize.size;
-        let asked =
-            |(source, model, of, _): &&(_, _, _, _)| *source == config.weights && *model == config.model && *of == side;
-        let known = sources.checkpoints.iter().find(asked).map(|(.., known)| Arc::clone(known));
+        self.checkpoint_for(config, &[config.embed.kernels], sources)
+    }
+
+    /// [`Self::checkpoint`] for other kernels than the config's.
+    fn checkpoint_for(
+        &self,
+        config: &ExperimentConfig,
+        kernels: &[Kernels],
+        sources: &mut SourceCache,
+    ) -> Result<Arc<Checkpoint<Weights>>, RunError> {
+        let (side, whole) = (config.preprocess.resize.size, kernels.contains(&Kernels::OnnxRuntime));
+        let key = CheckpointKey { source: config.weights.clone(), model: config.model.clone(), side, whole };
+        let known = sources.checkpoints.iter().find(|(other, _)| *other == key).map(|(_, known)| Arc::clone(known));
         let read = if let Some(known) = known {
             known
         } else {
-            let read = weights::load_network(&config.weights, &config.model, side, self.progress, self.cancel)?;
+            let read = weights::load_network(&config.weights, &config.model, side, whole, self.progress, self.cancel)?;
             let read = Arc::new(read);
-            sources.checkpoints.push((config.weights.clone(), config.model.clone(), side, Arc::clone(&read)));
+            sources.checkpoints.push((key, Arc::clone(&read)));
             read
         };
         if let Some(caution) = weights::standardised_once(&read, config.preprocess.standardise)? {
             self.progress.warn(&caution);
         }
         Ok(read)
+    }
+
+    /// The checkpoint for such kernels, and the faces of a config.
+    pub fn sources_for(
+        &self,
+        config: &ExperimentConfig,
+        kernels: &[Kernels],
+    ) -> Result<(Arc<Checkpoint<Weights>>, Arc<Manifest>), RunError> {
+        let sources = &mut SourceCache::default();
+        Ok((self.checkpoint_for(config, kernels, sources)?, self.faces(config, sources)?.manifest))
     }
 
     /// The dataset's faces; content digests of unchanged files come from the scan cache, faces that were found in a

@@ -57,7 +57,9 @@ impl From<&ModelError> for Failed {
                 | ModelError::NoKernels { .. }
                 | ModelError::Precision { .. }
                 | ModelError::OnlyEngine { .. }
-        );
+                | ModelError::OnlyOnnxFiles { .. }
+                | ModelError::OnlyOnnxRuntime
+        ) || matches!(error, ModelError::OnnxRuntime(error) if error.is_of_the_library());
         Self { err: text::reason(&error), not_available }
     }
 }
@@ -113,8 +115,9 @@ impl Bench<'_> {
     /// Opens a network with room for batches of `batch` faces.
     fn open(&self, engine: &NetworkSetup, batch: usize) -> Result<Box<dyn Embedder>, ModelError> {
         let options = Execution { batch_size: BatchSize::Faces(batch), ..options(self.config, engine) };
-        // Only the fused kernels need int8 ranges; candle and CUDA report that they do not support int8.
-        let fused = engine.device == DeviceKind::Cpu && engine.kernels != Kernels::Candle;
+        // Only the fused kernels need int8 ranges; the others report that they do not support int8.
+        let fused =
+            engine.device == DeviceKind::Cpu && ![Kernels::Candle, Kernels::OnnxRuntime].contains(&engine.kernels);
         let calibration = if fused && engine.precision == Precision::Int8 {
             Some(model::calibrate(&self.config.model, &options, self.weights, self.sample.all())?)
         } else {
@@ -133,13 +136,8 @@ impl Bench<'_> {
 
     /// Embeds the sample with the reference.
     pub fn reference(&self, reference: Reference, threads: usize) -> Result<Vec<f32>, ThroughputError> {
-        let kernels = match reference {
-            Reference::Candle => Kernels::Candle,
-            Reference::Fused => Kernels::Auto,
-            Reference::Portable => Kernels::Portable,
-        };
-        let engine =
-            NetworkSetup { device: DeviceKind::Cpu, precision: Precision::F32, kernels, threads: Some(threads) };
+        let (precision, kernels) = (Precision::F32, reference.kernels());
+        let engine = NetworkSetup { device: DeviceKind::Cpu, precision, kernels, threads: Some(threads) };
         let variant = BenchVariant { engine, batch: threads };
         let embeddings = self.open(&engine, threads).map_err(Stop::from).and_then(|mut network| {
             let batch = variant.batch.min(self.sample.rows.len());

@@ -34,7 +34,8 @@ pub use variant::{BenchVariant, Choice, NetworkSetup, VariantSelection, grid_of,
 use crate::config::ExperimentConfig;
 use crate::dataset::Manifest;
 use crate::evaluate::Labelled;
-use crate::model::{self, DeviceKind, DeviceRequest, Execution, ModelError, Precision, RunsOn};
+use crate::model::weights::Weights;
+use crate::model::{self, DeviceKind, DeviceRequest, Execution, Kernels, ModelError, Precision, RunsOn};
 use crate::preprocess::Mirror;
 use crate::progress::Cancel;
 use crate::provenance::{self, Build, MachineInfo};
@@ -56,6 +57,21 @@ pub enum Reference {
     Fused,
     /// The kernels without any instruction set in particular, for a network that has no candle graph.
     Portable,
+    /// ONNX Runtime, for ONNX files.
+    #[serde(rename = "onnxruntime")]
+    OnnxRuntime,
+}
+
+impl Reference {
+    /// The kernels that compute it.
+    fn kernels(self) -> Kernels {
+        match self {
+            Self::Candle => Kernels::Candle,
+            Self::Fused => Kernels::Auto,
+            Self::Portable => Kernels::Portable,
+            Self::OnnxRuntime => Kernels::OnnxRuntime,
+        }
+    }
 }
 
 /// What to measure.
@@ -250,10 +266,12 @@ pub(crate) fn run(
     config: &ExperimentConfig,
     request: &ThroughputRequest,
 ) -> Result<Throughput, ThroughputError> {
-    let (checkpoint, manifest) = context.sources(config)?;
     let machine = MachineInfo::current();
     let (here, left_out) = devices_here(config, &request.wanted);
     let variants = request.wanted.variants(&config.embed, machine.cores, &here);
+    let kernels = variants.iter().map(|variant| variant.engine.kernels);
+    let kernels: Vec<_> = kernels.chain(request.reference.map(Reference::kernels)).collect();
+    let (checkpoint, manifest) = context.sources_for(config, &kernels)?;
     // The reference embeds one face per thread.
     let largest = variants.iter().map(|variant| variant.batch).max().unwrap_or(1).max(machine.cores);
     let sample = TimedSample::read(&manifest, config, request.faces, largest, context.cancel);
@@ -277,7 +295,10 @@ pub(crate) fn run(
     let (mut networks, seen) = bench.run(&variants, effort, &mut meters)?;
     let reference_kind = request.reference.unwrap_or(match config.model.network.facts().runs_on {
         RunsOn::FusedPlans | RunsOn::EngineAndCandle => Reference::Candle,
-        RunsOn::Engine => Reference::Portable,
+        RunsOn::Engine => match &checkpoint.weights {
+            Weights::Onnx(file) if file.graph.is_none() => Reference::OnnxRuntime,
+            _ => Reference::Portable,
+        },
     });
     let reference = bench.reference(reference_kind, machine.cores)?;
 

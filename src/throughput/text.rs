@@ -81,6 +81,7 @@ impl Throughput {
             super::Reference::Candle => "candle",
             super::Reference::Fused => "fused",
             super::Reference::Portable => "portable",
+            super::Reference::OnnxRuntime => "ONNX Runtime",
         };
         let rates = self.reference_separation.as_ref().map_or_else(
             || "; no error rates: the sample lacks genuine or impostor pairs".into(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::digest::Digest;
 use crate::files::FileError;
 use crate::hub::HubError;
+use crate::model::ModelError;
 use crate::model::onnx::OnnxError;
 use crate::model::weights::{FormatError, Unfit};
 use crate::preprocess::Standardise;
@@ -15,6 +16,16 @@ fn fitting_side(height: usize, width: usize) -> String {
         format!("set `preprocess.resize.size` to {height}, or take a profile of that size")
     } else {
         "export the network for square faces: no other faces are made".into()
+    }
+}
+
+/// The remedy for a file that this reader does not know.
+fn elsewhere(error: &OnnxError) -> &'static str {
+    match error {
+        OnnxError::Unsupported(_) | OnnxError::Node { .. } | OnnxError::Opset { .. } => {
+            ", or let ONNX Runtime run it: `embed.kernels: onnxruntime`"
+        }
+        _ => "",
     }
 }
 
@@ -41,7 +52,7 @@ pub enum WeightsError {
     #[error("cannot load {location}: {source}")]
     Format { location: String, source: FormatError },
     /// An unusable ONNX file.
-    #[error("cannot load {location}: {source}")]
+    #[error("cannot load {location}: {source}{}", elsewhere(source))]
     Onnx { location: String, source: Box<OnnxError> },
     /// An ONNX file with a tensor that has no value.
     #[error("cannot load {location}: its tensor `{tensor}` has NaN at index {index}; export the network again")]
@@ -55,6 +66,15 @@ pub enum WeightsError {
          it twice; set `preprocess.standardise: {{mean: 0, scale: 1}}`", standardise.mean, standardise.scale
     )]
     StandardisedTwice { location: String, standardise: Standardise },
+    /// An ONNX file that takes bytes, and a config that makes them other numbers.
+    #[error(
+        "{location} takes bytes, and `preprocess.standardise` (mean {}, scale {}) makes other numbers of them; set \
+         `preprocess.standardise: {{mean: 0, scale: 1}}`", standardise.mean, standardise.scale
+    )]
+    TakesBytes { location: String, standardise: Standardise },
+    /// An ONNX file that ONNX Runtime cannot run.
+    #[error("cannot load {location}: {source}")]
+    OnnxRuntime { location: String, source: Box<ModelError> },
     /// A checkpoint of another network.
     #[error(transparent)]
     Unfit(#[from] Unfit),

@@ -9,24 +9,25 @@ use super::{ReadWeights, WeightsError, WeightsSource, load, read};
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError};
 use crate::hub::Hub;
-use crate::model::onnx::{self, Bytes, Found, Layout, Normalisation, Onnx, OnnxError};
-use crate::model::weights::{Checkpoint, Weights, recognise_onnx};
+use crate::model::onnx::{self, Bytes, Found, Layout, Normalisation, Onnx, OnnxError, Outline};
+use crate::model::weights::{Checkpoint, OnnxFile, Weights, WholeFile, recognise_onnx};
 use crate::model::{self, ModelSpec, Network};
 use crate::preprocess::Standardise;
 use crate::progress::{Cancel, Progress};
 use crate::text::quoted;
 
-/// Loads what a network computes with, for faces of `side` × `side` pixels.
+/// Loads what a network computes with, for faces of `side` × `side` pixels, and for ONNX Runtime if `whole`.
 pub(crate) fn load_network(
     source: &WeightsSource,
     spec: &ModelSpec,
     side: u32,
+    whole: bool,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Checkpoint<Weights>, WeightsError> {
     if spec.network == Network::Onnx {
         let read = read(Hub::shared(), source, &recognise_onnx, progress, cancel)?;
-        return graph(read, spec, side as usize, cancel);
+        return onnx_file(read, spec, side as usize, whole, cancel);
     }
     let mut found = load(source, progress, cancel)?;
     found.weights = model::adopt(spec, found.weights);
@@ -39,29 +40,34 @@ pub(crate) fn load_network(
     Ok(Checkpoint { weights: Weights::Tensors(weights), digest, origin })
 }
 
-/// The graph of an ONNX file. Its digest is that of its bytes followed by those of its external data, by name:
+/// An ONNX file. Its digest is that of its bytes followed by those of its external data, by name:
 /// `cat model.onnx model.onnx.data | sha256sum`.
-fn graph(
+fn onnx_file(
     mut read: ReadWeights,
     spec: &ModelSpec,
     side: usize,
+    whole: bool,
     cancel: &Cancel,
 ) -> Result<Checkpoint<Weights>, WeightsError> {
     let bytes = Bytes::from(std::mem::take(&mut read.bytes).into_owned());
     let folder = read.local.as_ref().and_then(|(path, _)| path.parent());
-    let parse = |bytes: Bytes, side| {
-        let options = onnx::Options { side, output: spec.output.clone(), ..onnx::Options::default() };
-        match folder {
-            Some(folder) => onnx::parse_beside(bytes, folder, &options),
-            None => onnx::parse(bytes, &options),
-        }
+    let options = |side| onnx::Options { side, output: spec.output.clone(), ..onnx::Options::default() };
+    let parsed = match folder {
+        Some(folder) => onnx::parse_beside(bytes.clone(), folder, &options(Some(side))),
+        None => onnx::parse(bytes.clone(), &options(Some(side))),
     };
-    let parsed = parse(bytes.clone(), Some(side));
+    let whole = whole.then(|| {
+        let (whole, files) = onnx::whole(bytes.clone(), folder, &onnx::Limits::default())?;
+        Ok((WholeFile { bytes: whole, outline: onnx::outline(bytes.clone(), &options(Some(side)))? }, files))
+    });
     let (mut digest, mut origin) = (read.digest, read.origin.clone());
-    if let (Ok(onnx), Some(folder)) = (&parsed, folder)
-        && !onnx.found.files.is_empty()
-    {
-        (digest, origin.bytes) = with_external_data(&bytes, folder, &onnx.found.files, cancel)?;
+    let files = match (&whole, &parsed) {
+        (Some(Ok((_, files))), _) => &files[..],
+        (_, Ok(onnx)) => &onnx.found.files,
+        _ => &[],
+    };
+    if let (false, Some(folder)) = (files.is_empty(), folder) {
+        (digest, origin.bytes) = with_external_data(&bytes, folder, files, cancel)?;
     }
     // That the file is another one explains whatever is wrong with it.
     read.pinned(digest)?;
@@ -69,17 +75,27 @@ fn graph(
     if let Some((tensor, index)) = parsed.as_ref().ok().and_then(not_a_number) {
         return Err(WeightsError::NotANumber { location, tensor, index });
     }
-    match parsed {
-        Ok(onnx) => Ok(Checkpoint { weights: Weights::Graph(Box::new(onnx)), digest, origin }),
+    let wrong = |source| match source {
         // Does it take faces of another size?
-        Err(source @ OnnxError::Input(_)) => match parse(bytes, None) {
-            Ok(Onnx { found: Found { height, width, .. }, .. }) => {
-                Err(WeightsError::Side { location, height, width, side })
-            }
-            Err(_) => Err(WeightsError::Onnx { location, source: source.into() }),
+        source @ OnnxError::Input(_) => match onnx::outline(bytes.clone(), &options(None)) {
+            Ok(Outline { height, width, .. }) => WeightsError::Side { location: location.clone(), height, width, side },
+            Err(_) => WeightsError::Onnx { location: location.clone(), source: source.into() },
         },
-        Err(source) => Err(WeightsError::Onnx { location, source: source.into() }),
-    }
+        source => WeightsError::Onnx { location: location.clone(), source: source.into() },
+    };
+    let whole = whole.transpose().map_err(wrong)?.map(|(whole, _)| whole);
+    let graph = match parsed {
+        // ONNX Runtime may know more.
+        Err(error) if whole.is_some() && error.is_unknown() => None,
+        parsed => Some(parsed.map_err(wrong)?),
+    };
+    let dimension = match (&graph, &whole) {
+        (Some(onnx), _) => onnx.found.dimension,
+        (None, Some(whole)) => model::dimension_by_running(whole)
+            .map_err(|source| WeightsError::OnnxRuntime { location: location.clone(), source: source.into() })?,
+        (None, None) => unreachable!("what is not known is an error unless ONNX Runtime is to run it"),
+    };
+    Ok(Checkpoint { weights: Weights::Onnx(Box::new(OnnxFile { graph, whole, dimension })), digest, origin })
 }
 
 /// The first tensor that has a NaN, and where. Infinities are not wrong: masks and bounds have them.
@@ -107,7 +123,8 @@ fn with_external_data(
     Ok((hasher.finish(), size))
 }
 
-/// What was found in an ONNX file, as `check` and `fetch` show it.
+/// What was found in an ONNX file, as `check` and `fetch` show it. Of a file that only ONNX Runtime knows, what it says of its
+/// input and output.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct GraphFacts {
     input: String,
@@ -117,6 +134,13 @@ pub(crate) struct GraphFacts {
     dimension: usize,
     opset: i64,
     producer: String,
+    #[serde(flatten)]
+    graph: Option<Inside>,
+}
+
+/// What was found between input and output.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Inside {
     parameters: u64,
     format: &'static str,
     normalises_pixels: bool,
@@ -125,58 +149,74 @@ pub(crate) struct GraphFacts {
 }
 
 impl GraphFacts {
-    pub fn new(found: &Found) -> Self {
-        Self {
-            input: found.input.clone(),
-            layout: match found.layout {
-                Layout::Planar => "planar",
-                Layout::Interleaved => "interleaved",
-            },
-            side: [found.height, found.width],
-            output: found.output.clone(),
-            dimension: found.dimension,
-            opset: found.opset,
-            producer: found.producer.clone(),
+    /// Of a network whose file is its graph.
+    pub fn of(weights: &Weights) -> Option<Self> {
+        let Weights::Onnx(file) = weights else { return None };
+        let (graph, whole) = (file.graph.as_ref(), file.whole.as_ref());
+        Some(
+            graph
+                .map(|onnx| Self::new(&onnx.found))
+                .or(whole.map(|whole| Self::outside(&whole.outline, file.dimension)))?,
+        )
+    }
+
+    fn new(found: &Found) -> Self {
+        let Found { input, layout, height, width, output, opset, producer, .. } = found.clone();
+        let outline = Outline { input, layout, height, width, element: 0, batch: None, output, opset, producer };
+        let graph = Some(Inside {
             parameters: found.parameters,
             format: found.format,
             normalises_pixels: normalises_pixels(found),
             normalises_embedding: found.normalises_embedding,
             external_data: found.files.clone(),
-        }
+        });
+        Self { graph, ..Self::outside(&outline, found.dimension) }
     }
 
-    /// Of a network whose file is its graph.
-    pub fn of(weights: &Weights) -> Option<Self> {
-        match weights {
-            Weights::Tensors(_) => None,
-            Weights::Graph(onnx) => Some(Self::new(&onnx.found)),
+    fn outside(outline: &Outline, dimension: usize) -> Self {
+        Self {
+            input: outline.input.clone(),
+            layout: match outline.layout {
+                Layout::Planar => "planar",
+                Layout::Interleaved => "interleaved",
+            },
+            side: [outline.height, outline.width],
+            output: outline.output.clone(),
+            dimension,
+            opset: outline.opset,
+            producer: outline.producer.clone(),
+            graph: None,
         }
     }
 }
 
 impl fmt::Display for GraphFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            input, layout, side: [height, width], output, dimension, opset, producer, parameters, format, ..
-        } = self;
+        let Self { input, layout, side: [height, width], output, dimension, opset, producer, graph } = self;
         write!(f, "`{input}` {height}×{width} ({layout}) → `{output}`, {dimension} numbers; ")?;
-        write!(f, "{parameters} parameters in {format}, operator set {opset}")?;
+        if let Some(Inside { parameters, format, .. }) = graph {
+            write!(f, "{parameters} parameters in {format}, ")?;
+        }
+        write!(f, "operator set {opset}")?;
         if !producer.is_empty() {
             write!(f, " by {producer}")?;
         }
-        if self.normalises_pixels {
-            f.write_str("; standardises pixels itself")?;
+        match graph {
+            None => f.write_str("; only ONNX Runtime knows all of it"),
+            Some(Inside { normalises_pixels, normalises_embedding, .. }) => {
+                f.write_str(if *normalises_pixels { "; standardises pixels itself" } else { "" })?;
+                f.write_str(if *normalises_embedding { "; normalises the embedding itself" } else { "" })
+            }
         }
-        if self.normalises_embedding {
-            f.write_str("; normalises the embedding itself")?;
-        }
-        Ok(())
     }
 }
 
 fn normalises_pixels(found: &Found) -> bool {
     found.normalisation.as_ref().is_some_and(Normalisation::is_of_pixels)
 }
+
+/// `TensorProto.DataType` of bytes.
+const BYTE: i32 = 2;
 
 /// Pixels as they are.
 const RAW: Standardise = Standardise { mean: 0.0, scale: 1.0 };
@@ -186,8 +226,12 @@ pub(crate) fn standardised_once(
     checkpoint: &Checkpoint<Weights>,
     standardise: Standardise,
 ) -> Result<Option<String>, WeightsError> {
-    let Weights::Graph(onnx) = &checkpoint.weights else { return Ok(None) };
+    let Weights::Onnx(file) = &checkpoint.weights else { return Ok(None) };
     let location = &checkpoint.origin.location;
+    if file.whole.as_ref().is_some_and(|whole| whole.outline.element == BYTE) && standardise != RAW {
+        return Err(WeightsError::TakesBytes { location: location.clone(), standardise });
+    }
+    let Some(onnx) = &file.graph else { return Ok(None) };
     match (normalises_pixels(&onnx.found), standardise == RAW) {
         (true, false) => Err(WeightsError::StandardisedTwice { location: location.clone(), standardise }),
         (false, true) => Ok(Some(format!(

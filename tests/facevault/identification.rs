@@ -205,6 +205,51 @@ fn runs_are_compared_probe_by_probe() {
     }
     let (said, _) = workspace.run(0, &["compare", names[0], names[1]]);
     assert!(said.contains("search.rank1"), "{said}");
+
+    // The same change as an ablation, by a rank and at a threshold.
+    for (row, name) in [(0, "rank 1 of search"), (3, "TPIR at FPIR 1e-1 of search")] {
+        let metric = metrics[row];
+        let ablation =
+            format!("ablation={{metric: {metric}, steps: [{{name: mirrored, set: {{preprocess.mirror: sum}}}}]}}");
+        let ablated = workspace.json(0, &["ablate", "config.yaml", "--set", &ablation]);
+        assert_eq!(
+            ablated["changes"][0]["effect"]["difference"], searches[row]["effects"][1]["difference"],
+            "{metric}"
+        );
+        assert_eq!(ablated["variants"][0]["value"], searches[row]["values"][0], "{metric}");
+        assert_eq!((&ablated["metric"]["name"], &ablated["metric"]["better"]), (&name.into(), &"higher".into()));
+        assert_eq!(ablated["shared"]["pairs"]["genuine"], 24);
+    }
+    let (said, _) = workspace.run(
+        0,
+        &[
+            "ablate",
+            "config.yaml",
+            "--set",
+            "ablation={metric: search.rank1, steps: [{name: mirrored, set: {preprocess.mirror: sum}}]}",
+        ],
+    );
+    assert!(said.contains("the same 24 searches for people in the gallery and 36 for strangers"), "{said}");
+}
+
+/// Fault (config): an ablation by a rate that no protocol has → refused with the metrics there are
+/// Fault (runs): a step of an ablation that changes the gallery of its own metric → refused with the remedy
+#[test]
+fn an_ablation_by_searches_needs_the_same_searches() {
+    let workspace = Workspace::synthetic(12, 3, "protocols: [{name: search, kind: identification}]\n");
+    let ablate = |code: i32, metric: &str, set: &str| {
+        let ablation = format!("ablation={{metric: {metric}, steps: [{{name: s, set: {{{set}}}}}]}}");
+        workspace.run(code, &["ablate", "config.yaml", "--set", &ablation]).1
+    };
+    let unknown = ablate(2, "search.rank2", "seed: 1");
+    assert!(unknown.contains("`ablation.metric` must be") && unknown.contains("search.rank1"), "{unknown}");
+    let other = ablate(1, "search.rank1", "\"protocols.0.gallery\": {first: 2}");
+    assert!(
+        other.contains("the variants cannot be compared by `search.rank1`: they search other galleries"),
+        "{other}"
+    );
+    let gone = ablate(2, "search.rank1", "protocols: [{name: else, kind: identification}]");
+    assert!(gone.contains("`ablation.metric` must be") && gone.contains("else.rank1"), "{gone}");
 }
 
 /// Fault (runs): a gallery that is empty, or whose table names a face twice → refused before anything is embedded, with the remedy
@@ -236,4 +281,96 @@ fn a_gallery_that_cannot_be_searched_is_told() {
     let found = &done["metrics"]["identification"][0];
     assert_eq!((&found["left_out"]["gallery"], &found["left_out"]["not_enrolled"]), (&3.into(), &6.into()));
     assert_eq!((&found["rates"]["counts"]["mated"], &found["rates"]["counts"]["non_mated"]), (&18.into(), &13.into()));
+}
+
+/// Faces in TinyFace's layout: matches and probes whose names begin with the id, and distractors, in folders of pictures,
+/// with a table of who is who.
+#[test]
+fn distractors_take_places_before_the_mate_and_are_searched_for_by_nobody() {
+    let workspace = Workspace::new();
+    let (mut who, mut known) = ("file_name,identity\n".to_owned(), "path,role,identity\n".to_owned());
+    let mut roles = known.clone();
+    let mut put = |folder: &str, role: &str, id: Option<u32>, number: u32| {
+        let name = id.map_or(format!("{number}.png"), |id| format!("{id}_{number}.png"));
+        let path = workspace.path("faces").join(folder).join(&name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        synthetic::render(5, id.unwrap_or(500 + number), number, 96).save(path).unwrap();
+        let identity = id.map_or(String::new(), |id| id.to_string());
+        writeln!(who, "{folder}/{name},{identity}").unwrap();
+        writeln!(roles, "{folder}/{name},{role},").unwrap();
+        // As an identity of each one's own would have it.
+        let role = if role == "distractor" { "gallery" } else { role };
+        writeln!(known, "{folder}/{name},{role},{}", id.map_or(format!("d{number}"), |id| id.to_string())).unwrap();
+    };
+    for id in 0..6 {
+        put("Gallery_Match", "gallery", Some(id), 0);
+        put("Probe", "probe", Some(id), 1);
+        put("Probe", "probe", Some(id), 2);
+    }
+    (0..40).for_each(|number| put("Gallery_Distractor", "distractor", None, number));
+    fs::write(workspace.path("faces/metadata.csv"), who).unwrap();
+    fs::write(workspace.path("roles.csv"), roles).unwrap();
+    fs::write(workspace.path("known.csv"), known).unwrap();
+    let folders = "gallery: {folders: [Gallery_Match]}, probes: {folders: [Probe]}";
+    workspace.config(&format!(
+        "dataset: {{source: folders, root: faces}}\nprotocols:\n\
+         - {{name: tiny, kind: identification, {folders}, distractors: {{folders: [Gallery_Distractor]}}, ranks: [1, 5, 20]}}\n\
+         - {{name: table, kind: identification, roles: roles.csv, ranks: [1, 5, 20]}}\n\
+         - {{name: known, kind: identification, roles: known.csv, ranks: [1, 5, 20]}}\n"
+    ));
+    let done = workspace.json(0, &["experiment", "config.yaml"]);
+    let of = |place: usize| done["metrics"]["identification"][place].clone();
+    let (tiny, table, known) = (of(0), of(1), of(2));
+    assert_eq!((&tiny["rates"], &tiny["distractors"]), (&table["rates"], &table["distractors"]));
+    assert_eq!(
+        (&tiny["distractors"], &tiny["templates"], &known["distractors"]),
+        (&40.into(), &46.into(), &Value::Null)
+    );
+    assert_eq!((&tiny["rates"]["counts"]["gallery"], &tiny["rates"]["counts"]["mated"]), (&46.into(), &12.into()));
+    assert_eq!(tiny["rates"], known["rates"], "each distractor is a person of its own");
+
+    // Rank by rank, from the embeddings themselves: how many others are at least as similar as the mate.
+    let run = workspace.only_run();
+    let bytes = fs::read(run.join("face_embeddings.npy")).unwrap();
+    let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let numbers: Vec<f64> =
+        bytes[start..].as_chunks().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))).collect();
+    let metadata = fs::read_to_string(run.join("face_metadata.csv")).unwrap();
+    let ids: Vec<&str> = metadata.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
+    let dimension = numbers.len() / ids.len();
+    let row = |at: usize| &numbers[at * dimension..(at + 1) * dimension];
+    let cosine = |a: usize, b: usize| row(a).iter().zip(row(b)).map(|(x, y)| x * y).sum::<f64>();
+    let places = |folder: &str| (0..ids.len()).filter(|at| ids[*at].contains(folder)).collect::<Vec<_>>();
+    let id = |at: usize| ids[at].rsplit('/').next().unwrap().split('_').next().unwrap();
+    let (matches, fillers) = (places("Gallery_Match"), places("Gallery_Distractor"));
+    let rank = |probe: usize| {
+        let mate = matches.iter().find(|at| id(**at) == id(probe)).unwrap();
+        let others = matches.iter().chain(&fillers).filter(|at| *at != mate);
+        1 + others.filter(|at| cosine(probe, **at) >= cosine(probe, *mate)).count()
+    };
+    let ranks: Vec<usize> = places("Probe").into_iter().map(rank).collect();
+    assert_eq!((ranks.len(), fillers.len()), (12, 40));
+    for (place, within) in [1, 5, 20].into_iter().enumerate() {
+        let expected = ranks.iter().filter(|rank| **rank <= within).count() as f64 / 12.0;
+        let found = tiny["rates"]["ranks"][place]["rate"]["point"].as_f64().unwrap();
+        assert!((found - expected).abs() < 1e-12, "rank {within}: {found}, not {expected}");
+    }
+    let name = run.file_name().unwrap().to_str().unwrap();
+    let report = fs::read_to_string(workspace.path(format!("reports/{name}.html"))).unwrap();
+    assert!(report.contains("40 of them distractors"));
+}
+
+/// Fault (config): a folder of distractors that is of the gallery or of the probes, too → refused with the folder
+/// Fault (config): folders of distractors beside a table of roles → refused with the key to remove
+#[test]
+fn distractors_have_one_role() {
+    let workspace = Workspace::synthetic(3, 2, "");
+    let refused = |protocol: &str| {
+        let set = format!("protocols=[{{name: a, kind: identification, {protocol}}}]");
+        workspace.run(2, &["check", "config.yaml", "--set", &set]).1
+    };
+    let twice = refused("gallery: {folders: [g]}, distractors: {folders: [d, g]}");
+    assert!(twice.contains("the faces in the folder `g` are distractors and have another role"), "{twice}");
+    let table = refused("roles: roles.csv, distractors: {folders: [d]}");
+    assert!(table.contains("the table of `roles` says which faces are distractors"), "{table}");
 }

@@ -185,6 +185,46 @@ fn templates_of_a_set_are_verified_from_its_files_to_the_report() {
     workspace.run(0, &[&["experiment", "config.yaml", ALIGN[0], ALIGN[1]], &other[..]].concat());
     let (out, _) = workspace.run(0, &["compare", "small", "other"]);
     assert!(out.contains("ijbc.tar@fmr=1e-3") && out.contains("ijbc.rank1"), "{out}");
+    let compared = workspace.json(0, &["compare", "small", "other"]);
+    let rates = compared["paired"]["templates"].as_array().unwrap();
+    for name in ["ijbc", "scored"] {
+        let row = |quantity: &str| {
+            let metric = format!("{name}.{quantity}");
+            rates.iter().find(|row| row["metric"] == metric.as_str()).unwrap_or_else(|| panic!("{metric}")).clone()
+        };
+        let tar = row("tar@fmr=1e-3");
+        let difference = &tar["effects"][1]["difference"];
+        let point = |run: usize| tar["values"][run]["point"].as_f64().unwrap();
+        assert!((difference["point"].as_f64().unwrap() - (point(1) - point(0))).abs() < 1e-12, "{tar}");
+        // Four templates of each subject make six genuine pairs.
+        assert_eq!((&difference["n"], &tar["effects"][0]), (&(SUBJECTS * 6).into(), &serde_json::Value::Null), "{tar}");
+        let method = difference["method"].as_str().unwrap();
+        assert!(method.contains("genuine pairs") || method.contains("decisions differ"), "{method}");
+        assert!(row("rank1")["effects"].is_null(), "1:N over templates is not compared search by search");
+    }
+    // What is in the list of pairs is what makes pairs comparable.
+    let swapped = fs::read_to_string(workspace.path("IJBC/meta/ijbc_template_pair_label.txt")).unwrap();
+    let lines: Vec<&str> = swapped.lines().collect();
+    let turned = [&lines[1..], &lines[..1]].concat().join("\n") + "\n";
+    fs::write(workspace.path("IJBC/meta/ijbc_template_pair_label.txt"), turned).unwrap();
+    let third = ["--set", "name=turned"];
+    workspace.run(0, &[&["experiment", "config.yaml", ALIGN[0], ALIGN[1]], &third[..]].concat());
+    let compared = workspace.json(0, &["compare", "small", "turned"]);
+    assert!(compared["paired"]["templates"].as_array().unwrap().iter().all(|row| row["effects"].is_null()));
+    fs::write(workspace.path("IJBC/meta/ijbc_template_pair_label.txt"), swapped).unwrap();
+
+    // The same change as an ablation.
+    configure(
+        &workspace,
+        "ablation: {metric: ijbc.tar@fmr=1e-3, steps: [{name: mirrored, set: {preprocess.mirror: sum}}]}",
+    );
+    let ablated = workspace.json(0, &["ablate", "config.yaml", ALIGN[0], ALIGN[1]]);
+    let effect = &ablated["changes"][0]["effect"]["difference"];
+    let row = rates.iter().find(|row| row["metric"] == "ijbc.tar@fmr=1e-3").unwrap();
+    assert_eq!(*effect, row["effects"][1]["difference"], "{ablated}");
+    assert_eq!(ablated["metric"]["name"], "TAR at FMR 1e-3 of ijbc");
+    assert_eq!(ablated["shared"]["pairs"]["mode"], "templates");
+    configure(&workspace, "");
 
     // The run holds all that the evaluation needs.
     fs::remove_dir_all(workspace.path("IJBC")).unwrap();

@@ -37,6 +37,7 @@ mod model;
 mod networks;
 mod odd_files;
 mod onnx;
+mod onnx_runtime;
 mod orl;
 mod outcome;
 mod pairs_card;

@@ -230,3 +230,83 @@ fn an_ablation_judges_by_a_protocol_pair_by_pair() {
     let (_, said) = workspace.run(1, &["ablate", "config.yaml"]);
     assert!(said.contains("was tested by `own` on a different list of pairs"), "{said}");
 }
+
+/// Four groups of five people in RFW's layout, each with a list in LFW's form without the line of counts.
+fn groups() -> Workspace {
+    let workspace = Workspace::new();
+    let mut protocols = String::from("protocols:\n");
+    for (place, group) in (0u32..).zip(["African", "Asian", "Caucasian", "Indian"]) {
+        let name = |person: u32| format!("m.{place}{person}");
+        for (person, sample) in (0..5).flat_map(|person| (0..4).map(move |sample| (person, sample))) {
+            let folder = workspace.path("data").join(group).join(name(person));
+            fs::create_dir_all(&folder).unwrap();
+            let picture = facevault::dataset::synthetic::render(5 + u64::from(place), person, sample, 96);
+            picture.save(folder.join(format!("{}_{:04}.png", name(person), sample + 1))).unwrap();
+        }
+        let mut list = String::new();
+        for fold in 0..2 {
+            for person in 0..5 {
+                writeln!(list, "{}\t{}\t{}", name(person), fold + 1, fold + 3).unwrap();
+            }
+            for person in 0..5 {
+                writeln!(list, "{}\t{}\t{}\t{}", name(person), fold + 1, name((person + 1) % 5), 4 - fold).unwrap();
+            }
+        }
+        fs::write(workspace.path(format!("{group}_pairs.txt")), list).unwrap();
+        let lower = group.to_lowercase();
+        writeln!(protocols, "  - {{name: {lower}, group: rfw, folds: 2, pairs: [{group}_pairs.txt]}}").unwrap();
+    }
+    let parts = "dataset: {source: folders, root: data, parts: [African, Asian, Caucasian, Indian]}\n";
+    workspace.config(&format!(
+        "{parts}{protocols}expect: {{rfw.spread: {{max: 1}}, rfw.mean: {{min: 0}}, rfw.std: {{max: 0}}}}"
+    ));
+    workspace
+}
+
+#[test]
+fn groups_of_people_have_mean_and_spread() {
+    let workspace = groups();
+    let done = workspace.json(3, &["experiment", "config.yaml"]);
+    let metrics = &done["metrics"];
+    let accuracies: Vec<f64> =
+        metrics["protocols"].as_array().unwrap().iter().map(|one| one["accuracy"]["point"].as_f64().unwrap()).collect();
+    assert_eq!(accuracies.len(), 4);
+    assert!(metrics["protocols"].as_array().unwrap().iter().all(|one| one["pairs"]["listed"] == 20));
+    let group = &metrics["groups"][0];
+    let mean = accuracies.iter().sum::<f64>() / 4.0;
+    let (highest, lowest) =
+        (accuracies.iter().copied().fold(0.0, f64::max), accuracies.iter().copied().fold(1.0, f64::min));
+    assert!(highest > lowest, "groups that differ: {accuracies:?}");
+    let std = (accuracies.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / 4.0).sqrt();
+    for (quantity, expected) in [("mean", mean), ("spread", highest - lowest), ("std", std)] {
+        let found = group[quantity]["point"].as_f64().unwrap();
+        assert!((found - expected).abs() < 1e-12, "{quantity} is {found}, not {expected}");
+    }
+    assert_eq!((&group["group"], &group["mean"]["n"]), (&"rfw".into(), &80.into()));
+    let judged: Vec<bool> =
+        done["expectations"].as_array().unwrap().iter().map(|judged| judged["met"].as_bool().unwrap()).collect();
+    assert_eq!(judged.iter().filter(|met| **met).count(), 2, "{}", done["expectations"]);
+    let run = workspace.only_run();
+    let name = run.file_name().unwrap().to_str().unwrap();
+    let report = fs::read_to_string(workspace.path(format!("reports/{name}.html"))).unwrap();
+    assert!(report.contains("Accuracy over groups") && report.contains("highest less lowest"));
+    let (said, _) = workspace.run(3, &["experiment", "config.yaml"]);
+    assert!(said.contains("rfw accuracies") && said.contains("standard deviation"), "{said}");
+    workspace.run(0, &["verify", name]);
+}
+
+/// Fault (config): a group of protocols with a single one, or with the name of a protocol or metric → refused with the key
+#[test]
+fn a_group_of_one_or_of_another_name_is_refused() {
+    let workspace = Workspace::synthetic(3, 2, "");
+    let refused = |protocols: &str| {
+        let (_, error) = workspace.run(2, &["check", "config.yaml", "--set", &format!("protocols={protocols}")]);
+        error
+    };
+    let single = refused("[{name: a, group: g}, {name: b}]");
+    assert!(single.contains("the group `g` has a single protocol"), "{single}");
+    let taken = refused("[{name: a, group: b}, {name: b, group: b}]");
+    assert!(taken.contains("a protocol is called `b`, too"), "{taken}");
+    let metric = refused("[{name: a, group: genuine}, {name: b, group: genuine}]");
+    assert!(metric.contains("`genuine` is already the first part of other metrics' paths"), "{metric}");
+}

@@ -52,6 +52,9 @@ pub enum Kernels {
     Portable,
     /// The reference graph: slow, f32 only.
     Candle,
+    /// ONNX Runtime, if its library is on this machine: the reference for ONNX files, f32 only.
+    #[serde(rename = "onnxruntime")]
+    OnnxRuntime,
 }
 
 impl Kernels {
@@ -65,6 +68,7 @@ impl Kernels {
             Self::Neon => "neon",
             Self::Portable => "portable",
             Self::Candle => "candle",
+            Self::OnnxRuntime => "onnxruntime",
         }
     }
 }

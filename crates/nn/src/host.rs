@@ -23,8 +23,13 @@ pub(crate) fn threads(configured: Option<usize>) -> usize {
 
 /// The device in words.
 pub(crate) fn name(set: &Set, threads: usize) -> String {
+    words(set.name, threads)
+}
+
+/// What computes on the CPU, in words.
+pub(crate) fn words(what: &str, threads: usize) -> String {
     let plural = if threads == 1 { "" } else { "s" };
-    format!("CPU ({}, {threads} thread{plural})", set.name)
+    format!("CPU ({what}, {threads} thread{plural})")
 }
 
 /// Makes a row a unit vector; the norm is bounded from below so that a zero vector stays zero, as in

@@ -6,7 +6,8 @@
 //! open, describe ─┬─ cpu      the fused plan on the CPU
 //!                 ├─ gpu      the fused plan on a GPU; `cards` makes several one
 //!                 ├─ candle   the reference graph of every network that is known
-//!                 └─ engine   any network that is a graph, by name or of an ONNX file, on facevault-engine
+//!                 ├─ engine   any network that is a graph, by name or of an ONNX file, on facevault-engine
+//!                 └─ onnx_runtime  an ONNX file, on ONNX Runtime
 //! host                what those on the CPU share
 //! networks            each network as data: its facts, its layers and the parameters it needs
 //! program, folding    what both fused plans are compiled from
@@ -26,12 +27,14 @@ mod host;
 #[cfg(any(test, feature = "testing"))]
 pub mod mock;
 mod networks;
+mod onnx_runtime;
 mod options;
 mod program;
 mod queue;
 pub mod weights;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 pub use batch_norm::BATCH_NORM;
 pub use batch_size::BatchSize;
@@ -40,9 +43,11 @@ pub use facevault_cuda::{DeviceKind, DeviceRequest};
 use facevault_engine::EngineError;
 pub use facevault_graph::onnx;
 pub use facevault_kernels::{Kernels, Precision};
+use facevault_ort::OrtError;
 pub use networks::{
     Facts, ModelSpec, Network, RunsOn, UNIT_RANGE, adopt, inception_resnet_v1, parameters, unused_keys,
 };
+pub use onnx_runtime::dimension_by_running;
 pub use options::Execution;
 pub use queue::{OwnedBatch, Pixels, Queue};
 use schemars::JsonSchema;
@@ -50,8 +55,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::candle::CandleEmbedder;
 use crate::engine::GraphEmbedder;
+use crate::onnx_runtime::OnnxRuntimeEmbedder;
 use crate::queue::SequentialQueue;
-use crate::weights::WeightsRef;
+use crate::weights::{OnnxFile, WeightsRef};
 use facevault_cuda::Card;
 use facevault_preprocess::Standardise;
 
@@ -104,6 +110,17 @@ pub struct EmbedderInfo {
     pub precision: Precision,
 }
 
+/// A library that computes and is not a part of this program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Library {
+    /// What it is called.
+    pub name: &'static str,
+    /// What it says its version is.
+    pub version: String,
+    /// Its file; `None` if the system's loader found it.
+    pub file: Option<PathBuf>,
+}
+
 /// A network on a device.
 pub trait Embedder: Send {
     /// Which network runs where.
@@ -133,6 +150,11 @@ pub trait Embedder: Send {
     /// last. Finish every batch that you start before you drop the queue.
     fn queue(&mut self) -> Box<dyn Queue + '_> {
         Box::new(SequentialQueue::new(self))
+    }
+
+    /// The library that computes, if it is not a part of this program.
+    fn library(&self) -> Option<Library> {
+        None
     }
 
     /// Embeds a batch and reports the time of each part of the network, in order; empty where it cannot be measured. Runs on
@@ -186,14 +208,15 @@ pub struct Calibration {
 /// gets a line when `auto` falls back.
 ///
 /// # Errors
-/// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::Precision`] and [`ModelError::OnlyEngine`],
-/// as [`open`].
+/// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::Precision`], [`ModelError::OnlyEngine`],
+/// [`ModelError::OnlyOnnxFiles`] and [`ModelError::OnnxRuntime`], as [`open`].
 pub fn describe(spec: &ModelSpec, options: &Execution, say: &dyn Fn(&str)) -> Result<EmbedderInfo, ModelError> {
     match backend(spec.network, options, say)? {
         Backend::Cpu => cpu::CpuEmbedder::describe(cpu::CpuOptions::new(options)),
         Backend::Card(card) => gpu::CardEmbedder::describe(&card, options.precision),
         Backend::Candle(chosen) => Ok(CandleEmbedder::describe(spec.network, chosen.kind, chosen.name)),
         Backend::Engine => GraphEmbedder::describe(spec.network, options),
+        Backend::OnnxRuntime => OnnxRuntimeEmbedder::describe(options),
     }
 }
 
@@ -207,9 +230,14 @@ enum Backend {
     Candle(device::Chosen),
     /// The engine for graphs.
     Engine,
+    /// ONNX Runtime.
+    OnnxRuntime,
 }
 
 fn backend(network: Network, options: &Execution, say: &dyn Fn(&str)) -> Result<Backend, ModelError> {
+    if options.kernels == Kernels::OnnxRuntime {
+        return only_onnx_runtime(network, options, say).map(|()| Backend::OnnxRuntime);
+    }
     let plan = match network.facts().runs_on {
         RunsOn::Engine => return only_engine(network, options, say).map(|()| Backend::Engine),
         RunsOn::EngineAndCandle if !candle_runs(options)? => {
@@ -294,6 +322,25 @@ fn only_engine(network: Network, options: &Execution, say: &dyn Fn(&str)) -> Res
     Ok(())
 }
 
+/// Rejects options that are not ONNX Runtime's, and says where `auto` leads.
+fn only_onnx_runtime(network: Network, options: &Execution, say: &dyn Fn(&str)) -> Result<(), ModelError> {
+    let refused = |option, value, remedy| Err(ModelError::OnlyOnnxFiles { option, value, remedy });
+    if network != Network::Onnx {
+        return refused("model.network", network.facts().name, "embed.kernels: auto");
+    }
+    if options.precision != Precision::F32 {
+        return refused("embed.precision", options.precision.name(), "precision: f32");
+    }
+    match options.device {
+        DeviceRequest::Cuda => return refused("embed.device", "cuda", "device: cpu"),
+        DeviceRequest::Auto => {
+            say("device auto: running on the CPU (`kernels: onnxruntime` is only supported on the CPU)")
+        }
+        DeviceRequest::Cpu => {}
+    }
+    Ok(())
+}
+
 /// The setting that makes candle run the network, for an error that names it.
 fn needs_candle(network: Network, options: &Execution) -> String {
     let Facts { name, runs_on, .. } = network.facts();
@@ -311,8 +358,8 @@ fn needs_candle(network: Network, options: &Execution) -> String {
 ///
 /// # Errors
 /// [`ModelError::NoCuda`], [`ModelError::NoKernels`], [`ModelError::NotOnCard`], [`ModelError::Precision`],
-/// [`ModelError::OnlyEngine`] when this machine or the network cannot do what `options` asks
-/// for, [`ModelError::NoCalibration`] for int8 without `calibration`, [`ModelError::Graph`] for a graph with an operation
+/// [`ModelError::OnlyEngine`], [`ModelError::OnlyOnnxFiles`], [`ModelError::OnlyOnnxRuntime`], [`ModelError::OnnxRuntime`] when
+/// this machine or the network cannot do what `options` asks for, [`ModelError::NoCalibration`] for int8 without `calibration`, [`ModelError::Graph`] for a graph with an operation
 /// that has no kernel, [`ModelError::NoGraph`] for tensors where a graph belongs, [`ModelError::Device`] when the device
 /// fails.
 pub fn open<'a>(
@@ -325,8 +372,16 @@ pub fn open<'a>(
 ) -> Result<Box<dyn Embedder>, ModelError> {
     let backend = backend(spec.network, options, say)?;
     let tensors = match weights.into() {
-        WeightsRef::Graph(onnx) => {
-            return Ok(Box::new(GraphEmbedder::new(spec.network, &onnx.graph, options, calibration)?));
+        WeightsRef::Onnx(OnnxFile { graph, whole, dimension }) => {
+            return match (backend, graph, whole) {
+                (Backend::OnnxRuntime, _, Some(whole)) => {
+                    Ok(Box::new(OnnxRuntimeEmbedder::new(whole, *dimension, options)?))
+                }
+                (Backend::Engine, Some(onnx), _) => {
+                    Ok(Box::new(GraphEmbedder::new(spec.network, &onnx.graph, options, calibration)?))
+                }
+                _ => Err(ModelError::OnlyOnnxRuntime),
+            };
         }
         WeightsRef::Tensors(tensors) => tensors,
     };
@@ -348,6 +403,7 @@ pub fn open<'a>(
             Ok(Box::new(CandleEmbedder::new(spec, tensors, chosen.device, chosen.name, options.threads)?))
         }
         Backend::Engine if spec.network == Network::Onnx => Err(ModelError::NoGraph),
+        Backend::OnnxRuntime => Err(ModelError::NoGraph),
         Backend::Engine => {
             let graph = networks::graph(spec.network, tensors);
             Ok(Box::new(GraphEmbedder::new(spec.network, &graph, options, calibration)?))
@@ -377,7 +433,8 @@ pub fn calibrate<'a>(
             let mut embedder = GraphEmbedder::observing(&networks::graph(spec.network, tensors), &options)?;
             batches.into_iter().try_for_each(|batch| embedder.calibrate(batch, &mut calibration))?;
         }
-        WeightsRef::Graph(onnx) => {
+        WeightsRef::Onnx(file) => {
+            let onnx = file.graph.as_ref().ok_or(ModelError::OnlyOnnxRuntime)?;
             let mut embedder = GraphEmbedder::observing(&onnx.graph, &options)?;
             batches.into_iter().try_for_each(|batch| embedder.calibrate(batch, &mut calibration))?;
         }
@@ -389,16 +446,16 @@ pub fn calibrate<'a>(
 #[must_use]
 pub fn dimension<'a>(spec: &ModelSpec, weights: impl Into<WeightsRef<'a>>) -> usize {
     match (weights.into(), spec.network.facts().dimension) {
-        (WeightsRef::Graph(onnx), _) => onnx.found.dimension,
+        (WeightsRef::Onnx(file), _) => file.dimension,
         (WeightsRef::Tensors(_), dimension) => dimension.unwrap_or_default(),
     }
 }
 
-/// Numbers that a network with these weights computes with.
+/// Numbers that a network with these weights computes with; 0 for an ONNX file that only ONNX Runtime knows.
 #[must_use]
 pub fn parameter_count<'a>(spec: &ModelSpec, weights: impl Into<WeightsRef<'a>>) -> u64 {
     match weights.into() {
-        WeightsRef::Graph(onnx) => onnx.found.parameters,
+        WeightsRef::Onnx(file) => file.graph.as_ref().map_or(0, |onnx| onnx.found.parameters),
         WeightsRef::Tensors(_) => {
             parameters(spec).iter().map(|parameter| parameter.shape.iter().product::<usize>() as u64).sum()
         }
@@ -455,8 +512,26 @@ pub enum ModelError {
          int8; use `{remedy}`"
     )]
     OnlyEngine { network: &'static str, option: &'static str, value: &'static str, remedy: &'static str },
+    /// An option that ONNX Runtime does not support here.
+    #[error(
+        "`{option}: {value}` is not available with `embed.kernels: onnxruntime`, which runs ONNX files on the CPU in f32; use \
+         `{remedy}`"
+    )]
+    OnlyOnnxFiles { option: &'static str, value: &'static str, remedy: &'static str },
+    /// An ONNX file that the engine cannot run.
+    #[error("only `embed.kernels: onnxruntime` runs this ONNX file: it uses what facevault does not know")]
+    OnlyOnnxRuntime,
+    /// ONNX Runtime is missing, or fails.
+    #[error(transparent)]
+    OnnxRuntime(#[from] OrtError),
+    /// An ONNX file whose output is not one row for each face.
+    #[error(
+        "the output of the ONNX file has shape {shape:?} for {faces} faces, which is no embedding of {dimension} numbers for \
+         each; say with `model.output` which value is"
+    )]
+    NoEmbedding { shape: Vec<usize>, faces: usize, dimension: usize },
     /// A graph that cannot be compiled.
-    #[error("the ONNX file cannot be run: {error}")]
+    #[error("the ONNX file cannot be run: {error}; `embed.kernels: onnxruntime` runs it with ONNX Runtime")]
     Graph { error: EngineError },
     /// A checkpoint's tensors for a network that its file describes.
     #[error("`model.network: onnx` needs an ONNX file; a checkpoint's tensors are not a network")]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
 use crate::identification::{IdentificationProtocol, IdentificationResult};
-use crate::protocol::ProtocolResult;
+use crate::protocol::{GROUP_QUANTITIES, GroupResult, ProtocolResult};
 use crate::similarity::ComparedPairs;
 use crate::templates::{self, TemplatesResult};
 use crate::verification::cells::Of;
@@ -56,6 +56,9 @@ pub struct Metrics {
     /// Verification protocols over published lists of pairs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protocols: Vec<ProtocolResult>,
+    /// Groups of these protocols.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupResult>,
     /// Verification of templates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub templates: Vec<TemplatesResult>,
@@ -324,6 +327,11 @@ pub fn protocol_paths(name: &str) -> impl Iterator<Item = String> {
     PROTOCOL_QUANTITIES.iter().map(move |quantity| format!("{name}.{quantity}"))
 }
 
+/// The metric paths of a group of protocols.
+pub fn group_paths(name: &str) -> impl Iterator<Item = String> {
+    GROUP_QUANTITIES.iter().map(move |quantity| format!("{name}.{quantity}"))
+}
+
 /// The metric paths of a template protocol.
 pub fn template_paths(name: &str) -> impl Iterator<Item = String> {
     templates::QUANTITIES.iter().map(move |quantity| format!("{name}.{quantity}"))
@@ -351,7 +359,7 @@ fn is_of_identification(quantity: &str) -> bool {
 pub fn better(path: &str) -> MetricDirection {
     let of_protocol = || {
         let quantity = path.split_once('.').map_or("", |(_, quantity)| quantity);
-        let lower = ["far", "eer"].contains(&quantity) || quantity.starts_with("fnir@");
+        let lower = ["far", "eer", "spread", "std"].contains(&quantity) || quantity.starts_with("fnir@");
         if lower { MetricDirection::Lower } else { MetricDirection::Higher }
     };
     find(path).map_or_else(of_protocol, |metric| metric.better)
@@ -362,7 +370,7 @@ pub fn better(path: &str) -> MetricDirection {
 pub fn kind(path: &str) -> Option<MetricKind> {
     let of_protocol = || {
         let (_, quantity) = path.split_once('.')?;
-        let known = PROTOCOL_QUANTITIES.contains(&quantity) || templates::QUANTITIES.contains(&quantity);
+        let known = [&PROTOCOL_QUANTITIES[..], &GROUP_QUANTITIES, &templates::QUANTITIES].concat().contains(&quantity);
         (known || is_of_identification(quantity)).then_some(MetricKind::Rate)
     };
     find(path).map(|metric| metric.kind).or_else(of_protocol)
@@ -438,6 +446,7 @@ impl Metrics {
             thresholds: thresholds::ladder(rates),
             upstream,
             protocols: Vec::new(),
+            groups: Vec::new(),
             templates: Vec::new(),
             identification: Vec::new(),
             expectations: Vec::new(),
@@ -469,6 +478,9 @@ impl Metrics {
                     return found.estimate(quantity);
                 }
                 if let Some(found) = self.templates.iter().find(|found| found.protocol.name == name) {
+                    return found.estimate(quantity);
+                }
+                if let Some(found) = self.groups.iter().find(|found| found.group == name) {
                     return found.estimate(quantity);
                 }
                 self.identified(name)?.estimate(quantity)

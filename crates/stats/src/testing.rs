@@ -85,6 +85,7 @@ pub fn searched() -> (IdentificationResult, SearchedProtocol) {
     let gallery = (0..48).step_by(4).map(face).collect();
     let probes = (0..96).filter(|row| row % 4 > 0).map(face).collect();
     let protocol = IdentificationProtocol {
+        distractors: Vec::new(),
         name: "search".into(),
         roles: Roles::First { faces: 1, unknown_share: 0.5 },
         gallery_rule: GalleryRule::Max,
@@ -94,7 +95,7 @@ pub fn searched() -> (IdentificationResult, SearchedProtocol) {
         max_left_out: 0.05,
     };
     let (rows, row_of): (_, Vec<_>) = (Rows { data: &data, dimension: DIMENSION }, (0..96).map(Some).collect());
-    let enrolment = Enrolment { gallery, probes, repeated: 0 };
+    let enrolment = Enrolment { gallery, probes, distractors: 0, repeated: 0 };
     let found = identification::run(&protocol, &enrolment, rows, &row_of, 0.95, &Cancel::default());
     let (result, probes) = found.expect("nobody cancels it");
     (result, SearchedProtocol { protocol: "search".into(), probes })

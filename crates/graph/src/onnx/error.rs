@@ -76,6 +76,19 @@ pub enum OnnxError {
     Output(String),
 }
 
+impl OnnxError {
+    /// Whether it is what this reader does not know, rather than a file that nobody reads.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        match self {
+            Self::Unsupported(_) | Self::Node { .. } | Self::Opset { .. } | Self::Tensor { .. } | Self::Graph(_) => {
+                true
+            }
+            Self::Io { .. } | Self::TooMuch { .. } | Self::Damaged(_) | Self::Input(_) | Self::Output(_) => false,
+        }
+    }
+}
+
 /// An operator that is not known, and who uses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsupported {

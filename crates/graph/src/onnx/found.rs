@@ -73,6 +73,51 @@ pub struct Found {
     pub files: Vec<String>,
 }
 
+/// What a file says of itself, whatever its operators are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outline {
+    /// Name of the face.
+    pub input: String,
+    /// How it lies in memory.
+    pub layout: Layout,
+    /// Of the face, in pixels.
+    pub height: usize,
+    /// Of the face, in pixels.
+    pub width: usize,
+    /// Type of the face's numbers: `TensorProto.DataType`.
+    pub element: i32,
+    /// Faces that go through at once, if only that many do.
+    pub batch: Option<usize>,
+    /// Name of the embedding.
+    pub output: String,
+    /// Operator set of ONNX.
+    pub opset: i64,
+    /// What wrote the file, with its version.
+    pub producer: String,
+}
+
+impl Outline {
+    pub(super) fn of(face: Face, output: &str, opset: i64, model: &proto::Model) -> Self {
+        let [height, width] = face.size();
+        Self {
+            input: face.name,
+            layout: face.layout,
+            height,
+            width,
+            element: face.element,
+            batch: face.said,
+            output: output.to_owned(),
+            opset,
+            producer: producer(model),
+        }
+    }
+}
+
+/// What wrote a file.
+fn producer(model: &proto::Model) -> String {
+    quoted(format!("{} {}", model.producer, model.producer_version).trim())
+}
+
 /// The input that is a face.
 pub(super) struct Face {
     pub name: String,
@@ -81,6 +126,18 @@ pub(super) struct Face {
     pub element: i32,
     /// What the file says, 1 if it is open.
     pub batch: i64,
+    /// What the file says, if it does.
+    pub said: Option<usize>,
+}
+
+impl Face {
+    /// Height and width.
+    fn size(&self) -> [usize; 2] {
+        match self.layout {
+            Layout::Planar => [self.shape[2], self.shape[3]],
+            Layout::Interleaved => [self.shape[1], self.shape[2]],
+        }
+    }
 }
 
 /// Finds the input with three channels.
@@ -137,7 +194,8 @@ pub(super) fn face(
     if numbers(&shape, options.limits.computed).is_err() {
         return Err(wrong(&format!("its {height} × {width} pixels are more than a face has")));
     }
-    Ok(Face { name: input.name.clone(), shape, layout, element, batch: batch.unwrap_or(1).max(1) })
+    let said = batch.and_then(|batch| usize::try_from(batch).ok()).filter(|batch| *batch > 0);
+    Ok(Face { name: input.name.clone(), shape, layout, element, batch: batch.unwrap_or(1).max(1), said })
 }
 
 /// The name of the embedding: the one asked for, the only one, or the only matrix. The norms that some
@@ -204,10 +262,7 @@ impl Found {
     ) -> Found {
         weights.retain(|kind, _| !matches!(*kind, element::INT64 | element::INT32 | element::BOOL));
         let most = weights.iter().max_by_key(|(_, (_, bytes))| *bytes);
-        let [height, width] = match face.layout {
-            Layout::Planar => [face.shape[2], face.shape[3]],
-            Layout::Interleaved => [face.shape[1], face.shape[2]],
-        };
+        let [height, width] = face.size();
         let (normalisation, swaps_channels) = start(graph, face.layout);
         Found {
             layout: face.layout,
@@ -216,7 +271,7 @@ impl Found {
             output: output.to_owned(),
             dimension: graph.values[graph.output].len(),
             opset,
-            producer: quoted(format!("{} {}", model.producer, model.producer_version).trim()),
+            producer: producer(model),
             parameters: weights.values().map(|(numbers, _)| numbers).sum(),
             parameter_bytes: weights.values().map(|(_, bytes)| bytes).sum(),
             format: most.map_or("f32", |(kind, _)| element_name(*kind)),

@@ -15,6 +15,7 @@ mod proto;
 mod prune;
 mod shapes;
 mod tensors;
+mod whole;
 mod wire;
 
 use std::collections::{HashMap, HashSet};
@@ -27,7 +28,7 @@ pub use bytes::Bytes;
 use prost::Message as _;
 
 pub use error::{OnnxError, Unsupported};
-pub use found::{Found, Layout, Normalisation};
+pub use found::{Found, Layout, Normalisation, Outline};
 pub use limits::Limits;
 
 use crate::graph::{Graph, Value, ValueId};
@@ -105,6 +106,39 @@ pub fn parse_beside(bytes: impl Into<Bytes>, folder: &Path, options: &Options) -
     make(bytes.into(), Some(folder), options)
 }
 
+/// What a file says of its input and output, whatever its operators are.
+///
+/// # Errors
+///
+/// If it cannot be read, is damaged, too large, or takes or gives something else than faces and embeddings.
+pub fn outline(bytes: impl Into<Bytes>, options: &Options) -> Result<Outline, OnnxError> {
+    let file = Decoded::new(bytes.into(), &options.limits)?;
+    let initialisers = file.initialisers()?;
+    let (inputs, outputs) = (described(&file.graph.inputs)?, described(&file.graph.outputs)?);
+    let output = found::output(&outputs, options.output.as_deref())?;
+    let face = found::face(&inputs, &initialisers, options)?;
+    if face.said.is_some_and(|batch| batch > MOST_FACES) {
+        let (name, batch) = (quoted(&face.name), face.batch);
+        return Err(OnnxError::Input(format!("`{name}` takes {batch} faces at once, more than {MOST_FACES}")));
+    }
+    Ok(Outline::of(face, output, file.opset, &file.model))
+}
+
+/// The file with the numbers of the files beside it inside, for a reader that is to open no other file, and the names of
+/// those files.
+///
+/// # Errors
+///
+/// If it is damaged, or the files beside it are missing, outside the folder, or too large.
+pub fn whole(bytes: Bytes, folder: Option<&Path>, limits: &Limits) -> Result<(Bytes, Vec<String>), OnnxError> {
+    let mut tensors = Tensors::new(folder, limits);
+    let made = whole::whole(&bytes, &mut tensors)?;
+    Ok((made.map_or(bytes, Bytes::from), tensors.files.into_iter().collect()))
+}
+
+/// In a batch.
+const MOST_FACES: usize = 4096;
+
 fn damaged(error: &prost::DecodeError) -> OnnxError {
     OnnxError::Damaged(error.to_string())
 }
@@ -113,36 +147,59 @@ fn cut_off() -> OnnxError {
     OnnxError::Damaged("it is cut off".to_owned())
 }
 
+/// A file whose parts are still encoded.
+struct Decoded {
+    model: proto::Model,
+    opsets: HashMap<String, i64>,
+    /// Of ONNX itself.
+    opset: i64,
+    graph: proto::Graph,
+}
+
+impl Decoded {
+    fn new(bytes: Bytes, limits: &Limits) -> Result<Self, OnnxError> {
+        bounded(&bytes, 1000, "fields")?;
+        let model = proto::Model::decode(bytes).map_err(|error| damaged(&error))?;
+        let opsets: HashMap<_, _> = model.opsets.iter().map(|set| (set.domain.clone(), set.version)).collect();
+        let opset = *opsets
+            .get("")
+            .or_else(|| opsets.get("ai.onnx"))
+            .ok_or_else(|| OnnxError::Damaged("it names no operator set of ONNX".to_owned()))?;
+        bounded(&model.graph, limits.nodes.saturating_mul(8), "nodes, tensors and descriptions")?;
+        let graph = proto::Graph::decode(model.graph.clone()).map_err(|error| damaged(&error))?;
+        if graph.nodes.len() as u64 > limits.nodes {
+            return Err(OnnxError::TooMuch { what: format!("{} nodes", graph.nodes.len()), limit: limits.nodes });
+        }
+        Ok(Self { model, opsets, opset, graph })
+    }
+
+    /// The encoded tensors, by name.
+    fn initialisers(&self) -> Result<HashMap<String, &Bytes>, OnnxError> {
+        let mut initialisers = HashMap::new();
+        for tensor in &self.graph.initialisers {
+            let name = proto::TensorName::decode(tensor.clone()).map_err(|error| damaged(&error))?.name;
+            if let Some((name, _)) = initialisers.insert(name.clone(), tensor).map(|tensor| (name, tensor)) {
+                return Err(OnnxError::Graph(format!("two of its tensors are called `{}`", quoted(&name))));
+            }
+        }
+        Ok(initialisers)
+    }
+}
+
 fn make(bytes: Bytes, folder: Option<&Path>, options: &Options) -> Result<Onnx, OnnxError> {
     let limits = &options.limits;
-    bounded(&bytes, 1000, "fields")?;
-    let model = proto::Model::decode(bytes).map_err(|error| damaged(&error))?;
-    let opsets: HashMap<&str, i64> = model.opsets.iter().map(|set| (set.domain.as_str(), set.version)).collect();
-    let opset = *opsets
-        .get("")
-        .or_else(|| opsets.get("ai.onnx"))
-        .ok_or_else(|| OnnxError::Damaged("it names no operator set of ONNX".to_owned()))?;
-    if !OPSETS.contains(&opset) {
-        return Err(OnnxError::Opset { found: opset });
+    let decoded = Decoded::new(bytes, limits)?;
+    let Decoded { model, opsets, opset, graph: file } = &decoded;
+    if !OPSETS.contains(opset) {
+        return Err(OnnxError::Opset { found: *opset });
     }
-    bounded(&model.graph, limits.nodes.saturating_mul(8), "nodes, tensors and descriptions")?;
-    let file = proto::Graph::decode(model.graph.clone()).map_err(|error| damaged(&error))?;
     let nodes = file.nodes.iter().map(node).collect::<Result<Vec<_>, _>>()?;
-    if nodes.len() as u64 > limits.nodes {
-        return Err(OnnxError::TooMuch { what: format!("{} nodes", nodes.len()), limit: limits.nodes });
-    }
-    let mut initialisers = HashMap::new();
-    for tensor in &file.initialisers {
-        let name = proto::TensorName::decode(tensor.clone()).map_err(|error| damaged(&error))?.name;
-        if let Some((name, _)) = initialisers.insert(name.clone(), tensor).map(|tensor| (name, tensor)) {
-            return Err(OnnxError::Graph(format!("two of its tensors are called `{}`", quoted(&name))));
-        }
-    }
+    let initialisers = decoded.initialisers()?;
     let inputs = described(&file.inputs)?;
     let outputs = described(&file.outputs)?;
     let output = found::output(&outputs, options.output.as_deref())?;
     let steps = order::steps(&nodes, &initialisers, output)?;
-    let unsupported = unsupported(&steps, &nodes, &opsets);
+    let unsupported = unsupported(&steps, &nodes, opsets);
     if !unsupported.is_empty() {
         return Err(OnnxError::Unsupported(unsupported));
     }
@@ -171,7 +228,7 @@ fn make(bytes: Bytes, folder: Option<&Path>, options: &Options) -> Result<Onnx, 
             }
             Step::Node(at) => {
                 let node = &nodes[at];
-                let version = version(&opsets, &node.domain);
+                let version = version(opsets, &node.domain);
                 let made = translate(node, version, &mut builder, &mut tensors, &values, &read);
                 let made = made.map_err(|fault| of_node(fault, node, version, face.batch))?;
                 values.extend(node.outputs.iter().map(String::as_str).zip(made).filter(|(name, _)| !name.is_empty()));
@@ -183,7 +240,7 @@ fn make(bytes: Bytes, folder: Option<&Path>, options: &Options) -> Result<Onnx, 
     let mut graph = builder.graph;
     found::check_output(&graph, &face)?;
     prune::prune(&mut graph);
-    let found = Found::of(&graph, face, output, opset, &model, weights, files);
+    let found = Found::of(&graph, face, output, *opset, model, weights, files);
     Ok(Onnx { graph, found })
 }
 
@@ -226,13 +283,13 @@ fn described(messages: &[Bytes]) -> Result<Vec<proto::ValueInfo>, OnnxError> {
 }
 
 /// The version of a domain's operator set, 1 if the file does not say.
-fn version(opsets: &HashMap<&str, i64>, domain: &str) -> i64 {
+fn version(opsets: &HashMap<String, i64>, domain: &str) -> i64 {
     let domain = if domain == "ai.onnx" && !opsets.contains_key(domain) { "" } else { domain };
     opsets.get(domain).or_else(|| opsets.get("ai.onnx").filter(|_| domain.is_empty())).copied().unwrap_or(1)
 }
 
 /// Every operator that is needed and not known, in the order in which they come.
-fn unsupported(steps: &[Step<'_>], nodes: &[proto::Node], opsets: &HashMap<&str, i64>) -> Vec<Unsupported> {
+fn unsupported(steps: &[Step<'_>], nodes: &[proto::Node], opsets: &HashMap<String, i64>) -> Vec<Unsupported> {
     let mut found: Vec<Unsupported> = Vec::new();
     let mut places: HashMap<_, usize> = HashMap::new();
     let needed = steps.iter().filter_map(|step| if let Step::Node(at) = step { Some(&nodes[*at]) } else { None });

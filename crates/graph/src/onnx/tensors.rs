@@ -79,7 +79,7 @@ impl<'a> Tensors<'a> {
         let tensor = proto::Tensor::decode(bytes.clone()).map_err(|error| wrong!("{error}"))?;
         let shape = self.shape(&tensor.extents)?;
         let count = shape.iter().product();
-        let numbers = match self.raw(&tensor, count)? {
+        let numbers = match self.raw(&tensor)? {
             Some(raw) => of_bytes(&raw, tensor.element, count)?,
             None => of_fields(&tensor, count)?,
         };
@@ -99,10 +99,12 @@ impl<'a> Tensors<'a> {
         Ok(shape)
     }
 
-    fn raw(&mut self, tensor: &proto::Tensor, count: usize) -> Result<Option<Bytes>, Fault> {
+    /// The numbers of a tensor as bytes, here or in a file beside; `None` if it has them in fields of their type.
+    pub fn raw(&mut self, tensor: &proto::Tensor) -> Result<Option<Bytes>, Fault> {
         if tensor.location != 1 {
             return Ok(tensor.raw.clone());
         }
+        let count = self.shape(&tensor.extents)?.iter().product::<usize>();
         let entry = |key: &str| tensor.external.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
         let number = |key: &str| {
             let parse = |text: &String| text.parse::<u64>().map_err(|_| wrong!("its {key} is `{}`", quoted(text)));

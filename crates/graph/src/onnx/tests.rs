@@ -582,3 +582,93 @@ proptest::proptest! {
 }
 
 static FILES: std::sync::OnceLock<Vec<Vec<u8>>> = std::sync::OnceLock::new();
+
+/// A tensor in a file beside, wherever it stands: in a graph within a node, or as the value of a node.
+#[test]
+fn a_whole_file_refers_to_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let numbers: Vec<u8> = [1.0f32, 2.0, 3.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    fs::write(folder.path().join("w.bin"), [&[0; 4][..], &numbers].concat()).unwrap();
+    let beside = || external(&[("location", "w.bin"), ("offset", "4")]);
+    let value = proto::Attribute {
+        name: "value".into(),
+        tensor: Some(beside().encode_to_vec().into()),
+        kind: 4,
+        ..Default::default()
+    };
+    let constant = proto::Node {
+        operator: "Constant".into(),
+        outputs: vec!["c".into()],
+        attributes: vec![value.encode_to_vec().into()],
+        ..Default::default()
+    };
+    let inner = proto::Graph {
+        nodes: vec![constant.encode_to_vec().into()],
+        initialisers: vec![beside().encode_to_vec().into()],
+        ..Default::default()
+    };
+    // The field `g` of an attribute, which this reader does not decode.
+    let mut branch = proto::Attribute { name: "then_branch".into(), kind: 5, ..Default::default() }.encode_to_vec();
+    wire::write(&mut branch, 6, &inner.encode_to_vec());
+    let mut file = Written::new()
+        .node("Add", &["face", "w"], "a")
+        .node("Flatten", &["a"], "embedding")
+        .node("If", &["a"], "b")
+        .tensor(beside());
+    file.nodes.last_mut().unwrap().attributes.push(branch.into());
+    let bytes = Bytes::from(file.bytes());
+    let count = |text: &[u8], words: &[u8]| text.windows(words.len()).filter(|window| *window == words).count();
+    assert_eq!((count(&bytes, b"w.bin"), count(&bytes, &numbers)), (3, 0));
+    let (made, files) = whole(bytes.clone(), Some(folder.path()), &Limits::default()).unwrap();
+    assert_eq!(files, ["w.bin"]);
+    assert_eq!((count(&made, b"w.bin"), count(&made, b"location"), count(&made, &numbers)), (0, 0, 3));
+    let read = |onnx: Onnx| (format!("{:?}", onnx.graph), onnx.found.parameters);
+    let (alone, both) =
+        (parse(made.clone(), &Options::default()), parse_beside(bytes.clone(), folder.path(), &Options::default()));
+    assert_eq!(read(alone.unwrap()), read(both.unwrap()));
+    let (again, files) = whole(made.clone(), None, &Limits::default()).unwrap();
+    assert!(again == made && files.is_empty(), "nothing is left to put inside");
+    let outlined = outline(bytes.clone(), &Options::default()).unwrap();
+    assert_eq!((&*outlined.input, &*outlined.output, outlined.batch), ("face", "embedding", Some(1)));
+
+    let error = whole(bytes.clone(), None, &Limits::default()).unwrap_err().to_string();
+    assert!(error.contains("`w`") && error.contains("`w.bin`"), "{error}");
+    for cut in [1, 5, bytes.len() / 2, bytes.len() - 1] {
+        let error = whole(bytes.slice(..cut), Some(folder.path()), &Limits::default()).unwrap_err();
+        assert!(matches!(error, OnnxError::Damaged(_) | OnnxError::Tensor { .. }), "{cut}: {error}");
+    }
+}
+
+/// Fault (weights): graphs within graphs, thousands deep, in an ONNX file for ONNX Runtime → refused before it is given away
+/// Fault (weights): numbers of external data in two halves of a tensor, each without the other, in an ONNX file for ONNX
+/// Runtime → refused, or without the reference
+#[test]
+fn a_file_that_hides_a_reference_is_refused() {
+    let mut graph = Vec::new();
+    for _ in 0..2000 {
+        let (mut attribute, mut node, mut outer) = (Vec::new(), Vec::new(), Vec::new());
+        wire::write(&mut attribute, 6, &graph);
+        wire::write(&mut node, 5, &attribute);
+        wire::write(&mut outer, 1, &node);
+        graph = outer;
+    }
+    let mut model = Vec::new();
+    wire::write(&mut model, 7, &graph);
+    let error = whole(model.into(), None, &Limits::default()).unwrap_err().to_string();
+    assert!(error.contains("graphs within graphs"), "{error}");
+
+    let model = |tensor: &[u8]| {
+        let (mut graph, mut model) = (Vec::new(), Vec::new());
+        wire::write(&mut graph, 5, tensor);
+        wire::write(&mut model, 7, &graph);
+        whole(model.into(), None, &Limits::default())
+    };
+    // What reads both as one tensor sees a reference in none of them.
+    let place = proto::Tensor { location: 0, ..external(&[("location", "/etc/passwd")]) }.encode_to_vec();
+    let (made, _) = model(&place).unwrap();
+    assert!(!made.windows(11).any(|window| window == b"/etc/passwd"));
+    let kind = proto::Tensor { external: Vec::new(), ..external(&[]) }.encode_to_vec();
+    assert!(model(&kind).unwrap_err().to_string().contains("does not say in which"));
+    // A group, which nobody writes and some skip.
+    assert!(model(&[0x0b, 0x0c]).is_err());
+}

@@ -13,7 +13,7 @@ pub use check::{require, strip_prefix};
 pub use error::{FormatError, Unfit};
 use facevault_base::digest::Digest;
 use facevault_base::files;
-use facevault_graph::onnx::Onnx;
+use facevault_graph::onnx::{Bytes, Onnx, Outline};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,27 @@ pub enum Weights {
     /// The parameters of a network that is known.
     Tensors(Tensors),
     /// A network with its parameters.
-    Graph(Box<Onnx>),
+    Onnx(Box<OnnxFile>),
+}
+
+/// An ONNX file. At least one of both is there: what runs it, needs one of them.
+#[derive(Debug, Clone)]
+pub struct OnnxFile {
+    /// The network as a graph, for the engine; `None` if the reader does not know all of it.
+    pub graph: Option<Onnx>,
+    /// The file with all its numbers inside, for ONNX Runtime; `None` if that is not to run it.
+    pub whole: Option<WholeFile>,
+    /// Numbers of an embedding.
+    pub dimension: usize,
+}
+
+/// An ONNX file that refers to no other, and what it says of its input and output.
+#[derive(Debug, Clone)]
+pub struct WholeFile {
+    /// The file.
+    pub bytes: Bytes,
+    /// What it says.
+    pub outline: Outline,
 }
 
 /// [`Weights`] of somebody else.
@@ -55,7 +75,7 @@ pub enum WeightsRef<'a> {
     /// The parameters of a network that is known.
     Tensors(&'a Tensors),
     /// A network with its parameters.
-    Graph(&'a Onnx),
+    Onnx(&'a OnnxFile),
 }
 
 impl<'a> From<&'a Tensors> for WeightsRef<'a> {
@@ -68,7 +88,7 @@ impl<'a> From<&'a Weights> for WeightsRef<'a> {
     fn from(weights: &'a Weights) -> Self {
         match weights {
             Weights::Tensors(tensors) => Self::Tensors(tensors),
-            Weights::Graph(onnx) => Self::Graph(onnx),
+            Weights::Onnx(file) => Self::Onnx(file),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::breakdown::{self, Breakdown, FaceColumn};
 use crate::identification::SearchedProbe;
 use crate::metrics::{Expectation, FaceCounts, Judged, Metrics, PairCounts};
 use crate::people::{self as who, Centroids, People};
-use crate::protocol::PairOutcome;
+use crate::protocol::{GroupResult, PairOutcome};
 use crate::similarity::engine::PairEngine;
 use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;
@@ -119,6 +119,7 @@ pub fn evaluate(
         Some(list) => by_list(input, rows, &list, cancel)?,
         None => by_names(input, rows, progress, cancel)?,
     };
+    evaluation.metrics.groups = GroupResult::all(&results);
     evaluation.metrics.protocols = results;
     evaluation.metrics.templates = templates;
     evaluation.metrics.identification = identification;

@@ -31,7 +31,9 @@ mod search;
 mod tests;
 
 pub use gallery::{Gallery, GalleryRule, Template};
-pub use options::{IdentificationProtocol, Roles, WrittenGallery, WrittenIdentification, WrittenProbes};
+pub use options::{
+    IdentificationProtocol, Roles, WrittenDistractors, WrittenGallery, WrittenIdentification, WrittenProbes,
+};
 pub use protocol::{IdentificationResult, LeftOutSearches, SearchedProbe, run};
 pub use rates::{Asked, OpenSetRates, RankRate, SearchCounts, SearchRates, Searches};
 pub use roles::{Enrolled, Enrolment, Role, RoleEntry, RoleFace, RoleTable, RolesError, enrol};

@@ -14,6 +14,9 @@ pub struct IdentificationProtocol {
     pub name: String,
     /// Which faces are the gallery, and which are probes.
     pub roles: Roles,
+    /// Folders of the dataset whose faces only fill the gallery.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub distractors: Vec<String>,
     /// How a person with several faces in the gallery is compared.
     pub gallery_rule: GalleryRule,
     /// The mate must be among this many candidates to be found at a threshold.
@@ -71,6 +74,9 @@ pub struct WrittenIdentification {
     /// Which faces are probes.
     #[schemars(extend("x-default" = "all that are not the gallery"))]
     pub probes: Option<WrittenProbes>,
+    /// Faces that only fill the gallery. Nobody searches for them, and each is a person of its own, whatever its identity.
+    #[schemars(extend("x-default" = "none"))]
+    pub distractors: Option<WrittenDistractors>,
     /// Share of the identities, chosen by `seed`, that have no gallery: all their faces are probes of somebody unknown.
     #[schemars(range(min = 0, max = 1), extend("x-digits" = 9, "x-default" = "0"))]
     pub unknown_share: Option<f64>,
@@ -128,6 +134,16 @@ pub struct WrittenProbes {
     pub folders: Vec<String>,
 }
 
+/// Which faces only fill the gallery, as a config writes it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "DistractorFaces")]
+pub struct WrittenDistractors {
+    /// The faces in these folders of the dataset.
+    #[schemars(length(min = 1), extend("x-values" = "list of folders"))]
+    pub folders: Vec<String>,
+}
+
 /// The numbers of a list are part of a run's identity.
 fn rounded_items(schema: &mut Schema) {
     if let Some(items) = schema.get_mut("items").and_then(serde_json::Value::as_object_mut) {
@@ -164,23 +180,21 @@ impl WrittenIdentification {
     /// The protocol that this describes, with its paths as they are written. What contradicts another key is ignored.
     #[must_use]
     pub fn into_protocol(self) -> IdentificationProtocol {
-        let Self { name, gallery, probes, unknown_share, roles, gallery_rule, candidates, ranks, fpir, max_left_out } =
-            self;
+        let Self { gallery_rule, candidates, max_left_out, .. } = self;
+        let Self { name, gallery, probes, distractors, unknown_share, roles, ranks, fpir, .. } = self;
+        let folders = |folders: Vec<String>| folders.iter().map(|one| one.trim_matches('/').to_owned()).collect();
         let roles = match (roles, gallery) {
             (Some(path), _) => Roles::Table { path },
-            (None, Some(WrittenGallery { folders: Some(gallery), .. })) => {
-                let folders =
-                    |folders: Vec<String>| folders.iter().map(|one| one.trim_matches('/').to_owned()).collect();
-                Roles::Folders {
-                    gallery: folders(gallery),
-                    probes: folders(probes.map(|probes| probes.folders).unwrap_or_default()),
-                }
-            }
+            (None, Some(WrittenGallery { folders: Some(gallery), .. })) => Roles::Folders {
+                gallery: folders(gallery),
+                probes: folders(probes.map(|probes| probes.folders).unwrap_or_default()),
+            },
             (None, gallery) => Roles::First {
                 faces: gallery.and_then(|gallery| gallery.first).unwrap_or(1),
                 unknown_share: unknown_share.unwrap_or(0.0),
             },
         };
-        IdentificationProtocol { name, roles, gallery_rule, candidates, ranks, fpir, max_left_out }
+        let distractors = folders(distractors.map(|distractors| distractors.folders).unwrap_or_default());
+        IdentificationProtocol { name, roles, distractors, gallery_rule, candidates, ranks, fpir, max_left_out }
     }
 }

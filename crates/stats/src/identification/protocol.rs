@@ -19,12 +19,19 @@ pub struct IdentificationResult {
     pub protocol: IdentificationProtocol,
     /// Faces of the gallery that were compared.
     pub templates: u64,
+    /// Faces that only fill the gallery, with and without an embedding.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub distractors: u64,
     /// Faces that were not.
     pub left_out: LeftOutSearches,
     /// Confidence level of the intervals.
     pub confidence: f64,
     /// Numbers of searches, and how often they succeed.
     pub rates: SearchRates,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Faces of a protocol that were left out.
@@ -144,6 +151,7 @@ pub fn run(
     let result = IdentificationResult {
         protocol: protocol.clone(),
         templates: templates.len() as u64,
+        distractors: enrolment.distractors,
         left_out,
         confidence: level,
         rates,

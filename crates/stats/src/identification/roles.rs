@@ -11,6 +11,8 @@ use super::{IdentificationProtocol, Roles};
 pub enum Role {
     /// It represents its person.
     Gallery,
+    /// It only fills the gallery: it is nobody's.
+    Distractor,
     /// It is searched for.
     Probe,
     /// Neither.
@@ -19,13 +21,14 @@ pub enum Role {
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Gallery, Self::Probe, Self::Ignore];
+    pub const ALL: [Self; 4] = [Self::Gallery, Self::Distractor, Self::Probe, Self::Ignore];
 
     /// As tables spell it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Gallery => "gallery",
+            Self::Distractor => "distractor",
             Self::Probe => "probe",
             Self::Ignore => "ignore",
         }
@@ -77,6 +80,8 @@ pub struct Enrolled {
 pub struct Enrolment {
     /// The gallery, in the order of the manifest or of the table.
     pub gallery: Vec<Enrolled>,
+    /// How many of it are distractors.
+    pub distractors: u64,
     /// The probes.
     pub probes: Vec<Enrolled>,
     /// Probes that are left out because their picture is in the gallery, of their own person: a search could not miss it.
@@ -109,15 +114,25 @@ pub fn enrol(
         let enrolled = |person| Enrolled { row, person };
         match role {
             Role::Gallery => found.gallery.push(enrolled(people.number(identity))),
+            Role::Distractor => {
+                found.gallery.push(enrolled(people.number(None)));
+                found.distractors += 1;
+            }
             Role::Probe => found.probes.push(enrolled(people.number(identity))),
             Role::Ignore => {}
         }
     };
+    let is_in = |face: &RoleFace<'_>, folders: &[String]| folders.iter().any(|folder| inside(face.face_id, folder));
     match &protocol.roles {
         &Roles::First { faces: first, unknown_share } => {
-            let unknown = chosen(faces, unknown_share, seed);
+            let searched = faces.iter().filter(|face| !is_in(face, &protocol.distractors));
+            let unknown = chosen(searched, unknown_share, seed);
             let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
             for (row, face) in (0..).zip(faces) {
+                if is_in(face, &protocol.distractors) {
+                    add(Some(row), Role::Distractor, None);
+                    continue;
+                }
                 // Who is not known may be anybody of the gallery.
                 let Some(identity) = face.identity else { continue };
                 let before = seen.entry(identity).or_default();
@@ -127,10 +142,9 @@ pub fn enrol(
             }
         }
         Roles::Folders { gallery, probes } => {
-            let is_in =
-                |face: &RoleFace<'_>, folders: &[String]| folders.iter().any(|folder| inside(face.face_id, folder));
             for (row, face) in (0..).zip(faces) {
                 let role = match () {
+                    () if is_in(face, &protocol.distractors) => Role::Distractor,
                     () if is_in(face, gallery) => Role::Gallery,
                     () if probes.is_empty() || is_in(face, probes) => Role::Probe,
                     () => Role::Ignore,
@@ -183,8 +197,11 @@ impl People {
 
 /// The identities that have no gallery. By digests of seed and identity: without some faces, the choice among the others
 /// changes as little as possible.
-fn chosen<'a>(faces: &[RoleFace<'a>], share: f64, seed: u64) -> BTreeSet<&'a str> {
-    let identities: BTreeSet<&str> = faces.iter().filter_map(|face| face.identity).collect();
+fn chosen<'a, 'f>(faces: impl Iterator<Item = &'f RoleFace<'a>>, share: f64, seed: u64) -> BTreeSet<&'a str>
+where
+    'a: 'f,
+{
+    let identities: BTreeSet<&str> = faces.filter_map(|face| face.identity).collect();
     let count = (share * identities.len() as f64).round() as usize;
     let digest = |identity: &str| -> Digest {
         let mut hasher = Hasher::default();

@@ -10,6 +10,7 @@ fn protocol(roles: Roles) -> IdentificationProtocol {
     IdentificationProtocol {
         name: "search".into(),
         roles,
+        distractors: Vec::new(),
         gallery_rule: GalleryRule::Max,
         candidates: 1,
         ranks: vec![1, 2],
@@ -82,6 +83,32 @@ fn a_share_of_the_identities_chosen_by_the_seed_is_unknown() {
 }
 
 #[test]
+fn distractors_fill_the_gallery_and_are_nobodys() {
+    static FACES: [&str; 7] = ["ann/1", "ann/2", "far/bob/1", "bob/1", "bob/2", "far/-/2", "far/bob/3"];
+    let faces = faces(&FACES);
+    let with = |roles: IdentificationProtocol| IdentificationProtocol { distractors: vec!["far".into()], ..roles };
+    // Each is a person of its own, although two of them are called bob.
+    let expected = [vec![(0, 0), (2, 1), (3, 2), (5, 3), (6, 4)], vec![(1, 0), (4, 2)]];
+    assert_eq!(found(&with(first(1, 0.0)), &faces), expected);
+    let Enrolment { distractors, .. } = enrol(&with(first(1, 0.0)), &faces, &[], 7).unwrap();
+    assert_eq!(distractors, 3);
+    // Whoever is a distractor is not drawn to be unknown.
+    let Enrolment { gallery, .. } = enrol(&with(first(1, 0.5)), &faces, &[], 7).unwrap();
+    assert_eq!(gallery.len(), 4);
+    let [gallery, probes] = found(&with(folders(&["ann"], &[])), &faces);
+    assert_eq!((gallery.len(), probes), (5, vec![(3, 2), (4, 2)]));
+
+    let entry = |row, role| RoleEntry { row: Some(row), role, identity: Some("somebody".into()) };
+    let entries =
+        vec![entry(0, Role::Gallery), entry(1, Role::Probe), entry(2, Role::Distractor), entry(6, Role::Distractor)];
+    let table = RoleTable { protocol: "search".into(), entries };
+    let Enrolment { gallery, probes, .. } =
+        enrol(&protocol(Roles::Table { path: "roles.csv".into() }), &faces, &[table], 7).unwrap();
+    let people = |of: Vec<Enrolled>| of.into_iter().map(|face| face.person).collect::<Vec<_>>();
+    assert_eq!((people(gallery), people(probes)), (vec![0, 1, 2], vec![0]));
+}
+
+#[test]
 fn a_picture_of_the_gallery_is_no_probe_of_its_person() {
     static FACES: [&str; 5] = ["ann/1", "ann/2", "ann/3", "bob/1", "bob/2"];
     let picture =
@@ -138,6 +165,7 @@ fn whoever_has_no_gallery_face_left_is_not_taken_for_a_stranger() {
     let enrolment = Enrolment {
         gallery: enrolled(&[(0, 0), (1, 0), (2, 1), (3, 2)]),
         probes: enrolled(&[(4, 0), (5, 1), (6, 2), (7, 2), (8, 9)]),
+        distractors: 0,
         repeated: 0,
     };
     let (x, y) = ([1.0, 0.0], [0.0, 1.0]);

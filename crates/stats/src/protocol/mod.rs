@@ -5,6 +5,7 @@
 
 mod distances;
 mod folds;
+mod groups;
 mod listed_pair;
 mod options;
 mod partition;
@@ -15,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use folds::Fold;
+pub use groups::{GROUP_QUANTITIES, GroupResult};
 pub use listed_pair::{ABSENT, AbsentPair, DATASET_PAIRS, ListedPair, PairList};
 pub use options::{Distance, FarTarget, Grid, PairsSource, Protocol, Split, WrittenProtocol, WrittenSplit};
 pub use partition::PartitionError;

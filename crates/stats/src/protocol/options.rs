@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct Protocol {
     /// Its metrics are `<name>.accuracy` and so on.
     pub name: String,
+    /// The group that it is one of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Which list.
     pub pairs: PairsSource,
     /// Which pairs thresholds come from, and which they are judged on.
@@ -135,6 +138,16 @@ pub struct WrittenProtocol {
         extend("x-values" = "1 to 32 lower-case letters, digits, `-` and `_`, starting with a letter or digit")
     )]
     pub name: String,
+    /// A name for protocols of one benchmark whose people differ, such as RFW's four. The group's metrics are `<group>.mean`,
+    /// `<group>.spread` (highest less lowest) and `<group>.std` of its protocols' accuracies.
+    #[schemars(
+        regex(pattern = r"^[a-z0-9][a-z0-9_-]{0,31}$"),
+        extend(
+            "x-values" = "1 to 32 lower-case letters, digits, `-` and `_`, starting with a letter or digit",
+            "x-default" = "no group"
+        )
+    )]
+    pub group: Option<String>,
     /// Files of pairs, read one after the other: CSVs, lists without a header, or LFW's `pairs.txt`, `pairsDevTrain.txt`
     /// and `pairsDevTest.txt`.
     #[serde(default)]
@@ -184,9 +197,10 @@ impl WrittenProtocol {
     /// The protocol that this describes, with its paths as they are written.
     #[must_use]
     pub fn into_protocol(self) -> Protocol {
-        let Self { name, pairs, split, folds, distance, subtract_mean, thresholds, max_left_out, far } = self;
+        let Self { name, group, pairs, split, folds, distance, subtract_mean, thresholds, max_left_out, far } = self;
         Protocol {
             name,
+            group,
             pairs: if pairs.is_empty() { PairsSource::Dataset } else { PairsSource::Files { paths: pairs } },
             split: match split {
                 WrittenSplit::Folds => Split::Folds { count: folds },

@@ -101,6 +101,7 @@ impl Case {
     fn protocol(&self) -> Protocol {
         let [from, to, step] = self.grid;
         Protocol {
+            group: None,
             name: "golden".into(),
             pairs: PairsSource::Dataset,
             split: match (self.own_folds, self.train_test) {

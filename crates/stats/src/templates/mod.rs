@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use aggregate::{TemplateFace, Templates};
 pub use options::{Aggregation, TemplateProtocol};
 pub use roc::{RocPoint, SortedScores};
-pub use score::ScoredTemplates;
+pub use score::{GenuineScore, ScoredTemplates};
 pub use searches::{Interrupted, MeanRank, MeanRates, MeanTpir, TemplateSearches};
 pub use set::{MOST_TEMPLATES, TemplatePair, TemplateSet, implied_subjects};
 
@@ -176,6 +176,12 @@ impl TemplateInput<'_> {
             Some(TemplateFace { row: row?, template, media, weight })
         });
         Templates::new(rows, faces.collect(), self.set.names.len(), protocol.aggregation)
+    }
+
+    /// The scores of a protocol's genuine pairs: those that its rates are counted from.
+    #[must_use]
+    pub fn genuine(&self, protocol: &TemplateProtocol, rows: crate::similarity::kernel::Rows<'_>) -> Vec<GenuineScore> {
+        GenuineScore::all(self.set, &self.templates(protocol, rows))
     }
 
     /// Compares the listed pairs, and searches the galleries. `Ok(None)` unless there are pairs of both kinds.

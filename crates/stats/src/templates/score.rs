@@ -56,6 +56,32 @@ impl ScoredTemplates {
     }
 }
 
+/// The score of a pair of one subject.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GenuineScore {
+    /// The pair's place in the list.
+    pub pair: u32,
+    /// The subject.
+    pub subject: u32,
+    /// Cosine of the two templates.
+    pub score: f64,
+}
+
+impl GenuineScore {
+    /// The genuine pairs of templates that both have a face, in the order of the list.
+    #[must_use]
+    pub fn all(set: &TemplateSet, templates: &Templates) -> Vec<Self> {
+        let genuine = (0..).zip(&set.pairs).filter(|(_, pair)| pair.same());
+        let there = genuine.filter(|(_, pair)| templates.has_face(pair.a()) && templates.has_face(pair.b()));
+        let score = |(place, pair): (u32, &TemplatePair)| Self {
+            pair: place,
+            subject: set.subject_of[pair.a() as usize],
+            score: templates.cosine(pair.a(), pair.b()),
+        };
+        there.map(score).collect()
+    }
+}
+
 /// The pairs to score, ordered so that those of the same two blocks of templates follow each other: a list in any order
 /// would read each template from memory for each pair.
 fn blocked(pairs: &[TemplatePair], templates: &Templates) -> Vec<u32> {
