@@ -153,11 +153,8 @@ impl GraphFacts {
     pub fn of(weights: &Weights) -> Option<Self> {
         let Weights::Onnx(file) = weights else { return None };
         let (graph, whole) = (file.graph.as_ref(), file.whole.as_ref());
-        Some(
-            graph
-                .map(|onnx| Self::new(&onnx.found))
-                .or(whole.map(|whole| Self::outside(&whole.outline, file.dimension)))?,
-        )
+        let outside = whole.map(|whole| Self::outside(&whole.outline, file.dimension));
+        graph.map(|onnx| Self::new(&onnx.found)).or(outside)
     }
 
     fn new(found: &Found) -> Self {

@@ -218,7 +218,7 @@ fn templates_of_a_set_are_verified_from_its_files_to_the_report() {
         &workspace,
         "ablation: {metric: ijbc.tar@fmr=1e-3, steps: [{name: mirrored, set: {preprocess.mirror: sum}}]}",
     );
-    let ablated = workspace.json(0, &["ablate", "config.yaml", ALIGN[0], ALIGN[1]]);
+    let ablated = workspace.json(0, &["ablate", "config.yaml", ALIGN[0], ALIGN[1], "--set", "name=ablated"]);
     let effect = &ablated["changes"][0]["effect"]["difference"];
     let row = rates.iter().find(|row| row["metric"] == "ijbc.tar@fmr=1e-3").unwrap();
     assert_eq!(*effect, row["effects"][1]["difference"], "{ablated}");

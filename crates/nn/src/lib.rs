@@ -334,7 +334,7 @@ fn only_onnx_runtime(network: Network, options: &Execution, say: &dyn Fn(&str)) 
     match options.device {
         DeviceRequest::Cuda => return refused("embed.device", "cuda", "device: cpu"),
         DeviceRequest::Auto => {
-            say("device auto: running on the CPU (`kernels: onnxruntime` is only supported on the CPU)")
+            say("device auto: running on the CPU (`kernels: onnxruntime` is only supported on the CPU)");
         }
         DeviceRequest::Cpu => {}
     }

@@ -43,7 +43,7 @@ impl Runtime {
     /// # Errors
     /// If there is none that works.
     pub fn get() -> Result<&'static Self, OrtError> {
-        RUNTIME.get_or_init(|| open(find::place())).as_ref().map_err(Clone::clone)
+        RUNTIME.get_or_init(|| open(&find::place())).as_ref().map_err(Clone::clone)
     }
 
     /// What the library says its version is, e.g. `1.32.0`.
@@ -68,8 +68,8 @@ impl Runtime {
     }
 }
 
-fn open(place: Place) -> Result<Runtime, OrtError> {
-    let (path, remedy) = match &place {
+fn open(place: &Place) -> Result<Runtime, OrtError> {
+    let (path, remedy) = match place {
         Place::Named(path) => (path.as_path(), "set `ORT_DYLIB_PATH` to `libonnxruntime.so`, or unset it"),
         Place::Python(path) => {
             (path.as_path(), "install `onnxruntime` again, or set `ORT_DYLIB_PATH` to a library that works")
@@ -79,7 +79,7 @@ fn open(place: Place) -> Result<Runtime, OrtError> {
     // SAFETY: what ONNX Runtime does when it is loaded is safe; another library at that place would be the user's wish.
     let library = unsafe { Library::new(path) }.map_err(|error| {
         let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-        match &place {
+        match place {
             Place::System => OrtError::Missing { reason },
             Place::Named(path) | Place::Python(path) => OrtError::Unloadable { path: path.clone(), reason, remedy },
         }
@@ -93,7 +93,7 @@ fn open(place: Place) -> Result<Runtime, OrtError> {
     })?;
     // It becomes part of names.
     let version = text::quoted_to(&version, 40).into_owned();
-    let file = (place != Place::System).then(|| path.to_owned());
+    let file = (*place != Place::System).then(|| path.to_owned());
     let mut runtime = Runtime { api, environment: ptr::null_mut(), version, file, _library: library };
     let mut environment = ptr::null_mut();
     // SAFETY: a text that ends with a zero, and a place for one handle, which the next call gets.

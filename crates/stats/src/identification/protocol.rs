@@ -20,7 +20,7 @@ pub struct IdentificationResult {
     /// Faces of the gallery that were compared.
     pub templates: u64,
     /// Faces that only fill the gallery, with and without an embedding.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default)]
     pub distractors: u64,
     /// Faces that were not.
     pub left_out: LeftOutSearches,
@@ -28,10 +28,6 @@ pub struct IdentificationResult {
     pub confidence: f64,
     /// Numbers of searches, and how often they succeed.
     pub rates: SearchRates,
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 /// Faces of a protocol that were left out.

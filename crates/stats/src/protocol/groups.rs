@@ -1,7 +1,7 @@
 //! Protocols that judge one network on several groups of people, such as the four of RFW: what they have in common, and how
 //! far apart they are.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,8 +36,8 @@ impl GroupResult {
     #[must_use]
     pub fn all(results: &[ProtocolResult]) -> Vec<Self> {
         let mut groups: Vec<&str> = results.iter().filter_map(|result| result.protocol.group.as_deref()).collect();
-        let mut seen = BTreeMap::new();
-        groups.retain(|group| seen.insert(*group, ()).is_none());
+        let mut seen = BTreeSet::new();
+        groups.retain(|group| seen.insert(*group));
         let of = |group: &str| {
             let members = results.iter().filter(|result| result.protocol.group.as_deref() == Some(group));
             Self::of(group, &members.map(|result| (&*result.protocol.name, &result.accuracy)).collect::<Vec<_>>())
