@@ -1,7 +1,7 @@
 //! numpy's file format, version 1.0, for one kind of array: a matrix of little-endian f32 in C order.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::files::{self, FileError};
@@ -78,6 +78,24 @@ impl MatrixReader {
         let file = files::open(path).map_err(FileError::new("read", path))?;
         let length = file.metadata().map_err(FileError::new("read", path))?.len();
         Self::new(path, BufReader::with_capacity(256 * 1024, file), length)
+    }
+}
+
+impl<R: Read + Seek> MatrixReader<R> {
+    /// Makes `row` the next row to read.
+    ///
+    /// # Errors
+    /// [`NpyError`] when there is no such row, or it cannot be reached.
+    pub fn seek(&mut self, row: usize) -> Result<(), NpyError> {
+        if row > self.rows {
+            let rule = std::format!("row {row} was requested, but it has {}", self.rows);
+            return Err(format(&self.path, rule));
+        }
+        let rows = row as i64 - self.next as i64;
+        let distance = rows * (self.dimension * F32) as i64;
+        self.source.seek_relative(distance).map_err(FileError::new("read", &self.path))?;
+        self.next = row;
+        Ok(())
     }
 }
 

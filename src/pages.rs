@@ -33,9 +33,11 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
     let records = embed::read_records(run.path()).map_err(RunError::from)?;
     let timeline = records
         .iter()
+        // What was only taken from other runs took no time.
+        .filter(|record| record.reused.is_empty() || record.computed() > 0)
         .map(|record| ChunkTiming {
             chunk: record.chunk as u32,
-            faces: record.embedded as u64,
+            faces: record.computed() as u64,
             seconds: record.timings.wall_us as f64 / 1e6,
             session: record.timings.session - 1,
         })
@@ -64,6 +66,7 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
         description: described(&config.description, &provenance.config.overrides),
         command: provenance.removals.is_empty().then(|| run::command(&provenance.config)),
         removals: provenance.removals.iter().map(removal).collect(),
+        reused: provenance.reused.iter().map(|reused| (reused.run.clone(), reused.rows)).collect(),
         plan,
         provenance: readable,
         published: published::compare(&evaluation.metrics, &config.published, &provenance.config.overrides),
@@ -117,7 +120,7 @@ fn facts(
     let profile = value("preprocess.profile").map(|profile| format!(", profile {profile}"));
     let weights = &provenance.weights;
     let place = weights.origin.location.rsplit(['/', '\\']).next().unwrap_or_default();
-    let session = provenance.embedding_sessions().last();
+    let session = provenance.embedding_sessions().last().or_else(|| provenance.sessions_behind().last());
     let date = session.map(|session| provenance::utc(session.ended.unwrap_or(session.started)));
     let device = session.map(|session| {
         let cpu = if session.device.starts_with("CPU") { format!(", {}", session.machine.cpu) } else { String::new() };

@@ -247,8 +247,8 @@ fn archived(archive: &Container, tables: &Tables, context: &scan::OpenContext<'_
     Ok(manifest)
 }
 
-/// The faces of a local dataset without reading their pictures, so without digests; `None` if the pictures are remote or
-/// in a container.
+/// The faces of a local dataset without reading their pictures, so without digests unless they are drawn; `None` if the
+/// pictures are remote or in a container.
 pub(crate) fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Result<Manifest, DatasetError>> {
     let context = scan::OpenContext { cache: None, progress, cancel: &Cancel::default() };
     match source {
@@ -257,8 +257,17 @@ pub(crate) fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Re
         }
         DatasetSource::Ijb { root, set } => Some(ijb::list(root, *set, &context)),
         DatasetSource::Folders { root, parts, tables } => Some(folders::list(root, parts, tables, &context)),
+        &DatasetSource::Synthetic { seed, identities, samples, size } => {
+            Some(procedural::open(seed, identities, samples, size))
+        }
         _ => None,
     }
+}
+
+/// Size and modification time of a picture, as in a manifest; `None` if it cannot be looked at.
+pub(crate) fn stamp(path: &Path) -> Option<(u64, i64)> {
+    let scan_cache::Stamp { size, modified } = scan::stamp(&std::fs::metadata(path).ok()?);
+    Some((size, modified))
 }
 
 /// Describes a dataset, its location, and what would be downloaded. Checks local paths only and cannot fail.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::forward::Forward;
 use super::job::EmbedJob;
 use super::prepare::{self, Batch, Batches};
+use super::reuse::Reuse;
 use super::store::{ChunkStore, ComputedChunk};
 use super::store_error::StoreError;
 use super::{FailedFace, output_dimension};
@@ -63,7 +64,8 @@ pub fn run(
     let resumed = store.rows_embedded() + store.rows_failed();
     let mut failures = FailureLimit::new(job.options);
     store.failures().try_for_each(|failure| failures.admit(failure))?;
-    progress.start("embedding", "faces", Some(store.rows() as u64), resumed as u64);
+    let taken = take(job, store, progress, cancel)?;
+    progress.start("embedding", "faces", Some(store.rows() as u64), taken as u64);
     if failures.count > 0 {
         progress.remark(&failures.remark());
     }
@@ -82,6 +84,34 @@ pub fn run(
     Ok(if complete { EmbedOutcome::Complete(summary) } else { EmbedOutcome::Interrupted(summary) })
 }
 
+/// Commits the chunks whose rows are all taken from other runs; returns the rows that are not to be embedded: committed, or
+/// taken for another chunk.
+fn take(
+    job: &EmbedJob<'_>,
+    store: &mut ChunkStore,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<usize, StoreError> {
+    let mut rest = 0;
+    if let Some(reuse) = job.reuse {
+        progress.start("reusing", "faces", Some(reuse.rows() as u64), 0);
+        let missing: Vec<_> = store.missing().collect();
+        for (chunk, rows) in missing {
+            let taken = reuse.count(rows.clone());
+            if taken < rows.len() {
+                rest += taken;
+            } else if !cancel.requested() {
+                let mut whole = ComputedChunk { chunk, ..ComputedChunk::default() };
+                reuse.fill(rows, &mut whole)?;
+                store.commit(&whole)?;
+            }
+            progress.advance(taken as u64);
+        }
+        progress.finish();
+    }
+    Ok(store.rows_embedded() + store.rows_failed() + rest)
+}
+
 /// Runs all stages until the last chunk is committed, or one of them stops.
 fn overlapped(
     job: &EmbedJob<'_>,
@@ -92,7 +122,7 @@ fn overlapped(
     cancel: &Cancel,
 ) -> Result<(), EmbedError> {
     let missing: Vec<_> = store.missing().collect();
-    if missing.is_empty() {
+    if missing.is_empty() || cancel.requested() {
         return Ok(());
     }
     let cut = job.cut(embedder.batch());
@@ -105,7 +135,7 @@ fn overlapped(
         let (spare, spares) = channel();
         let writer = thread::Builder::new()
             .name("writer".into())
-            .spawn_scoped(scope, move || write(store, &full, &spare))
+            .spawn_scoped(scope, move || write(store, job.reuse, &full, &spare))
             .map_err(EmbedError::Threads)?;
         let stage = ForwardStage { forward, failures, progress, cancel };
         let stopped = stage.run(&batches, &chunks, &spares);
@@ -115,9 +145,17 @@ fn overlapped(
     })
 }
 
-/// The writer: commits chunks and returns their buffers.
-fn write(store: &mut ChunkStore, full: &Receiver<ComputedChunk>, spare: &Sender<Vec<f32>>) -> Result<(), StoreError> {
-    for computed in full {
+/// The writer: adds the rows that are taken from other runs, commits chunks and returns their buffers.
+fn write(
+    store: &mut ChunkStore,
+    reuse: Option<&Reuse>,
+    full: &Receiver<ComputedChunk>,
+    spare: &Sender<Vec<f32>>,
+) -> Result<(), StoreError> {
+    for mut computed in full {
+        if let Some(reuse) = reuse {
+            reuse.fill(store.rows_of(computed.chunk), &mut computed)?;
+        }
         store.commit(&computed)?;
         // Nothing receives it after the last batch.
         let _ = spare.send(computed.data);

@@ -23,6 +23,7 @@ mod pair_lists;
 mod pairs_left_out;
 mod partial;
 mod precision;
+mod reuse;
 mod seal;
 mod searches;
 mod sources;
@@ -47,6 +48,8 @@ pub(crate) use missing_landmarks::MissingLandmarks;
 pub(crate) use pairs_left_out::PAIRS_LEFT_OUT;
 use partial::PartialPairs;
 use precision::{NetworkOpener, OpenNetwork};
+use reuse::Embedding;
+pub(crate) use reuse::{reusable, reused, sentence as reuse_in_words};
 pub(crate) use precision::{StoredCalibration, agreement};
 use seal::Depth;
 use sources::DatasetFaces;
@@ -95,7 +98,7 @@ pub(crate) struct PreparedRun {
     checkpoint: Arc<Checkpoint<Weights>>,
     embedder: EmbedderInfo,
     provenance: Provenance,
-    /// Whether it may reuse another run's embeddings.
+    /// Whether it may reuse the embeddings of other runs.
     adopts: bool,
 }
 
@@ -169,6 +172,7 @@ impl RunContext<'_> {
             arithmetic: None,
             sessions: Vec::new(),
             adopted_from: None,
+            reused: Vec::new(),
             compared_on: None,
             removals: Vec::new(),
         };
@@ -262,19 +266,23 @@ impl RunContext<'_> {
             cancel: self.cancel,
             opened: RefCell::default(),
         };
-        if adopts {
-            self.adopt(run, &plan, &mut store, &mut provenance, &opening)?;
-        }
-        let before = store.rows_embedded();
+        let refused =
+            if adopts { self.adopt(run, &plan, &mut store, &mut provenance, &opening)? } else { Vec::new() };
+        provenance.count_reused(&store.rows_reused());
+        let before = store.rows_computed();
         let begun = provenance.arithmetic.take().filter(|_| !store.is_empty());
         let Some(OpenNetwork { embedder: mut network, arithmetic }) = opening.open(begun.as_ref())? else {
-            let (embedded, failed) = (before, store.rows_failed());
+            let (embedded, failed) = (store.rows_embedded(), store.rows_failed());
             let (rows, resumed) = (manifest.len(), embedded + failed);
             return Ok(EmbedOutcome::Interrupted(EmbedSummary { rows, embedded, failed, resumed, seconds: 0.0 }));
         };
         // The network has its own copy.
         drop(checkpoint);
         store.computed_by(arithmetic.fingerprint);
+        let crop = loaded.config.preprocess.crop;
+        let ours = Embedding { run, plan: &plan, manifest, crop, arithmetic: arithmetic.fingerprint };
+        let taken = if adopts { Some(self.reuse(&ours, &store, &mut provenance, &refused)?) } else { None };
+        let job = taken.as_ref().filter(|taken| taken.rows() > 0).map_or(job, |taken| job.reusing(taken));
         provenance.arithmetic = begun.or(Some(arithmetic));
         provenance.sessions.push(RunSession {
             started: provenance::now(),
@@ -292,8 +300,9 @@ impl RunContext<'_> {
 
         if let Some(session) = provenance.sessions.last_mut() {
             session.ended = Some(provenance::now());
-            session.embedded = (store.rows_embedded() - before) as u64;
+            session.embedded = (store.rows_computed() - before) as u64;
         }
+        provenance.count_reused(&store.rows_reused());
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
         match &outcome {
             Ok(EmbedOutcome::Complete(_)) => {
@@ -355,6 +364,7 @@ impl RunContext<'_> {
             provenance.arithmetic = earlier.arithmetic;
             provenance.sessions = earlier.sessions;
             provenance.adopted_from = earlier.adopted_from;
+            provenance.reused = earlier.reused;
             provenance.compared_on = earlier.compared_on;
             // The folder that the same config is started from does not matter once the run is described.
             let same = run.has(RunDirectory::CONFIG)

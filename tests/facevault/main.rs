@@ -44,6 +44,7 @@ mod people;
 mod precision;
 mod privacy;
 mod protocols;
+mod reuse;
 mod rows;
 mod runs;
 mod scale;
