@@ -27,6 +27,7 @@ pub const GUIDES: &[Guide] = &[
     guide!("bring-an-onnx-network"),
     guide!("move-to-another-model"),
     guide!("gate-in-ci"),
+    guide!("add-faces"),
     guide!("hand-over-embeddings"),
     guide!("evaluate-a-benchmark"),
     guide!("search-a-gallery"),

@@ -332,6 +332,22 @@ mod tests {
     }
 
     #[test]
+    fn any_row_can_be_next() {
+        let bytes = small();
+        let source = io::Cursor::new(&bytes);
+        let mut reader = MatrixReader::new(Path::new("m.npy"), source, bytes.len() as u64).unwrap();
+        let mut row = [0.0; 3];
+        for (to, first) in [(1, 0.0), (0, 1.0), (0, 1.0), (1, 0.0)] {
+            reader.seek(to).unwrap();
+            reader.read(&mut row).unwrap();
+            assert_eq!(row[0], first);
+        }
+        reader.seek(2).unwrap();
+        assert!(reader.read(&mut row).is_err());
+        insta::assert_snapshot!(reader.seek(3).unwrap_err(), @"m.npy is not an embedding matrix: row 3 was requested, but it has 2");
+    }
+
+    #[test]
     fn an_empty_matrix_is_one() {
         let matrix = read(&header(0, 512)).unwrap();
         assert_eq!((matrix.rows, matrix.dimension, matrix.data.len()), (0, 512, 0));

@@ -94,20 +94,25 @@ fn take(
 ) -> Result<usize, StoreError> {
     let mut rest = 0;
     if let Some(reuse) = job.reuse {
-        progress.start("reusing", "faces", Some(reuse.rows() as u64), 0);
-        let missing: Vec<_> = store.missing().collect();
-        for (chunk, rows) in missing {
-            let taken = reuse.count(rows.clone());
-            if taken < rows.len() {
-                rest += taken;
-            } else if !cancel.requested() {
-                let mut whole = ComputedChunk { chunk, ..ComputedChunk::default() };
-                reuse.fill(rows, &mut whole)?;
-                store.commit(&whole)?;
-            }
-            progress.advance(taken as u64);
+        let (whole, parts): (Vec<_>, Vec<_>) =
+            store.missing().partition(|(_, rows)| reuse.count(rows.clone()) == rows.len());
+        rest = parts.into_iter().map(|(_, rows)| reuse.count(rows)).sum();
+        let faces: usize = whole.iter().map(|(_, rows)| rows.len()).sum();
+        if faces > 0 {
+            progress.start("reusing", "faces", Some(faces as u64), 0);
         }
-        progress.finish();
+        for (chunk, rows) in whole {
+            if cancel.requested() {
+                break;
+            }
+            let (faces, mut taken) = (rows.len(), ComputedChunk { chunk, ..ComputedChunk::default() });
+            reuse.fill(rows, &mut taken)?;
+            store.commit(&taken)?;
+            progress.advance(faces as u64);
+        }
+        if faces > 0 {
+            progress.finish();
+        }
     }
     Ok(store.rows_embedded() + store.rows_failed() + rest)
 }

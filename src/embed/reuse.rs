@@ -171,7 +171,8 @@ impl Reuse {
                 }
                 let path = record::path_of(&folder, record.chunk, "npy");
                 // Before the check, so that a later change cannot go unnoticed.
-                let stamp = stamp(&std::fs::metadata(&path).map_err(FileError::new("read", &path)).map_err(StoreError::from)?);
+                let stamp =
+                    stamp(&std::fs::metadata(&path).map_err(FileError::new("read", &path)).map_err(StoreError::from)?);
                 match record.damage(&folder)? {
                     None => Ok((path, stamp, rows)),
                     Some(rule) => Err(DonorError::Chunk { chunk: record.chunk, rule }),
@@ -255,5 +256,106 @@ impl DonorChunk {
             return Err(StoreError::Changed { path: self.path.clone() });
         }
         Ok(MatrixReader::new(&self.path, BufReader::with_capacity(BUFFER, file), now.0)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::embed::mock::{EmbedFixture, MockEmbedder};
+    use crate::embed::{EmbedError, EmbedJob, RunLock};
+    use crate::progress::Silent;
+
+    fn arithmetic() -> Digest {
+        Digest::of(b"this machine")
+    }
+
+    /// Faces whose pictures are these, embedded by [`arithmetic`] if asked.
+    fn fixture(pictures: std::ops::Range<usize>, embed: bool) -> EmbedFixture {
+        let mut fixture = EmbedFixture::new(pictures.len(), 4);
+        for (face, picture) in fixture.faces.iter_mut().zip(pictures) {
+            face.content = Some(Digest::of(&picture.to_le_bytes()));
+        }
+        if embed {
+            let mut store = fixture.open(&Silent);
+            store.computed_by(arithmetic());
+            fixture.session(&mut store, &Silent, &Cancel::default(), |_| Ok(())).unwrap();
+        }
+        fixture
+    }
+
+    fn open(fixture: &EmbedFixture) -> (ChunkStore, Reuse) {
+        let lock = RunLock::acquire(fixture.run()).unwrap();
+        let mut store = ChunkStore::open(&lock, fixture.faces.len(), fixture.dimension, 4, None, &Silent).unwrap();
+        store.computed_by(arithmetic());
+        let reuse = Reuse::new(&fixture.faces, fixture.preprocess.crop, &store);
+        (store, reuse)
+    }
+
+    fn find(reuse: &mut Reuse, donor: &EmbedFixture, arithmetic: Digest) -> Result<usize, DonorError> {
+        reuse.find("donor", donor.run(), &donor.faces, arithmetic, &Cancel::default())
+    }
+
+    fn embed(fixture: &EmbedFixture, store: &mut ChunkStore, reuse: &Reuse) -> Result<(), EmbedError> {
+        let job = EmbedJob::new(&fixture.faces, &fixture.reader, &fixture.preprocess, &fixture.options).reusing(reuse);
+        let mut network = MockEmbedder::new(fixture.dimension, |_| Ok(()));
+        crate::embed::run(&job, &mut network, store, &Silent, &Cancel::default()).map(drop)
+    }
+
+    #[test]
+    fn only_rows_without_a_donor_are_read() {
+        // The mock's pixels say which row they are of, so that a row tells where it was embedded.
+        let donor = fixture(100..106, true);
+        let fixture = fixture(97..109, false);
+        let (mut store, mut reuse) = open(&fixture);
+        assert_eq!(find(&mut reuse, &donor, arithmetic()).unwrap(), 6);
+        assert_eq!((reuse.by_run(), reuse.is_complete()), (vec![("donor", 6)], false));
+        embed(&fixture, &mut store, &reuse).unwrap();
+        assert_eq!(fixture.reader.started.load(Ordering::SeqCst), 6);
+        assert_eq!((store.rows_computed(), store.rows_reused()), (6, [("donor".to_owned(), 6)].into()));
+        let records = read_records(fixture.run()).unwrap();
+        assert_eq!(records.iter().map(ChunkRecord::computed).collect::<Vec<_>>(), [3, 0, 3]);
+        let sizes: Vec<_> =
+            records.iter().flat_map(ChunkRecord::qualities).map(|quality| quality.unwrap().size).collect();
+        assert_eq!(sizes, [0, 1, 2, 0, 1, 2, 3, 4, 5, 9, 10, 11], "its own rows, and those of the donor");
+        let row = |run: &Path, chunk: usize, row| {
+            record::read_records(run).unwrap()[chunk].matrix(&run.join(CHUNKS)).unwrap().row(row).to_vec()
+        };
+        assert_eq!(row(fixture.run(), 1, 0), row(donor.run(), 0, 1));
+        assert_eq!(row(fixture.run(), 2, 0), row(donor.run(), 1, 1));
+    }
+
+    #[test]
+    fn other_arithmetic_and_other_faces_give_nothing() {
+        let donor = fixture(0..6, true);
+        let (_, mut reuse) = open(&fixture(6..9, false));
+        assert_eq!(find(&mut reuse, &donor, arithmetic()).unwrap(), 0);
+        let (_, mut reuse) = open(&fixture(0..6, false));
+        assert_eq!(find(&mut reuse, &donor, Digest::of(b"other")).unwrap(), 0);
+        let shorter = fixture(0..5, false);
+        let error = reuse.find("donor", donor.run(), &shorter.faces, arithmetic(), &Cancel::default()).unwrap_err();
+        insta::assert_snapshot!(error, @"its chunk 00000: it belongs to another manifest, network or chunk size");
+        assert_eq!(reuse.rows(), 0);
+    }
+
+    /// Fault (runs): a chunk is replaced after its rows were found for another run → the run stops with the file's name,
+    /// and nothing of it is taken
+    #[test]
+    fn a_chunk_that_changes_after_it_was_checked_is_not_read() {
+        let donor = fixture(0..6, true);
+        let fixture = fixture(0..6, false);
+        let (mut store, mut reuse) = open(&fixture);
+        find(&mut reuse, &donor, arithmetic()).unwrap();
+        let chunk = donor.file("chunks/00000.npy");
+        let mut bytes = fs::read(&chunk).unwrap();
+        bytes.push(0);
+        fs::write(&chunk, bytes).unwrap();
+        let error = embed(&fixture, &mut store, &reuse).unwrap_err().to_string();
+        let error = error.replace(&chunk.display().to_string(), "CHUNK");
+        insta::assert_snapshot!(error, @"CHUNK changed while embeddings were taken from it; finished chunks are kept, and running the command again resumes from them");
+        assert!(read_records(fixture.run()).unwrap().is_empty());
     }
 }

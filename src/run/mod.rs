@@ -48,9 +48,9 @@ pub(crate) use missing_landmarks::MissingLandmarks;
 pub(crate) use pairs_left_out::PAIRS_LEFT_OUT;
 use partial::PartialPairs;
 use precision::{NetworkOpener, OpenNetwork};
+pub(crate) use precision::{StoredCalibration, agreement};
 use reuse::Embedding;
 pub(crate) use reuse::{reusable, reused, sentence as reuse_in_words};
-pub(crate) use precision::{StoredCalibration, agreement};
 use seal::Depth;
 use sources::DatasetFaces;
 pub(crate) use sources::SourceCache;
@@ -266,8 +266,7 @@ impl RunContext<'_> {
             cancel: self.cancel,
             opened: RefCell::default(),
         };
-        let refused =
-            if adopts { self.adopt(run, &plan, &mut store, &mut provenance, &opening)? } else { Vec::new() };
+        let refused = if adopts { self.adopt(run, &plan, &mut store, &mut provenance, &opening)? } else { Vec::new() };
         provenance.count_reused(&store.rows_reused());
         let before = store.rows_computed();
         let begun = provenance.arithmetic.take().filter(|_| !store.is_empty());

@@ -167,7 +167,8 @@ pub(crate) fn reusable(
     embedder: &EmbedderInfo,
 ) -> Result<Vec<(String, usize)>, RunError> {
     // Most folders hold no run that comes into question, and then the weights need not be read.
-    if RunDirectory::list(experiments)?.is_empty() || config.detect.is_some() || !weights::is_available(&config.weights) {
+    if RunDirectory::list(experiments)?.is_empty() || config.detect.is_some() || !weights::is_available(&config.weights)
+    {
         return Ok(Vec::new());
     }
     let side = config.preprocess.resize.size;

@@ -49,7 +49,8 @@ fn name(run: &Path) -> String {
 /// Faces that the sessions of a run embedded, and the rows it took from others.
 fn counts(run: &Path) -> (u64, BTreeMap<String, u64>) {
     let provenance = json(&run.join("provenance.json"));
-    let embedded = provenance["sessions"].as_array().unwrap().iter().map(|session| session["embedded"].as_u64().unwrap());
+    let embedded =
+        provenance["sessions"].as_array().unwrap().iter().map(|session| session["embedded"].as_u64().unwrap());
     let reused = provenance.get("reused").and_then(Value::as_array).into_iter().flatten();
     let reused = reused.map(|of| (of["run"].as_str().unwrap().to_owned(), of["rows"].as_u64().unwrap()));
     (embedded.sum(), reused.collect())
@@ -208,7 +209,8 @@ fn a_damaged_donor_gives_nothing() {
         let workspace = workspace(&["ada", "bob", "eve"]);
         let (before, _) = experiment(&workspace, &[]);
         let mut bytes = fs::read(before.join(file)).unwrap();
-        let at = if file.ends_with("json") { bytes.iter().position(|byte| *byte == b':').unwrap() } else { bytes.len() / 2 };
+        let at =
+            if file.ends_with("json") { bytes.iter().position(|byte| *byte == b':').unwrap() } else { bytes.len() / 2 };
         bytes[at] ^= 1;
         fs::write(before.join(file), bytes).unwrap();
         add(&workspace, "kim");
