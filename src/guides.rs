@@ -30,6 +30,7 @@ pub const GUIDES: &[Guide] = &[
     guide!("add-faces"),
     guide!("hand-over-embeddings"),
     guide!("evaluate-a-benchmark"),
+    guide!("evaluate-embeddings"),
     guide!("search-a-gallery"),
     guide!("forget-a-person"),
     Guide { name: "config-keys", text: include_str!("../configs/README.md") },

@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::embed::{self, FaceReader};
 use crate::error::Error;
 use crate::evaluate::Evaluation;
+use crate::model::Network;
 use crate::people::Suspect;
 use crate::plan;
 use crate::provenance::{self, Provenance, Removal};
@@ -134,8 +135,15 @@ fn facts(
         ("Crop", crop + &detector.unwrap_or_default() + &profile.unwrap_or_default()),
         ("Precision", value("model.precision").unwrap_or_default().to_owned()),
     ];
-    facts.extend(device.map(|device| ("Device", device)));
-    facts.extend(date.map(|date| ("Embedded", date)));
+    if value("model.network") == Some(Network::Given.facts().name) {
+        // Nothing was cropped or computed.
+        facts.retain(|(name, _)| !["Weights", "Crop", "Precision"].contains(name));
+        facts.push(("Matrix", format!("{place}, sha256 {}", weights.sha256.short(12))));
+        facts.extend(date.map(|date| ("Taken", date)));
+    } else {
+        facts.extend(device.map(|device| ("Device", device)));
+        facts.extend(date.map(|date| ("Embedded", date)));
+    }
     let removed: u64 = provenance.removals.iter().map(|removal| removal.faces).sum();
     let faces = if removed == 1 { "1 face".into() } else { format!("{removed} faces") };
     facts.extend(provenance.removals.last().map(|last| ("Removed", format!("{faces}, {}", provenance::utc(last.at)))));

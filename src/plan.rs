@@ -35,8 +35,9 @@ pub(crate) struct RunPlan {
     seed: u64,
     /// The faces.
     dataset: PlannedDataset,
-    /// From pictures to network input, every default filled in.
-    preprocess: Preprocess,
+    /// From pictures to network input, every default filled in; absent where the embeddings are given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    preprocess: Option<Preprocess>,
     /// The network.
     model: PlannedModel,
     /// Which pairs are compared and how uncertainty is estimated.
@@ -70,7 +71,7 @@ struct PlannedDataset {
 struct PlannedModel {
     #[serde(flatten)]
     spec: ModelSpec,
-    /// Digest of the file of weights.
+    /// Digest of the file of weights, or of the matrix of given embeddings.
     weights: Digest,
     /// The network's implementation.
     embedder: String,
@@ -108,7 +109,7 @@ impl RunPlan {
             code: EMBEDDING_CODE_VERSION,
             seed: config.seed,
             dataset: PlannedDataset { manifest, faces, detect },
-            preprocess: config.preprocess.clone(),
+            preprocess: (!config.is_given()).then(|| config.preprocess.clone()),
             model: PlannedModel {
                 spec: config.model.clone(),
                 weights,
@@ -146,8 +147,8 @@ impl RunPlan {
     }
 
     /// From pictures to network input. The name of a profile changes no pixel.
-    fn pixels(&self) -> Preprocess {
-        Preprocess { profile: String::new(), ..self.preprocess.clone() }
+    fn pixels(&self) -> Option<Preprocess> {
+        self.preprocess.clone().map(|preprocess| Preprocess { profile: String::new(), ..preprocess })
     }
 
     /// Whether both have the same seed and similarity options.

@@ -123,13 +123,9 @@ impl Provenance {
         self.reused.retain(|known| known.rows > 0);
     }
 
-    /// The sessions that may be behind its embeddings: those that embedded something, or ended without saying, here or in
-    /// the runs that they were taken from.
+    /// The sessions behind its embeddings, here or in the runs that they were taken from.
     pub(crate) fn sessions_behind(&self) -> impl Iterator<Item = &RunSession> {
-        let adopted = self.adopted_from.iter().flat_map(|adopted| &adopted.sessions);
-        let reused = self.reused.iter().flat_map(|reused| &reused.sessions);
-        let own = adopted.chain(&self.sessions);
-        own.filter(|session| session.embedded > 0 || session.ended.is_none()).chain(reused)
+        self.embedding_sessions().chain(self.reused.iter().flat_map(|reused| &reused.sessions))
     }
 
     /// Cautions about weights that nothing pins, the network's and the detector's.

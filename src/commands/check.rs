@@ -24,7 +24,8 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     let mut notes = Vec::new();
     let device = {
         let notes = std::cell::RefCell::new(&mut notes);
-        model::describe(&config.model, &config.embed.execution(), &|line| notes.borrow_mut().push(line.to_owned()))
+        let say = |line: &str| notes.borrow_mut().push(line.to_owned());
+        run::given(config).map_or_else(|| model::describe(&config.model, &config.embed.execution(), &say), Ok)
     };
     let (embedder, device_error) = match device {
         Ok(embedder) => (Some(embedder), None),

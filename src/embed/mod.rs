@@ -16,6 +16,7 @@ mod forget;
 mod forward;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod give;
 mod job;
 mod lock;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use crate::npy::{EmbeddingMatrix, MatrixReader, NpyError};
 pub(crate) use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks, tables_differ};
 pub(crate) use export::{ExportError, TABLES, export};
 pub(crate) use forget::copy_without;
+pub(crate) use give::give;
 pub(crate) use job::EmbedJob;
 pub(crate) use lock::{LockError, RunLock};
 pub use options::{EmbedOptions, OnError};

@@ -286,7 +286,7 @@ pub fn admit<'a>(options: &EmbedOptions, failures: impl IntoIterator<Item = &'a 
 }
 
 /// Enforces the limit on failures.
-struct FailureLimit {
+pub(super) struct FailureLimit {
     on_error: OnError,
     limit: Option<u64>,
     count: u64,
@@ -295,11 +295,11 @@ struct FailureLimit {
 }
 
 impl FailureLimit {
-    fn new(options: &EmbedOptions) -> Self {
+    pub(super) fn new(options: &EmbedOptions) -> Self {
         Self { on_error: options.on_error, limit: options.max_failures, count: 0, seen: Vec::new() }
     }
 
-    fn admit(&mut self, failure: &FailedFace) -> Result<(), EmbedError> {
+    pub(super) fn admit(&mut self, failure: &FailedFace) -> Result<(), EmbedError> {
         self.count += 1;
         if self.limit.is_some() {
             self.seen.push(failure.clone());

@@ -44,7 +44,8 @@ pub struct ChunkRecord {
     pub arithmetic: Option<Digest>,
     /// Faces without an embedding, in row order.
     pub failures: Vec<FailedFace>,
-    /// Picture quality of the embedded rows, in order; `None` for chunks that predate quality measurements.
+    /// Picture quality of the embedded rows, in order; `None` for chunks that predate quality measurements, and
+    /// for given embeddings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<Qualities>,
     /// Rows taken from other runs instead of being embedded, by run; they took none of the times. Absent if there are none.

@@ -209,9 +209,18 @@ impl ChunkStore {
         &self.chunks
     }
 
+    /// Commits a chunk of given rows: no picture was measured.
+    pub(super) fn give(&mut self, given: &ComputedChunk) -> Result<(), StoreError> {
+        self.write(given, None)
+    }
+
     /// Commits a chunk: its matrix, then its sidecar.
     pub(super) fn commit(&mut self, computed: &ComputedChunk) -> Result<(), StoreError> {
-        let ComputedChunk { chunk, data, failures, quality, reused, timings, .. } = computed;
+        self.write(computed, Some(computed.quality.clone()))
+    }
+
+    fn write(&mut self, computed: &ComputedChunk, quality: Option<Qualities>) -> Result<(), StoreError> {
+        let ComputedChunk { chunk, data, failures, reused, timings, .. } = computed;
         let rows = self.rows_of(*chunk);
         let started = Instant::now();
         let sha256 = record::write_matrix(&record::path_of(&self.chunks, *chunk, "npy"), data, self.dimension)?;
@@ -227,7 +236,7 @@ impl ChunkStore {
             sha256,
             arithmetic: self.arithmetic,
             failures: failures.clone(),
-            quality: Some(quality.clone()),
+            quality,
             reused: reused.clone(),
             timings: Timings { session: self.session, write_us, ..*timings },
             sidecar_sha256: None,

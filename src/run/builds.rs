@@ -38,9 +38,13 @@ impl PreparedRun {
             // A crashed session has embedded 0 faces, whatever it has committed.
             let other = provenance.sessions.iter().find(|session| session.revision.as_deref() != Some(&here));
             let begun = provenance.sessions.first();
-            let adopted = provenance.adopted_from.as_ref().map(|adopted| &adopted.run);
-            let not_ours = match (adopted.or(provenance.reused.first().map(|reused| &reused.run)), other.or(begun)) {
-                (Some(run), _) => Some(format!("has embeddings of {run}")),
+            let taken = match (&provenance.adopted_from, provenance.reused.first()) {
+                (Some(adopted), _) => Some(format!("has the embeddings of {}", adopted.run)),
+                (None, Some(reused)) => Some(format!("has embeddings of {}", reused.run)),
+                (None, None) => None,
+            };
+            let not_ours = match (taken, other.or(begun)) {
+                (Some(taken), _) => Some(taken),
                 (None, Some(session)) if other.is_some() || !is_commit(&here) => {
                     let build = session.revision.as_deref().map_or_else(|| "an unknown build".into(), short);
                     Some(format!("was embedded by {build}"))

@@ -14,6 +14,7 @@ mod failures;
 mod forget;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod given;
 mod inspect;
 mod list;
 mod mend;
@@ -41,6 +42,7 @@ pub(crate) use exemplars::exemplars;
 use failures::failures_in;
 pub(crate) use failures::{Failures, failures};
 pub(crate) use forget::{Forgotten, Named};
+pub(crate) use given::describe as given;
 pub(crate) use inspect::{EmbeddedFaces, Lookup, LookupThreshold, lookup};
 pub(crate) use list::{RunRow, RunState, list};
 pub(crate) use missing_boxes::{MissingBoxes, unused_boxes};
@@ -145,7 +147,8 @@ impl RunContext<'_> {
         let DatasetFaces { manifest, detection } = self.faces(config, sources)?;
         let missing_boxes = MissingBoxes::of(config, &manifest);
         let say = |line: &str| self.progress.say(line);
-        let embedder = model::describe(&config.model, &config.embed.execution(), &say)?;
+        let embedder = given::describe(config)
+            .map_or_else(|| model::describe(&config.model, &config.embed.execution(), &say), Ok)?;
         let (detector, detection) = detection.unzip();
         let plan =
             RunPlan::new(config, manifest.digest(), manifest.len() as u64, detector, checkpoint.digest, &embedder);
@@ -235,10 +238,14 @@ impl RunContext<'_> {
         self.mend(run)?;
         Self::describe(run, &plan, &loaded, &mut provenance)?;
         let options = &loaded.config.embed;
-        let dimension = embed::output_dimension(
-            model::dimension(&loaded.config.model, &checkpoint.weights),
-            loaded.config.preprocess.mirror,
-        );
+        let mut matrix = given::open(&loaded.config)?;
+        let dimension = match &matrix {
+            Some(matrix) => matrix.dimension(),
+            None => embed::output_dimension(
+                model::dimension(&loaded.config.model, &checkpoint.weights),
+                loaded.config.preprocess.mirror,
+            ),
+        };
         // The digests are recorded after everything is exported.
         if run.has(RunDirectory::METADATA) && seal::is_recorded(run) {
             return self.embedded_before(run, options, manifest.len());
@@ -252,6 +259,9 @@ impl RunContext<'_> {
             // Only its exports were missing or damaged, and these need no network.
             self.export_files(run, &store, manifest)?;
             return self.embedded_before(run, options, manifest.len());
+        }
+        if let Some(matrix) = &mut matrix {
+            return self.give(run, options, manifest, matrix, &mut store, &embedder, provenance);
         }
         let reader = FaceReader::new(manifest, &loaded.config.preprocess, &loaded.config.dataset)
             .within(options.picture_memory(self.cancel));

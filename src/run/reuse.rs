@@ -140,7 +140,9 @@ fn take_from(
     match reuse.find(&name, donor.path(), &manifest.faces, ours.arithmetic, cancel) {
         Ok(0) | Err(DonorError::Interrupted) => Ok(None),
         Ok(rows) => {
-            let sessions = provenance.sessions_behind().cloned().collect();
+            // One that crashed or still runs says 0, whatever it has committed.
+            let open = provenance.sessions.iter().filter(|session| session.embedded == 0 && session.ended.is_none());
+            let sessions = provenance.sessions_behind().chain(open).cloned().collect();
             Ok(Some(ReusedRows { run: name, rows: rows as u64, sessions }))
         }
         Err(error) => Err(error.to_string()),
@@ -167,8 +169,8 @@ pub(crate) fn reusable(
     embedder: &EmbedderInfo,
 ) -> Result<Vec<(String, usize)>, RunError> {
     // Most folders hold no run that comes into question, and then the weights need not be read.
-    if RunDirectory::list(experiments)?.is_empty() || config.detect.is_some() || !weights::is_available(&config.weights)
-    {
+    let unknown = config.detect.is_some() || config.is_given();
+    if RunDirectory::list(experiments)?.is_empty() || unknown || !weights::is_available(&config.weights) {
         return Ok(Vec::new());
     }
     let side = config.preprocess.resize.size;
@@ -203,6 +205,7 @@ pub(crate) fn reusable(
 /// A face of a dataset whose pictures were not read.
 fn key_here(face: &Face, root: &Path, crop: Crop) -> Option<PictureKey> {
     match &face.pixels {
+        PixelSource::Given { .. } => None,
         PixelSource::Synthetic { .. } => PictureKey::of(face, crop),
         PixelSource::File { path, .. } => {
             let path = root.join(path);
@@ -215,6 +218,7 @@ fn key_here(face: &Face, root: &Path, crop: Crop) -> Option<PictureKey> {
 /// A face that a run has embedded.
 fn key_there(face: &Face, root: &Path) -> Option<PictureKey> {
     match &face.pixels {
+        PixelSource::Given { .. } => None,
         PixelSource::Synthetic { .. } => Some(PictureKey::of_part(face, face.content?.bytes())),
         PixelSource::File { path, size, modified } => Some(key_of_file(face, &root.join(path), *size, *modified)),
     }

@@ -250,6 +250,9 @@ pub(crate) fn run(
     config: &ExperimentConfig,
     request: &ThroughputRequest,
 ) -> Result<Throughput, ThroughputError> {
+    if config.is_given() {
+        return Err(RunError::from(ModelError::Given).into());
+    }
     let (checkpoint, manifest) = context.sources(config)?;
     let machine = MachineInfo::current();
     let (here, left_out) = devices_here(config, &request.wanted);

@@ -20,6 +20,7 @@ mod experiment;
 mod faults;
 mod forget;
 mod gate;
+mod given;
 mod gpu;
 mod hub;
 mod hub_bounds;

@@ -353,3 +353,54 @@ fn the_same_picture_twice_is_taken_twice() {
     assert!(stderr.contains("reusing 5 of 5 embeddings"), "{stderr}");
     as_if_embedded(&workspace, &run, &[]);
 }
+
+#[test]
+fn the_same_pictures_in_another_layout_are_not_embedded_again() {
+    let workspace = workspace(&["ada", "bob", "eve"]);
+    let (nested, _) = experiment(&workspace, &[]);
+    // One folder, the identity in the file name; and a pattern of the nested folders.
+    for person in ["ada", "bob", "eve"] {
+        for picture in 0..2 {
+            fs::create_dir_all(workspace.path("flat")).unwrap();
+            let from = workspace.path(format!("faces/{person}/{picture}.pgm"));
+            fs::copy(from, workspace.path(format!("flat/{person}_{picture}.pgm"))).unwrap();
+        }
+    }
+    let metrics = |run: &Path| json(&run.join("metrics.json"));
+    let rows = |run: &Path| fs::read(run.join("face_embeddings.npy")).unwrap();
+    for (name, dataset) in [
+        ("by-name", "{source: files, root: flat, pattern: '{identity}_{n}.*'}"),
+        ("by-folder", "{source: files, root: ., pattern: 'faces/{identity}/*'}"),
+    ] {
+        if name == "by-folder" {
+            fs::remove_dir_all(workspace.path("flat")).unwrap();
+            fs::write(workspace.path("faces/list.txt"), "").unwrap();
+        }
+        let sets = ["--set", &format!("dataset={dataset}"), "--set", &format!("name={name}")];
+        let (run, stderr) = experiment(&workspace, &sets);
+        assert!(stderr.contains("reusing 6 of 6 embeddings"), "{stderr}");
+        assert!(rows(&run) == rows(&nested) && metrics(&run)["eer"] == metrics(&nested)["eer"]);
+        workspace.run(0, &["verify", run.to_str().unwrap()]);
+    }
+    let table =
+        "pic,celeb_id,age\nfaces/eve/1.pgm,E,4\nfaces/ada/0.pgm,A,5\nfaces/eve/0.pgm,E,6\nfaces/ada/gone.pgm,A,7\n";
+    fs::write(workspace.path("labels.csv"), table).unwrap();
+    let dataset = "dataset={source: files, root: ., table: labels.csv, file: pic, identity: celeb_id}";
+    let (run, stderr) = experiment(&workspace, &["--set", dataset, "--set", "name=by-table"]);
+    assert!(stderr.contains("reusing 3 of 4 embeddings"), "{stderr}");
+    let index = fs::read_to_string(run.join("face_embedding_index.csv")).unwrap();
+    assert_eq!(index.lines().skip(1).collect::<Vec<_>>(), ["faces/eve/1.pgm", "faces/ada/0.pgm", "faces/eve/0.pgm"]);
+
+    let (_, stderr) = workspace
+        .run(1, &["check", "config.yaml", "--set", "dataset={source: files, root: faces, pattern: '{identity}_{n}'}"]);
+    assert!(stderr.contains("`ada/0.pgm` in ") && stderr.contains("6 of 6 pictures"), "{stderr}");
+    for (dataset, said) in [
+        ("{source: files, root: faces}", "`dataset` needs `pattern`, `list` or `table`"),
+        ("{source: files, root: faces, pattern: '{who}/*'}", "it has no `{identity}`"),
+        ("{source: files, root: faces, identity: x, pattern: '{identity}/*'}", "names a column of `dataset.table`"),
+        ("{source: files, root: ., table: labels.csv, list: labels.csv}", "`dataset.list` is not used"),
+    ] {
+        let (_, stderr) = workspace.run(2, &["check", "config.yaml", "--set", &format!("dataset={dataset}")]);
+        assert!(stderr.contains(said), "{stderr}");
+    }
+}
