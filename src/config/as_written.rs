@@ -34,9 +34,13 @@ pub fn as_written(config: &ExperimentConfig) -> Json {
     if config.is_given()
         && let Some(entries) = written.as_object_mut()
     {
-        super::validate::NOT_GIVEN.into_iter().for_each(|key| drop(entries.remove(key)));
+        for key in super::validate::NOT_GIVEN {
+            entries.remove(key);
+        }
         if let Some(embed) = entries.get_mut("embed").and_then(Json::as_object_mut) {
-            super::validate::NOT_GIVEN_OF_EMBED.into_iter().for_each(|key| drop(embed.remove(key)));
+            for key in super::validate::NOT_GIVEN_OF_EMBED {
+                embed.remove(key);
+            }
         }
         return masked(written);
     }

@@ -46,7 +46,7 @@ impl Pattern {
                         return Err(format!("`{{{name}}}` occurs twice"));
                     }
                     // Greedy: `{identity}_{n}` ends the identity at the last `_`.
-                    regex += &format!("(?P<{name}>[^/]+)");
+                    regex.extend(["(?P<", &name, ">[^/]+)"]);
                     words.push(format!("<{name}>"));
                     names.push(name);
                 }

@@ -95,12 +95,12 @@ impl WeightsSource {
     #[must_use]
     pub fn pin(&self) -> Pin {
         match self {
-            Self::Hub { sha256: Some(_), .. }
+            // A matrix is data: like that of pictures, its digest is part of the run's name.
+            Self::Given { .. }
+            | Self::Hub { sha256: Some(_), .. }
             | Self::Url { sha256: Some(_), .. }
             | Self::File { sha256: Some(_), .. } => Pin::Sha256,
             Self::Hub { .. } => Pin::Revision,
-            // A matrix is data: like that of pictures, its digest is part of the run's name.
-            Self::Given { .. } => Pin::Sha256,
             Self::Embedded { .. } => Pin::Embedded,
             Self::Url { .. } | Self::File { .. } => Pin::None,
         }

@@ -13,7 +13,9 @@ use crate::support::workspace::Workspace;
 /// People with two grey pictures each, and a run of them.
 fn workspace(people: &[&str]) -> Workspace {
     let workspace = Workspace::new();
-    people.iter().for_each(|person| add(&workspace, person));
+    for person in people {
+        add(&workspace, person);
+    }
     workspace.config("dataset: {source: folders, root: faces}");
     workspace
 }
@@ -66,10 +68,12 @@ fn results(run: &Path) -> BTreeMap<String, Vec<u8>> {
                 continue;
             }
             let mut bytes = fs::read(entry.path()).unwrap();
-            if folder == "chunks" && file.ends_with(".json") {
+            if entry.path().extension().is_some_and(|ending| ending == "json") && folder == "chunks" {
                 let mut sidecar: Value = serde_json::from_slice(&bytes).unwrap();
                 let sidecar = sidecar.as_object_mut().unwrap();
-                ["timings", "reused", "sidecar_sha256"].into_iter().for_each(|key| drop(sidecar.remove(key)));
+                for key in ["timings", "reused", "sidecar_sha256"] {
+                    sidecar.remove(key);
+                }
                 bytes = serde_json::to_vec(sidecar).unwrap();
             }
             files.insert(format!("{folder}/{file}"), bytes);
