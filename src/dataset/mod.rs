@@ -328,15 +328,14 @@ pub(crate) fn describe(source: &DatasetSource) -> String {
             format!("{} in insightface's layout, {}; nothing to download", set.title(), there(root, root.is_dir()))
         }
         DatasetSource::Files { root, pattern, list, table, tables, .. } => {
-            let by = [("", list), (" table", table)].map(|(what, path)| {
-                path.as_ref().map(|path| {
-                    format!(" of the{} {}", if what.is_empty() { " list" } else { what }, there(path, path.is_file()))
-                })
-            });
-            let by: String = by.into_iter().flatten().collect();
-            let pattern = pattern.as_ref().map_or_else(String::new, |pattern| format!(" by the pattern `{pattern}`"));
+            let file = |what: &str, path: &Option<PathBuf>| {
+                path.as_ref().map_or_else(String::new, |path| format!(" of the {what} {}", there(path, path.is_file())))
+            };
+            let pattern = pattern.as_ref().map_or_else(String::new, |pattern| format!(", each `{pattern}`"));
             format!(
-                "pictures in {}{by}{pattern}{}; nothing to download",
+                "pictures{}{} in {}{pattern}{}; nothing to download",
+                file("list", list),
+                file("table", table),
                 there(root, root.is_dir()),
                 tables::describe(tables)
             )
