@@ -167,6 +167,10 @@ pub struct ConfigArgs {
 }
 
 const EXPERIMENT_HELP: &str = "\
+Embeddings that another run in the folder of runs has of the same faces (picture, box and landmarks), with the same \
+preprocessing, weights and arithmetic, are taken from it: only new faces are embedded. The result has the same bytes, and \
+provenance.json names the runs. `facevault guide add-faces` shows it.
+
 With --fresh, every embedding is this build's: none is reused from another run, and a run that another build has begun or \
 finished is an error, not a result. Give the run a name or a folder of its own; nothing is replaced. A gate of a new \
 build needs it: `facevault guide gate-in-ci`.
@@ -185,6 +189,9 @@ pub struct ExperimentArgs {
     /// Embed every face with this build: reuse no embeddings, and replace no run.
     #[arg(long)]
     pub fresh: bool,
+    /// Embed every face of a new run, whatever other runs have of it.
+    #[arg(long)]
+    pub no_reuse: bool,
 }
 
 const DETECT_HELP: &str = "\
@@ -225,6 +232,9 @@ pub struct EmbedArgs {
     /// Override a config key; requires a config file.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
+    /// Embed every remaining face, whatever other runs have of it.
+    #[arg(long)]
+    pub no_reuse: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub common: CommonArgs,

@@ -180,17 +180,37 @@ pub fn onnx(data: &[u8]) {
     }
 }
 
+/// The values that the reader of anybody's matrices reads, the last row first; none of what it refuses.
+fn any_matrix(data: &[u8]) -> Vec<f64> {
+    let source = std::io::Cursor::new(data);
+    let Ok(mut matrix) = npy::AnyMatrix::new(Path::new("matrix.npy"), source, data.len() as u64) else {
+        return Vec::new();
+    };
+    let (rows, width) = (matrix.rows(), matrix.dimension());
+    let mut values = vec![0.0; rows * width];
+    for row in (0..rows).rev() {
+        matrix.read(row, &mut values[row * width..(row + 1) * width]).expect("a row of the matrix");
+    }
+    values
+}
+
 /// A matrix in numpy's format: what was read is written so that the same is read again.
 pub fn npy(data: &[u8]) {
     let read = |bytes: &[u8]| {
         let path = Path::new("matrix.npy");
         MatrixReader::new(path, bytes, bytes.len() as u64).and_then(npy::EmbeddingMatrix::of)
     };
+    let any = any_matrix(data);
     let matrix = match read(data) {
         Ok(matrix) => matrix,
         Err(error) => return drop(error.to_string()),
     };
     assert_eq!(matrix.data.len(), matrix.rows * matrix.dimension);
+    let same = |(value, any): (&f32, f64)| f64::from(*value).to_bits() == any.to_bits();
+    assert!(
+        any.len() == matrix.data.len() && matrix.data.iter().zip(any).all(same),
+        "the other reader reads otherwise"
+    );
     let mut written = Vec::new();
     npy::write(&mut written, &matrix.data, matrix.dimension).expect("memory does not fail to be written");
     let again = read(&written).expect("what was written is read");

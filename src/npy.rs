@@ -1,7 +1,7 @@
 //! numpy's file format, version 1.0, for one kind of array: a matrix of little-endian f32 in C order.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::files::{self, FileError};
@@ -81,42 +81,34 @@ impl MatrixReader {
     }
 }
 
+impl<R: Read + Seek> MatrixReader<R> {
+    /// Makes `row` the next row to read.
+    ///
+    /// # Errors
+    /// [`NpyError`] when there is no such row, or it cannot be reached.
+    pub fn seek(&mut self, row: usize) -> Result<(), NpyError> {
+        if row > self.rows {
+            let rule = std::format!("row {row} was requested, but it has {}", self.rows);
+            return Err(format(&self.path, rule));
+        }
+        let rows = row as i64 - self.next as i64;
+        let distance = rows * (self.dimension * F32) as i64;
+        self.source.seek_relative(distance).map_err(FileError::new("read", &self.path))?;
+        self.next = row;
+        Ok(())
+    }
+}
+
 impl<R: Read> MatrixReader<R> {
     /// [`MatrixReader::open`] for a source of `length` bytes; `path` is for messages.
     ///
     /// # Errors
     /// [`NpyError`]; nothing is allocated on a header's word.
-    pub fn new(path: &Path, mut source: R, length: u64) -> Result<Self, NpyError> {
-        let mut start = [0; 10];
-        let mut read = |bytes: &mut [u8]| match source.read_exact(bytes) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                Err(format(path, "it ends inside its header"))
-            }
-            Err(error) => Err(FileError::new("read", path)(error).into()),
-        };
-        read(&mut start)?;
-        if start[..6] != MAGIC[..6] {
-            return Err(format(path, "it does not start with numpy's magic bytes"));
-        }
-        if start[..8] != MAGIC[..] {
-            return Err(format(path, "its format version is not 1.0"));
-        }
-        let mut text = vec![0; usize::from(u16::from_le_bytes([start[8], start[9]]))];
-        read(&mut text)?;
-        let header_length = (start.len() + text.len()) as u64;
-        let (rows, dimension) = shape(&text).map_err(|rule| format(path, rule))?;
-        let expected = (rows as u64)
-            .checked_mul(dimension as u64)
-            .and_then(|count| count.checked_mul(F32 as u64)?.checked_add(header_length));
-        if expected != Some(length) {
-            let rule =
-                format!("a {rows}×{dimension} matrix does not have {length} bytes; the file is truncated or damaged");
-            return Err(format(path, rule));
-        }
+    pub fn new(path: &Path, source: R, length: u64) -> Result<Self, NpyError> {
+        let (source, header) = opened(path, source, length, &[Kind::F32])?;
+        let Header { rows, dimension, .. } = header;
         Ok(Self { path: path.to_owned(), source, rows, dimension, next: 0, bytes: Vec::new() })
     }
-
     /// Number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {
@@ -196,18 +188,96 @@ impl EmbeddingMatrix {
     }
 }
 
-/// Rows and dimension from a header's dictionary, or the rule that it violates.
-fn shape(header: &[u8]) -> Result<(usize, usize), String> {
+/// The type of a matrix's values; all little-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    F16,
+    F32,
+    F64,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::F16, Self::F32, Self::F64];
+
+    /// As numpy spells it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::F16 => "'<f2'",
+            Self::F32 => "'<f4'",
+            Self::F64 => "'<f8'",
+        }
+    }
+
+    /// Bytes of a value.
+    fn size(self) -> usize {
+        match self {
+            Self::F16 => 2,
+            Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+}
+
+/// What a header says.
+struct Header {
+    kind: Kind,
+    rows: usize,
+    dimension: usize,
+}
+
+/// Reads the header of a file of `length` bytes, which must be those of a matrix of one of these kinds; gives the source at
+/// its first value.
+fn opened<R: Read>(path: &Path, mut source: R, length: u64, kinds: &[Kind]) -> Result<(R, Header), NpyError> {
+    let mut start = [0; 10];
+    let mut read = |bytes: &mut [u8]| match source.read_exact(bytes) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Err(format(path, "it ends inside its header"))
+        }
+        Err(error) => Err(FileError::new("read", path)(error).into()),
+    };
+    read(&mut start)?;
+    if start[..6] != MAGIC[..6] {
+        return Err(format(path, "it does not start with numpy's magic bytes"));
+    }
+    if start[..8] != MAGIC[..] {
+        return Err(format(path, "its format version is not 1.0"));
+    }
+    let mut text = vec![0; usize::from(u16::from_le_bytes([start[8], start[9]]))];
+    read(&mut text)?;
+    let header_length = (start.len() + text.len()) as u64;
+    let header = header(&text, kinds).map_err(|rule| format(path, rule))?;
+    let Header { kind, rows, dimension } = header;
+    let expected = (rows as u64)
+        .checked_mul(dimension as u64)
+        .and_then(|count| count.checked_mul(kind.size() as u64)?.checked_add(header_length));
+    if expected != Some(length) {
+        let rule =
+            format!("a {rows}×{dimension} matrix does not have {length} bytes; the file is truncated or damaged");
+        return Err(format(path, rule));
+    }
+    Ok((source, header))
+}
+
+/// What a header's dictionary says, or the rule that it violates.
+fn header(header: &[u8], kinds: &[Kind]) -> Result<Header, String> {
     let text = std::str::from_utf8(header).map_err(|_| "its header is not text")?.trim();
     let value = |key: &str| {
         let (_, rest) = text.split_once(&format!("'{key}':")).ok_or_else(|| format!("its header has no '{key}'"))?;
         Ok::<_, String>(rest.trim_start())
     };
-    let kind = value("descr")?;
-    if !kind.starts_with("'<f4'") {
-        let found = kind.split(',').next().unwrap_or_default();
-        return Err(format!("its values are {}, expected '<f4' (little-endian f32)", text::quoted(found)));
-    }
+    let descr = value("descr")?;
+    let Some(kind) = kinds.iter().copied().find(|kind| descr.starts_with(kind.name())) else {
+        let found = descr.split(',').next().unwrap_or_default();
+        let expected = match kinds {
+            [_] => "'<f4' (little-endian f32)".into(),
+            several => {
+                several.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" or ")
+                    + "; convert it with `.astype('<f4')`"
+            }
+        };
+        return Err(format!("its values are {}, expected {expected}", text::quoted(found)));
+    };
     if !value("fortran_order")?.starts_with("False") {
         return Err("it is in Fortran order; save it with `numpy.save(path, numpy.ascontiguousarray(matrix))`".into());
     }
@@ -218,8 +288,86 @@ fn shape(header: &[u8]) -> Result<(usize, usize), String> {
     });
     match numbers.as_deref() {
         // The length of the file does not bound the number of empty rows.
-        Some(&[rows, dimension]) if dimension > 0 => Ok((rows, dimension)),
+        Some(&[rows, dimension]) if dimension > 0 => Ok(Header { kind, rows, dimension }),
         _ => Err(format!("its shape is {}, expected (rows, dimension)", text::quoted(found))),
+    }
+}
+
+/// A rows × dimension matrix of f16, f32 or f64 that anybody may have written; any row can be read.
+#[derive(Debug)]
+pub struct AnyMatrix<R = BufReader<File>> {
+    path: PathBuf,
+    source: R,
+    kind: Kind,
+    rows: usize,
+    dimension: usize,
+    next: usize,
+    bytes: Vec<u8>,
+}
+
+impl AnyMatrix {
+    /// Opens a `.npy` file and checks its length against its header.
+    ///
+    /// # Errors
+    /// [`NpyError`]; nothing is allocated based on an unchecked header.
+    pub fn open(path: &Path) -> Result<Self, NpyError> {
+        let file = files::open(path).map_err(FileError::new("read", path))?;
+        let length = file.metadata().map_err(FileError::new("read", path))?.len();
+        Self::new(path, BufReader::with_capacity(256 * 1024, file), length)
+    }
+}
+
+impl<R: Read + Seek> AnyMatrix<R> {
+    /// [`AnyMatrix::open`] for a source of `length` bytes; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`NpyError`].
+    pub fn new(path: &Path, source: R, length: u64) -> Result<Self, NpyError> {
+        let (source, header) = opened(path, source, length, &Kind::ALL)?;
+        let Header { kind, rows, dimension } = header;
+        Ok(Self { path: path.to_owned(), source, kind, rows, dimension, next: 0, bytes: Vec::new() })
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Values in a row.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// Reads row `row` into `out`, which takes [`Self::dimension`] values.
+    ///
+    /// # Errors
+    /// [`NpyError`] when there is no such row, or when reading fails.
+    pub fn read(&mut self, row: usize, out: &mut [f64]) -> Result<(), NpyError> {
+        if row >= self.rows || out.len() != self.dimension {
+            let rule = format!("row {row} of {} values was requested", out.len());
+            return Err(format(&self.path, rule));
+        }
+        let failed = |error| FileError::new("read", &self.path)(error);
+        let width = self.dimension * self.kind.size();
+        let distance = (row as i64 - self.next as i64) * width as i64;
+        self.source.seek_relative(distance).map_err(failed)?;
+        self.bytes.resize(width, 0);
+        self.source.read_exact(&mut self.bytes).map_err(failed)?;
+        self.next = row + 1;
+        match self.kind {
+            Kind::F16 => convert(&self.bytes, out, |bytes| half::f16::from_le_bytes(bytes).to_f64()),
+            Kind::F32 => convert(&self.bytes, out, |bytes| f32::from_le_bytes(bytes).into()),
+            Kind::F64 => convert(&self.bytes, out, f64::from_le_bytes),
+        }
+        Ok(())
+    }
+}
+
+fn convert<const N: usize>(bytes: &[u8], out: &mut [f64], value: impl Fn([u8; N]) -> f64) {
+    for (out, bytes) in out.iter_mut().zip(bytes.as_chunks::<N>().0) {
+        *out = value(*bytes);
     }
 }
 
@@ -311,6 +459,22 @@ mod tests {
             assert_eq!(row, matrix.row(i));
         }
         insta::assert_snapshot!(reader.read(&mut row).unwrap_err(), @"m.npy is not an embedding matrix: 3 values were requested, but 0 rows of 3 are left");
+    }
+
+    #[test]
+    fn any_row_can_be_next() {
+        let bytes = small();
+        let source = io::Cursor::new(&bytes);
+        let mut reader = MatrixReader::new(Path::new("m.npy"), source, bytes.len() as u64).unwrap();
+        let mut row = [0.0; 3];
+        for (to, first) in [(1, 0.0), (0, 1.0), (0, 1.0), (1, 0.0)] {
+            reader.seek(to).unwrap();
+            reader.read(&mut row).unwrap();
+            assert_eq!(row[0], first);
+        }
+        reader.seek(2).unwrap();
+        assert!(reader.read(&mut row).is_err());
+        insta::assert_snapshot!(reader.seek(3).unwrap_err(), @"m.npy is not an embedding matrix: row 3 was requested, but it has 2");
     }
 
     #[test]

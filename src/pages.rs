@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::embed::{self, FaceReader};
 use crate::error::Error;
 use crate::evaluate::Evaluation;
+use crate::model::Network;
 use crate::people::Suspect;
 use crate::plan;
 use crate::provenance::{self, Provenance, Removal};
@@ -33,9 +34,11 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
     let records = embed::read_records(run.path()).map_err(RunError::from)?;
     let timeline = records
         .iter()
+        // What was only taken from other runs took no time.
+        .filter(|record| record.reused.is_empty() || record.computed() > 0)
         .map(|record| ChunkTiming {
             chunk: record.chunk as u32,
-            faces: record.embedded as u64,
+            faces: record.computed() as u64,
             seconds: record.timings.wall_us as f64 / 1e6,
             session: record.timings.session - 1,
         })
@@ -64,6 +67,7 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
         description: described(&config.description, &provenance.config.overrides),
         command: provenance.removals.is_empty().then(|| run::command(&provenance.config)),
         removals: provenance.removals.iter().map(removal).collect(),
+        reused: provenance.reused.iter().map(|reused| (reused.run.clone(), reused.rows)).collect(),
         plan,
         provenance: readable,
         published: published::compare(&evaluation.metrics, &config.published, &provenance.config.overrides),
@@ -117,7 +121,7 @@ fn facts(
     let profile = value("preprocess.profile").map(|profile| format!(", profile {profile}"));
     let weights = &provenance.weights;
     let place = weights.origin.location.rsplit(['/', '\\']).next().unwrap_or_default();
-    let session = provenance.embedding_sessions().last();
+    let session = provenance.embedding_sessions().last().or_else(|| provenance.sessions_behind().last());
     let date = session.map(|session| provenance::utc(session.ended.unwrap_or(session.started)));
     let device = session.map(|session| {
         let cpu = if session.device.starts_with("CPU") { format!(", {}", session.machine.cpu) } else { String::new() };
@@ -131,8 +135,15 @@ fn facts(
         ("Crop", crop + &detector.unwrap_or_default() + &profile.unwrap_or_default()),
         ("Precision", value("model.precision").unwrap_or_default().to_owned()),
     ];
-    facts.extend(device.map(|device| ("Device", device)));
-    facts.extend(date.map(|date| ("Embedded", date)));
+    if value("model.network") == Some(Network::Given.facts().name) {
+        // Nothing was cropped or computed.
+        facts.retain(|(name, _)| !["Weights", "Crop", "Precision"].contains(name));
+        facts.push(("Matrix", format!("{place}, sha256 {}", weights.sha256.short(12))));
+        facts.extend(date.map(|date| ("Taken", date)));
+    } else {
+        facts.extend(device.map(|device| ("Device", device)));
+        facts.extend(date.map(|date| ("Embedded", date)));
+    }
     let removed: u64 = provenance.removals.iter().map(|removal| removal.faces).sum();
     let faces = if removed == 1 { "1 face".into() } else { format!("{removed} faces") };
     facts.extend(provenance.removals.last().map(|last| ("Removed", format!("{faces}, {}", provenance::utc(last.at)))));

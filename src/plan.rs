@@ -35,8 +35,9 @@ pub(crate) struct RunPlan {
     seed: u64,
     /// The faces.
     dataset: PlannedDataset,
-    /// From pictures to network input, every default filled in.
-    preprocess: Preprocess,
+    /// From pictures to network input, every default filled in; absent where the embeddings are given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    preprocess: Option<Preprocess>,
     /// The network.
     model: PlannedModel,
     /// Which pairs are compared and how uncertainty is estimated.
@@ -70,7 +71,7 @@ struct PlannedDataset {
 struct PlannedModel {
     #[serde(flatten)]
     spec: ModelSpec,
-    /// Digest of the file of weights.
+    /// Digest of the file of weights, or of the matrix of given embeddings.
     weights: Digest,
     /// The network's implementation.
     embedder: String,
@@ -108,7 +109,7 @@ impl RunPlan {
             code: EMBEDDING_CODE_VERSION,
             seed: config.seed,
             dataset: PlannedDataset { manifest, faces, detect },
-            preprocess: config.preprocess.clone(),
+            preprocess: (!config.is_given()).then(|| config.preprocess.clone()),
             model: PlannedModel {
                 spec: config.model.clone(),
                 weights,
@@ -136,9 +137,18 @@ impl RunPlan {
     /// Digest of everything that can change an embedding. Runs that share it have the same embeddings, regardless of
     /// name and evaluation.
     pub fn embedding_digest(&self) -> Digest {
-        // The name of a profile changes no pixel.
-        let preprocess = Preprocess { profile: String::new(), ..self.preprocess.clone() };
-        Digest::of(canonical(&(self.code, &self.dataset, preprocess, &self.model)).as_bytes())
+        Digest::of(canonical(&(self.code, &self.dataset, self.pixels(), &self.model)).as_bytes())
+    }
+
+    /// Digest of everything that can change the embedding of one face: all of [`Self::embedding_digest`] but the faces.
+    /// For int8, the ranges of the layers count as well: they come from all faces.
+    pub fn row_digest(&self) -> Digest {
+        Digest::of(canonical(&(self.code, self.pixels(), &self.model)).as_bytes())
+    }
+
+    /// From pictures to network input. The name of a profile changes no pixel.
+    fn pixels(&self) -> Option<Preprocess> {
+        self.preprocess.clone().map(|preprocess| Preprocess { profile: String::new(), ..preprocess })
     }
 
     /// Whether both have the same seed and similarity options.
@@ -149,6 +159,11 @@ impl RunPlan {
     /// Digest of the manifest that the plan was made for.
     pub fn manifest_digest(&self) -> Digest {
         self.dataset.manifest
+    }
+
+    /// Rows of that manifest.
+    pub fn faces(&self) -> u64 {
+        self.dataset.faces
     }
 
     /// Arithmetic of the forward pass.
@@ -374,15 +389,32 @@ weights: {source: embedded, name: demo}
         ] {
             digests.push(digest(&[set]));
         }
-        let with = |manifest: &[u8], weights: &[u8], embedder: &EmbedderInfo| {
-            RunPlan::new(&config(&[]), Digest::of(manifest), 6, None, Digest::of(weights), embedder).embedding_digest()
+        let planned = |manifest: &[u8], weights: &[u8], embedder: &EmbedderInfo| {
+            RunPlan::new(&config(&[]), Digest::of(manifest), 6, None, Digest::of(weights), embedder)
         };
+        let with = |manifest: &[u8], weights: &[u8], embedder: &EmbedderInfo| {
+            planned(manifest, weights, embedder).embedding_digest()
+        };
+        // A face is embedded as it is, whatever the others are.
+        assert_eq!(planned(b"other", b"weights", &embedder()).row_digest(), plan(&[]).row_digest());
         digests.push(with(b"other", b"weights", &embedder()));
         digests.push(with(b"manifest", b"other", &embedder()));
         digests.push(with(b"manifest", b"weights", &EmbedderInfo { name: "fused".into(), ..embedder() }));
         digests.push(with(b"manifest", b"weights", &EmbedderInfo { device: DeviceKind::Cuda, ..embedder() }));
         digests.push(with(b"manifest", b"weights", &EmbedderInfo { precision: Precision::Int8, ..embedder() }));
         digests.push(RunPlan { code: EMBEDDING_CODE_VERSION - 1, ..plan(&[]) }.embedding_digest());
+        let rows = |overrides: &[&str]| plan(overrides).row_digest();
+        for set in ["preprocess.resize.size=96", "preprocess.mirror=sum", "model.width=0.5"] {
+            assert_ne!(rows(&[set]), rows(&[]), "{set}");
+        }
+        for (weights, embedder) in [
+            (&b"other"[..], embedder()),
+            (b"weights", EmbedderInfo { name: "fused".into(), ..embedder() }),
+            (b"weights", EmbedderInfo { precision: Precision::Bf16, ..embedder() }),
+        ] {
+            assert_ne!(planned(b"manifest", weights, &embedder).row_digest(), rows(&[]));
+        }
+        assert_ne!(RunPlan { code: EMBEDDING_CODE_VERSION - 1, ..plan(&[]) }.row_digest(), rows(&[]));
         let count = digests.len();
         digests.sort();
         digests.dedup();

@@ -35,6 +35,9 @@ pub struct Provenance {
     /// The run whose embeddings this run reused, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted_from: Option<Adopted>,
+    /// The runs whose rows this run took instead of embedding their faces, and how many; absent if it took none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reused: Vec<ReusedRows>,
     /// The GPU that compared all pairs; absent if the CPU did. The numbers are the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compared_on: Option<String>,
@@ -119,7 +122,37 @@ pub struct Adopted {
     pub sessions: Vec<RunSession>,
 }
 
+/// Rows taken from a run that has some of the same faces.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReusedRows {
+    /// Name of its directory.
+    pub run: String,
+    /// How many.
+    pub rows: u64,
+    /// The sessions behind its embeddings, there or in the runs that it took them from.
+    pub sessions: Vec<RunSession>,
+}
+
 impl Provenance {
+    /// Adds rows of another run.
+    pub(crate) fn reuses(&mut self, rows: ReusedRows) {
+        self.reused.retain(|known| known.run != rows.run);
+        self.reused.push(rows);
+    }
+
+    /// Sets how many rows were taken from each run to what the chunks say, and drops runs without any.
+    pub(crate) fn count_reused(&mut self, rows: &BTreeMap<String, usize>) {
+        for known in &mut self.reused {
+            known.rows = rows.get(&known.run).map_or(0, |rows| *rows as u64);
+        }
+        self.reused.retain(|known| known.rows > 0);
+    }
+
+    /// The sessions behind its embeddings, here or in the runs that they were taken from.
+    pub(crate) fn sessions_behind(&self) -> impl Iterator<Item = &RunSession> {
+        self.embedding_sessions().chain(self.reused.iter().flat_map(|reused| &reused.sessions))
+    }
+
     /// Cautions about weights that nothing pins, the network's and the detector's.
     #[must_use]
     pub fn unpinned(&self) -> Vec<String> {
@@ -128,7 +161,7 @@ impl Provenance {
         network.into_iter().chain(detector).collect()
     }
 
-    /// The sessions that embedded something, here or in the reused run.
+    /// The sessions whose times the chunks have: those that embedded something, here or in the run whose chunks it adopted.
     pub fn embedding_sessions(&self) -> impl Iterator<Item = &RunSession> {
         let adopted = self.adopted_from.iter().flat_map(|adopted| &adopted.sessions);
         adopted.chain(&self.sessions).filter(|session| session.embedded > 0)
@@ -381,10 +414,15 @@ pub fn readable(provenance: &Provenance) -> Vec<(String, String)> {
     let own = provenance.sessions.iter().enumerate().map(|(i, session)| (format!("sessions.{i}"), session));
     let adopted = provenance.adopted_from.iter().flat_map(|adopted| adopted.sessions.iter().enumerate());
     let adopted = adopted.map(|(i, session)| (format!("adopted_from.sessions.{i}"), session));
+    let reused = provenance.reused.iter().enumerate().flat_map(|(i, reused)| {
+        let sessions = reused.sessions.iter().enumerate();
+        sessions.map(move |(j, session)| (format!("reused.{i}.sessions.{j}"), session))
+    });
     let removals = provenance.removals.iter().enumerate();
     let removals = removals.map(|(i, removal)| (format!("removals.{i}.at"), utc(removal.at)));
     let times: BTreeMap<String, String> = own
         .chain(adopted)
+        .chain(reused)
         .flat_map(|(key, session)| {
             let at = |name: &str| format!("{key}.{name}");
             [(at("started"), utc(session.started)), (at("ended"), session.ended.map_or("never".into(), utc))]

@@ -5,11 +5,12 @@ use serde_json::json;
 use super::print;
 use crate::cli::ConfigArgs;
 use crate::config::{self, ExperimentConfig};
+use crate::dataset::Manifest;
 use crate::detect::DetectorFiles;
 use crate::error::{CommandOutcome, Error};
 use crate::model::{Kernels, Network};
 use crate::progress::{Cancel, KeptLines, Progress};
-use crate::run::{MissingBoxes, MissingLandmarks, RunError, unused_boxes};
+use crate::run::{self, MissingBoxes, MissingLandmarks, RunError, unused_boxes};
 use crate::text_table::TextTable;
 use crate::weights::GraphFacts;
 use crate::{dataset, detect, model, plan, weights};
@@ -23,21 +24,32 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     let mut notes = Vec::new();
     let device = {
         let notes = std::cell::RefCell::new(&mut notes);
-        model::describe(&config.model, &config.embed.execution(), &|line| notes.borrow_mut().push(line.to_owned()))
+        let say = |line: &str| notes.borrow_mut().push(line.to_owned());
+        run::given(config).map_or_else(|| model::describe(&config.model, &config.embed.execution(), &say), Ok)
     };
-    let (device, device_error) = match device {
-        Ok(embedder) => (Some(embedder.device_name), None),
+    let (embedder, device_error) = match device {
+        Ok(embedder) => (Some(embedder), None),
         Err(error) => (None, Some(error)),
     };
+    let device = embedder.as_ref().map(|embedder| embedder.device_name.clone());
     let said = KeptLines::default();
     let (network, network_error) = match network(config, &said) {
         Ok(network) => (network, None),
         Err(error) => (None, Some(error)),
     };
-    let (listed, dataset_error) = match faces(config, &said) {
-        Ok(listed) => (listed, None),
+    let (found, dataset_error) = match faces(config, &said) {
+        Ok(found) => (found, None),
         Err(error) => (None, Some(error)),
     };
+    let reused = match (&found, &embedder) {
+        (Some((manifest, _)), Some(embedder)) => {
+            // What is wrong with weights or runs is said when they are used.
+            run::reusable(&arguments.common.experiments, config, manifest, embedder).unwrap_or_default()
+        }
+        _ => Vec::new(),
+    };
+    let count = |manifest: &Manifest| if detector.is_some() { detect::photos(manifest) } else { manifest.len() };
+    let listed = found.as_ref().map(|(manifest, whole)| (count(manifest), *whole));
     notes.extend(said.into_lines());
     notes.extend(listed.and_then(|(_, whole)| whole).map(|whole| whole.sentence()));
     notes.extend(unused_boxes(config));
@@ -60,6 +72,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
         "device": device,
         "faces": listed.filter(|_| detector.is_none()).map(|(faces, _)| faces),
         "photos": listed.filter(|_| detector.is_some()).map(|(photos, _)| photos),
+        "reused": reused.iter().map(|(run, rows)| json!({"run": run, "rows": rows})).collect::<Vec<_>>(),
         "without_box": listed.and_then(|(_, whole)| whole).map(|whole| whole.without_box),
         "problem": problem,
         "notes": notes,
@@ -76,6 +89,9 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
         }
         if let Some((pictures, _)) = listed {
             sources.row([if detector.is_some() { "photos" } else { "faces" }, &pictures.to_string()]);
+        }
+        if let Some(line) = listed.and_then(|(faces, _)| run::reuse_in_words(&reused, faces, 0)) {
+            sources.row(["reuse", &line]);
         }
         sources.row(["device", device.as_deref().unwrap_or("this machine cannot run it; the error says why")]);
         let mut lines = vec![format!("{} is valid; with its defaults:", arguments.config.display())];
@@ -105,9 +121,9 @@ fn network(config: &ExperimentConfig, said: &KeptLines) -> Result<Option<GraphFa
     Ok(GraphFacts::of(&read.weights))
 }
 
-/// Number of faces of a dataset on this machine, and whether a crop by box takes whole pictures; `None` if the dataset
+/// The faces of a dataset on this machine, and whether a crop by box takes whole pictures; `None` if the dataset
 /// is elsewhere or has to be unpacked.
-fn faces(config: &ExperimentConfig, said: &KeptLines) -> Result<Option<(usize, Option<MissingBoxes>)>, RunError> {
+fn faces(config: &ExperimentConfig, said: &KeptLines) -> Result<Option<(Manifest, Option<MissingBoxes>)>, RunError> {
     let Some(manifest) = dataset::list(&config.dataset, said).transpose()? else { return Ok(None) };
     if let Some(line) = manifest.wrong_rows(config.preprocess.crop) {
         said.say(&line);
@@ -118,5 +134,5 @@ fn faces(config: &ExperimentConfig, said: &KeptLines) -> Result<Option<(usize, O
         missing.refuse()?;
         said.say(&missing.sentence());
     }
-    Ok(Some((if config.detect.is_some() { detect::photos(&manifest) } else { manifest.len() }, whole)))
+    Ok(Some((manifest, whole)))
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::shared::{any_embedded, interrupted, left_out};
+use super::shared::{any_embedded, interrupted, left_out, without_reuse};
 use super::{options_to_repeat, print, with_context};
 use crate::agreement::PrecisionAgreement;
 use crate::cli::EmbedArgs;
@@ -32,6 +32,9 @@ pub(crate) struct EmbedOutput {
     failures: Option<Failures>,
     /// Faces that were embedded before this start.
     resumed: usize,
+    /// Embeddings taken from other runs with some of the same faces. Absent if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reused: Vec<ReusedFrom>,
     /// Files in the dataset's folders that are not faces, counted by reason.
     #[serde(skip_serializing_if = "LeftOut::is_empty")]
     left_out: LeftOut,
@@ -48,6 +51,15 @@ pub(crate) struct EmbedOutput {
     arithmetic: Option<RunArithmetic>,
 }
 
+/// Embeddings of another run.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ReusedFrom {
+    /// The run's name.
+    run: String,
+    /// How many.
+    rows: u64,
+}
+
 impl EmbedOutput {
     pub fn new(run: &RunDirectory, summary: &EmbedSummary, whole: Option<MissingBoxes>) -> Result<Self, RunError> {
         Ok(Self {
@@ -58,6 +70,7 @@ impl EmbedOutput {
             failed: summary.failed,
             failures: run::failures(run)?,
             resumed: summary.resumed,
+            reused: run::reused(run)?.into_iter().map(|(run, rows)| ReusedFrom { run, rows }).collect(),
             left_out: run::left_out(run)?,
             without_box: whole.map(|whole| whole.without_box),
             caution: whole.map(|whole| whole.sentence()),
@@ -69,6 +82,7 @@ impl EmbedOutput {
     /// The counts, a line each.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("{} of {} faces embedded, {} failed", self.embedded, self.faces, self.failed)];
+        lines.extend(self.reused.iter().map(|ReusedFrom { run, rows }| format!("reused  {rows} embeddings of {run}")));
         lines.extend(left_out(&self.left_out));
         lines
     }
@@ -92,7 +106,8 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<CommandOutcome, Error> {
         )));
     };
     let options = options_to_repeat(&arguments.common, &arguments.overrides);
-    let again = format!("to resume: facevault embed {}{options}", arguments.target.display());
+    let alone = without_reuse(arguments.no_reuse);
+    let again = format!("to resume: facevault embed {}{alone}{options}", arguments.target.display());
     with_context(&arguments.common, &again, |context| {
         let prepared = match target {
             EmbedTarget::Config(loaded) => context.prepare(&arguments.target, *loaded),
@@ -102,6 +117,7 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<CommandOutcome, Error> {
             Err(error) if error.interrupted() => return Ok(interrupted(&again)),
             other => other?,
         };
+        let prepared = if arguments.no_reuse { prepared.without_reuse() } else { prepared };
         let (run, whole) = (prepared.directory.clone(), prepared.missing_boxes);
         match context.embed(prepared) {
             Err(error) if error.interrupted() => Ok(interrupted(&again)),

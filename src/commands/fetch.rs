@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
             "weights": {
                 "sha256": checkpoint.digest,
                 "origin": checkpoint.origin,
-                "pinned_by": config.weights.pin(),
+                "pinned_by": (!config.is_given()).then(|| config.weights.pin()),
                 "tensors": tensors,
                 "network": network,
             },
@@ -38,7 +38,8 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
         });
         print(&arguments.common, &value, || {
             let fetched = format!(
-                "weights  {}, {} bytes, sha256 {}\ndataset  {} {pictures}, {} identities, manifest {}",
+                "{}  {}, {} bytes, sha256 {}\ndataset  {} {pictures}, {} identities, manifest {}",
+                if config.is_given() { "matrix " } else { "weights" },
                 checkpoint.origin.location,
                 checkpoint.origin.bytes,
                 checkpoint.digest,

@@ -24,6 +24,11 @@ pub(super) fn outcome(evaluated: &Evaluated) -> CommandOutcome {
     if evaluated.met() { CommandOutcome::Done } else { CommandOutcome::ExpectationNotMet }
 }
 
+/// The option of a command to resume that embeds whatever other runs have.
+pub(super) fn without_reuse(no_reuse: bool) -> &'static str {
+    if no_reuse { " --no-reuse" } else { "" }
+}
+
 pub(super) fn interrupted(resume: &str) -> CommandOutcome {
     say(&format!("interrupted; {resume}"));
     CommandOutcome::Interrupted

@@ -178,6 +178,10 @@ fn keep<T>(values: &mut Vec<T>, keeps: &[bool]) {
 
 impl Change {
     fn of(a: &Labelled<'_>, b: &Labelled<'_>) -> Self {
+        // Given embeddings do not say of which picture they are.
+        if a.content.is_none() || b.content.is_none() {
+            return Self::default();
+        }
         Self { picture: a.image_id != b.image_id || picture(a) != picture(b), bbox: bbox(a) != bbox(b) }
     }
 }

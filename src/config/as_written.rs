@@ -31,10 +31,28 @@ pub fn as_written(config: &ExperimentConfig) -> Json {
             written["set"] = Json::Object(step.set.iter().filter_map(|text| overrides::read(text)).collect());
         }
     }
+    if config.is_given()
+        && let Some(entries) = written.as_object_mut()
+    {
+        for key in super::validate::NOT_GIVEN {
+            entries.remove(key);
+        }
+        if let Some(embed) = entries.get_mut("embed").and_then(Json::as_object_mut) {
+            for key in super::validate::NOT_GIVEN_OF_EMBED {
+                embed.remove(key);
+            }
+        }
+        return masked(written);
+    }
     // Not a profile that can be asked for: the parts say it all.
     if written["preprocess"]["profile"] == "custom" {
         written["preprocess"]["profile"] = Json::Null;
     }
+    masked(written)
+}
+
+/// The same with the secrets of URLs covered.
+fn masked(mut written: Json) -> Json {
     mask(&mut written);
     written
 }
@@ -66,8 +84,10 @@ fn dataset(source: &DatasetSource) -> Json {
         }
         DatasetSource::Phase1 { .. }
         | DatasetSource::Folders { .. }
+        | DatasetSource::Files { .. }
         | DatasetSource::HubFolders { .. }
         | DatasetSource::Ijb { .. }
+        | DatasetSource::Embeddings { .. }
         | DatasetSource::Synthetic { .. } => written,
     }
 }

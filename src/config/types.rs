@@ -69,6 +69,14 @@ pub struct ExperimentConfig {
     pub base: PathBuf,
 }
 
+impl ExperimentConfig {
+    /// Whether the embeddings are given, so that nothing is embedded.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        matches!(self.dataset, DatasetSource::Embeddings { .. })
+    }
+}
+
 /// A published value of one metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

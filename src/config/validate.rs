@@ -12,6 +12,7 @@ use super::schema::shown;
 use super::tree::Node;
 use super::types::ExperimentConfig;
 use super::{ablation, wire};
+use crate::dataset::pattern::Pattern;
 use crate::dataset::{DatasetSource, Phase1Image, Tables};
 use crate::detect::{Detect, DetectorFiles};
 use crate::hub::{self, Unusable};
@@ -122,9 +123,19 @@ pub(super) fn similar_entry(path: &Path) -> Option<String> {
 
 /// Validates everything.
 pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Result<ExperimentConfig, Diagnostic> {
+    let given = given(&wire, context)?;
     let protocols = protocols::protocols(wire.protocols, &wire.dataset, context)?;
     let known = KnownMetrics { upstream: wire.similarity.options.upstream.is_some(), protocols: &protocols };
-    model(&wire.model, &wire.weights, context)?;
+    let (network, source) = match (given, wire.weights) {
+        (Some(source), _) => (ModelSpec::of(Network::Given), source),
+        (None, Some(source)) => (wire.model, weights(source, &["weights"], context)?),
+        (None, None) => {
+            return Err(context
+                .problem(&[], "missing key `weights`")
+                .help("`facevault guide config-keys` lists every key with its unit and default"));
+        }
+    };
+    model(&network, &source, context)?;
     expect(&wire.expect, &known, context)?;
     protocols::published(&wire.published, &known, context)?;
     Ok(ExperimentConfig {
@@ -133,9 +144,9 @@ pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Resul
         seed: wire.seed,
         detect: wire.detect.map(|found| detect(found, &wire.dataset, context)).transpose()?,
         dataset: dataset(wire.dataset, context)?,
-        preprocess: preprocess(&wire.preprocess, wire.model.network, context)?,
-        model: wire.model,
-        weights: weights(wire.weights, &["weights"], context)?,
+        preprocess: preprocess(&wire.preprocess, network.network, context)?,
+        model: network,
+        weights: source,
         embed: wire.embed,
         expect: wire.expect,
         published: wire.published,
@@ -148,6 +159,37 @@ pub(super) fn experiment(wire: wire::Experiment, context: &Context<'_>) -> Resul
         report: wire.report,
         base: context.base.to_owned(),
     })
+}
+
+/// Keys of a config that say how embeddings are computed.
+pub(super) const NOT_GIVEN: [&str; 4] = ["detect", "preprocess", "model", "weights"];
+
+/// The same within `embed`.
+pub(super) const NOT_GIVEN_OF_EMBED: [&str; 6] =
+    ["device", "precision", "kernels", "batch_size", "threads", "picture_memory"];
+
+/// The matrix in place of weights, if the embeddings are given. Then no key may say how they are computed.
+fn given(wire: &wire::Experiment, context: &Context<'_>) -> Result<Option<WeightsSource>, Diagnostic> {
+    let DatasetSource::Embeddings { matrix, sha256, .. } = &wire.dataset else {
+        if wire.model.network == Network::Given {
+            let rule = "`model.network: given` is for `dataset.source: embeddings`";
+            return Err(context
+                .problem(&["model", "network"], rule)
+                .help("name the network that computes the embeddings"));
+        }
+        return Ok(None);
+    };
+    let whole = NOT_GIVEN.map(|key| vec![key]);
+    let parts = NOT_GIVEN_OF_EMBED.map(|key| vec!["embed", key]);
+    for path in whole.iter().chain(&parts) {
+        let (name, parents) = path.split_last().unwrap_or((&"", &[]));
+        if context.tree.deepest(parents).get(name).is_some() {
+            let rule = format!("`{}` says how embeddings are computed, and this dataset's are given", path.join("."));
+            return Err(at_key(context, path, rule).help("remove it, or choose another `dataset.source`"));
+        }
+    }
+    let path = context.path(&["dataset", "matrix"], matrix, PathKind::File)?;
+    Ok(Some(WeightsSource::Given { path, sha256: *sha256 }))
 }
 
 fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetSource, Diagnostic> {
@@ -163,6 +205,39 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
         }
         DatasetSource::Folders { root, tables, .. } => {
             *root = context.path(&key("root"), root, PathKind::Folder)?;
+            local_tables(tables, context)?;
+        }
+        DatasetSource::Files { root, pattern, list, table, file, identity, tables } => {
+            let columns = [("file", file.is_some()), ("identity", identity.is_some())];
+            let ways = [("pattern", pattern.is_some()), ("list", list.is_some())];
+            let wrong = match table {
+                None if ways.iter().all(|(_, given)| !given) => Some((
+                    "source",
+                    "`dataset` needs `pattern`, `list` or `table`",
+                    "for example `pattern: \"{identity}/*\"`",
+                )),
+                None => columns.iter().find(|(_, given)| *given).map(|(key, _)| {
+                    (*key, "names a column of `dataset.table`, and there is none", "add the table, or remove it")
+                }),
+                Some(_) => ways.iter().find(|(_, given)| *given).map(|(key, _)| {
+                    (*key, "is not used: `dataset.table` says which pictures there are and whose", "remove one of them")
+                }),
+            };
+            if let Some((at, rule, help)) = wrong {
+                let rule = if at == "source" { rule.to_owned() } else { format!("`dataset.{at}` {rule}") };
+                return Err(at_key(context, &key(at), rule).help(help));
+            }
+            if let Some(Err(rule)) = pattern.as_deref().map(Pattern::read) {
+                return Err(context
+                    .problem(&key("pattern"), format!("`dataset.pattern` cannot be used: {rule}"))
+                    .help("for example `{identity}/*/{n}.jpg` or `{identity}_{n}.*`"));
+            }
+            *root = context.path(&key("root"), root, PathKind::Folder)?;
+            for (name, path) in [("list", list), ("table", table)] {
+                if let Some(path) = path {
+                    *path = context.path(&key(name), path, PathKind::File)?;
+                }
+            }
             local_tables(tables, context)?;
         }
         DatasetSource::HubFolders { revision, folder, tables, .. } => {
@@ -181,6 +256,13 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
             containers::validate(&key("boxes"), boxes, PathKind::File, context)?;
         }
         DatasetSource::Ijb { root, .. } => *root = context.path(&key("root"), root, PathKind::Folder)?,
+        DatasetSource::Embeddings { matrix, faces, pairs, .. } => {
+            *matrix = context.path(&key("matrix"), matrix, PathKind::File)?;
+            *faces = context.path(&key("faces"), faces, PathKind::File)?;
+            let mut tables = Tables { pairs: pairs.take(), boxes: None };
+            local_tables(&mut tables, context)?;
+            *pairs = tables.pairs;
+        }
         DatasetSource::Synthetic { .. } => {}
     }
     Ok(dataset)
@@ -243,6 +325,7 @@ fn detect(mut detect: Detect, dataset: &DatasetSource, context: &Context<'_>) ->
         DatasetSource::InsightfaceBin { .. }
         | DatasetSource::Vggface2 { .. }
         | DatasetSource::Ijb { .. }
+        | DatasetSource::Embeddings { .. }
         | DatasetSource::Synthetic { .. } => {
             Some(("`detect` needs photos, and this dataset's faces are located already", "remove `detect`"))
         }
@@ -266,7 +349,7 @@ fn weights(mut weights: WeightsSource, at: &[&str], context: &Context<'_>) -> Re
         WeightsSource::Hub { revision, .. } => in_lower_case(revision),
         WeightsSource::File { path, .. } => *path = context.path(&[at, &["path"]].concat(), path, PathKind::File)?,
         WeightsSource::Url { url, .. } => usable(url, at, context)?,
-        WeightsSource::Embedded { .. } => {}
+        WeightsSource::Given { .. } | WeightsSource::Embedded { .. } => {}
     }
     Ok(weights)
 }
@@ -290,6 +373,10 @@ fn usable(url: &str, at: &[&str], context: &Context<'_>) -> Result<(), Diagnosti
 }
 
 fn preprocess(wire: &PreprocessChanges, network: Network, context: &Context<'_>) -> Result<Preprocess, Diagnostic> {
+    if let (Network::Given, Some(any)) = (network, profile(PROFILES[0])) {
+        // No picture is read; whole ones need neither box nor landmarks.
+        return Ok(Preprocess { crop: Crop::Whole, ..any });
+    }
     let facts = network.facts();
     // Where the config gives every part, it does not matter which profile these replace.
     let replaced = wire.is_whole().then_some(PROFILES[0]);

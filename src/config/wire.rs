@@ -49,7 +49,8 @@ pub(super) struct Experiment {
     #[serde(default)]
     pub model: ModelSpec,
     /// Where the network's weights come from.
-    pub weights: WeightsSource,
+    #[schemars(extend("x-default" = "required, except with `dataset.source: embeddings`"))]
+    pub weights: Option<WeightsSource>,
     /// How faces are embedded.
     #[serde(default)]
     pub embed: EmbedOptions,

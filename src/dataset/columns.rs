@@ -16,6 +16,8 @@ pub(super) enum TableKind {
     Phase1(Phase1Image),
     /// `metadata.csv` of an image folder.
     ImageFolder,
+    /// `dataset.table` of pictures anywhere.
+    Pictures,
 }
 
 /// Indices of the columns that are read.
@@ -46,18 +48,30 @@ const CORNERS: [&str; 4] = ["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"];
 const SIZE: [&str; 4] = ["x", "y", "w", "h"];
 
 impl FaceColumns {
-    /// Finds them by name, whatever their order and the white space around them.
-    pub fn find(headers: &[&str], kind: TableKind) -> Result<Self, CsvProblem> {
+    /// Finds them by name, whatever their order and the white space around them. `named` are the columns of file and
+    /// identity, where the config names them.
+    pub fn find(headers: &[&str], kind: TableKind, named: [Option<&str>; 2]) -> Result<Self, CsvProblem> {
         let headers = Headers(headers.iter().map(|name| name.trim()).collect());
         headers.each_once()?;
         match kind {
             TableKind::Phase1(image) => Self::phase1(&headers, image),
-            TableKind::ImageFolder => Self::image_folder(&headers),
+            TableKind::ImageFolder => {
+                Self::pictures(&headers, named, "an image folder's metadata.csv gives the paths in it")
+            }
+            TableKind::Pictures => Self::pictures(
+                &headers,
+                named,
+                "it gives the paths of the pictures; `dataset.file` names another column",
+            ),
         }
     }
 
     /// Each picture is one face and one photo. Names are preferred to numbers: an id should be readable.
-    fn image_folder(headers: &Headers<'_>) -> Result<Self, CsvProblem> {
+    fn pictures(
+        headers: &Headers<'_>,
+        [file, identity]: [Option<&str>; 2],
+        paths: &'static str,
+    ) -> Result<Self, CsvProblem> {
         // The names are too short for a meaningful suggestion: all columns are listed.
         let one_of = |names: &[&str], reason| {
             headers.one_of(names, Some(reason)).map_err(|problem| match problem {
@@ -67,9 +81,14 @@ impl FaceColumns {
                 other => other,
             })
         };
-        let file = one_of(&["file_name"], "an image folder's metadata.csv gives the paths in it")?;
-        let identity =
-            one_of(&["identity", "label_name", "label", "person", "name"], "it gives the identity of a face")?;
+        let file = match file {
+            Some(file) => one_of(&[file.trim()], "`dataset.file` names it")?,
+            None => one_of(&["file_name"], paths)?,
+        };
+        let identity = match identity {
+            Some(identity) => one_of(&[identity.trim()], "`dataset.identity` names it")?,
+            None => one_of(&["identity", "label_name", "label", "person", "name"], "it gives the identity of a face")?,
+        };
         let (photo_path, bbox, landmarks, score) = (None, None, None, None);
         let identity = Some(identity);
         Ok(Self { face_id: file, identity, image_id: file, picture: file, photo_path, bbox, landmarks, score })
@@ -137,6 +156,11 @@ pub(super) fn lower_case(headers: &[String]) -> Result<Vec<String>, CsvProblem> 
     let names: Vec<String> = headers.iter().map(|name| name.trim().to_lowercase()).collect();
     Headers(names.iter().map(String::as_str).collect()).each_once()?;
     Ok(names)
+}
+
+/// Refuses a table with two columns of one name.
+pub(super) fn each_once(headers: &[&str]) -> Result<(), CsvProblem> {
+    Headers(headers.to_vec()).each_once()
 }
 
 /// The error for a missing column; lists all columns of the table.
@@ -217,7 +241,7 @@ mod tests {
     use crate::preprocess::Landmarks;
 
     fn find(headers: &str, image: Phase1Image) -> Result<FaceColumns, CsvProblem> {
-        FaceColumns::find(&headers.split(',').collect::<Vec<_>>(), TableKind::Phase1(image))
+        FaceColumns::find(&headers.split(',').collect::<Vec<_>>(), TableKind::Phase1(image), [None; 2])
     }
 
     #[test]

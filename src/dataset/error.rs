@@ -6,6 +6,7 @@ use super::csv_lines::MOST_COLUMNS;
 use super::{ContainerProblem, LeftOut};
 use crate::files::FileError;
 use crate::hub::HubError;
+use crate::npy::NpyError;
 use crate::text::quoted;
 use crate::transient;
 
@@ -28,6 +29,25 @@ pub enum DatasetError {
     /// Stopped on request; pictures that were read are remembered.
     #[error("interrupted while reading the dataset")]
     Interrupted,
+    /// A matrix of given embeddings that cannot be read.
+    #[error(transparent)]
+    Npy(#[from] NpyError),
+    /// A table that is not of the matrix.
+    #[error(
+        "{} has {rows} rows and {} has {lines} lines; each line is a row, in order, unless `dataset.row` names the column \
+         with the row of each line", matrix.display(), path.display()
+    )]
+    OtherLength { matrix: PathBuf, rows: usize, path: PathBuf, lines: usize },
+    /// A matrix whose rows are too long to be embeddings.
+    #[error("a row of {} has {width} numbers, at most {most} are taken; is it a matrix of embeddings?", matrix.display())]
+    Wide { matrix: PathBuf, width: usize, most: usize },
+    /// A picture whose path is not as the pattern says.
+    #[error(
+        "`{path}` in {} does not fit `dataset.pattern` `{pattern}`: {words}{}; correct the pattern (`*` is any text of a \
+         name, `**/` any folders), or name the pictures in `dataset.list`", root.display(),
+        if *unfit == 1 { String::new() } else { format!("; {unfit} of {of} pictures do not fit") }
+    )]
+    NoMatch { root: PathBuf, path: String, pattern: String, words: String, unfit: usize, of: usize },
     /// An invalid table.
     #[error("{}, line {line}: {problem}", path.display())]
     Csv {
@@ -58,6 +78,15 @@ pub enum DatasetError {
         if left_out.is_empty() { String::new() } else { format!(", only {left_out}") }
     )]
     NoPictures {
+        place: String,
+        /// What it contains instead.
+        left_out: LeftOut,
+    },
+    /// No pictures where they may be anywhere.
+    #[error(
+        "no pictures in {place}{}; correct the path", if left_out.is_empty() { String::new() } else { format!(", only {left_out}") }
+    )]
+    NoFiles {
         place: String,
         /// What it contains instead.
         left_out: LeftOut,

@@ -42,7 +42,13 @@ struct Names<'a> {
 impl<'a> Names<'a> {
     fn add(&mut self, row: u32, face: &'a Face, form: impl Fn(&'a str) -> Option<Cow<'a, str>>) {
         add(&mut self.ids, form(&face.face_id), row);
-        if let PixelSource::File { path, .. } = &face.pixels {
+        let path = match &face.pixels {
+            PixelSource::File { path, .. } => Some(path),
+            // An id is often the path of a picture that was elsewhere.
+            PixelSource::Given { .. } => Some(&face.face_id),
+            PixelSource::Synthetic { .. } => None,
+        };
+        if let Some(path) = path {
             for path in [path.as_str(), without_extension(path)] {
                 add(&mut self.paths, form(path), row);
                 add(&mut self.files, form(file_name(path)), row);

@@ -225,7 +225,7 @@ pub(super) fn faces(
 }
 
 /// The face of a picture, whose path is its name.
-fn named(path: String) -> Result<Face, DatasetError> {
+pub(super) fn named(path: String) -> Result<Face, DatasetError> {
     if path.contains(char::is_control) {
         let path = path.escape_default().to_string();
         return Err(DatasetError::Name { path, rule: "contains a control character" });

@@ -93,7 +93,7 @@ fn stands_in(text: &str, name: &str) -> bool {
 fn names(face: &Face) -> impl Iterator<Item = &str> {
     let path = match &face.pixels {
         PixelSource::File { path, .. } => Some(path.as_str()),
-        PixelSource::Synthetic { .. } => None,
+        PixelSource::Synthetic { .. } | PixelSource::Given { .. } => None,
     };
     let identity = face.identity_id.as_deref();
     [Some(face.face_id.as_str()), Some(face.image_id.as_str()), path, identity].into_iter().flatten()

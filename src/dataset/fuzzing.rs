@@ -33,9 +33,10 @@ fn as_file(name: &str, data: &[u8], work: impl FnOnce(&Path, &Path)) {
 /// Phase-1's table of faces: ids are unique and paths stay in the root. The columns that are handed over read back.
 pub(crate) fn phase1(data: &[u8]) {
     let Some((kind, text)) = data.split_first() else { return };
+    super::given::fuzz(text, usize::from(*kind));
     let image = if kind % 2 == 0 { Phase1Image::Crop } else { Phase1Image::Photo };
     let kind = if kind % 3 == 0 { TableKind::ImageFolder } else { TableKind::Phase1(image) };
-    let parser = FaceTableParser { rules: PathRules::new(Path::new("/data"), &[]), kind };
+    let parser = FaceTableParser { rules: PathRules::new(Path::new("/data"), &[]), kind, columns: [None; 2] };
     let Ok(table) = parser.parse(text).map_err(|error| error.at(Path::new("faces.csv"), text).to_string()) else {
         return;
     };

@@ -107,7 +107,7 @@ fn csv_failed(error: csv::Error) -> FileError {
 fn picture(face: &Face) -> &str {
     match &face.pixels {
         PixelSource::File { path, .. } => path,
-        PixelSource::Synthetic { .. } => "",
+        PixelSource::Synthetic { .. } | PixelSource::Given { .. } => "",
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) const METADATA: &str = "metadata.csv";
 pub(super) fn faces(table: &Path, holds: impl Fn(&str) -> bool) -> Result<(Vec<Face>, SourceTable), DatasetError> {
     let bytes = files::read(table)?;
     let root = table.parent().unwrap_or(Path::new(""));
-    let parser = FaceTableParser { rules: PathRules::new(root, &[]), kind: TableKind::ImageFolder };
+    let parser = FaceTableParser { rules: PathRules::new(root, &[]), kind: TableKind::ImageFolder, columns: [None; 2] };
     let mut read = parser.parse(&bytes).map_err(|error| error.at(table, &bytes))?;
     let mut absent = Vec::new();
     for (row, face) in read.faces.iter_mut().enumerate().filter(|(_, face)| face.fault.is_none()) {

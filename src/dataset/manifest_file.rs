@@ -50,6 +50,8 @@ pub(crate) const MANIFEST: Table = Table {
                 .missing("for drawn faces"),
         ],
         &LANDMARKS,
+        &[TableColumn::new(MATRIX_ROW, Kind::U32, "Row of the given matrix, from 0")
+            .only("if the dataset's embeddings are given")],
         &[
             TableColumn::new("fault", Kind::Text, "What is wrong with the source's row, or that no face was found")
                 .missing("for a sound row")
@@ -61,6 +63,8 @@ pub(crate) const MANIFEST: Table = Table {
     ],
     others: Some("`meta.<name>`: the source's own columns, as text."),
 };
+
+const MATRIX_ROW: &str = "matrix_row";
 
 const READ: &str = "for faces that are read from pictures";
 
@@ -99,13 +103,13 @@ impl Manifest {
         let drawn = |name: &str, of: fn(u32, u32) -> u32| {
             let value = |face: &Face| match face.pixels {
                 PixelSource::Synthetic { identity, sample } => Some(of(identity, sample)),
-                PixelSource::File { .. } => None,
+                PixelSource::File { .. } | PixelSource::Given { .. } => None,
             };
             Column::new(name.into(), faces.iter().map(value).collect::<Vec<_>>())
         };
         let file = |face: &Face| match face.pixels {
             PixelSource::File { size, modified, .. } => Some((size, modified)),
-            PixelSource::Synthetic { .. } => None,
+            PixelSource::Synthetic { .. } | PixelSource::Given { .. } => None,
         };
         let mut columns = vec![
             Column::new("row".into(), rows.clone().map(|row| row as u32).collect::<Vec<_>>()),
@@ -114,7 +118,7 @@ impl Manifest {
             borrowed("image_id", |face| Some(&face.image_id)),
             borrowed("path", |face| match &face.pixels {
                 PixelSource::File { path, .. } => Some(path),
-                PixelSource::Synthetic { .. } => None,
+                PixelSource::Synthetic { .. } | PixelSource::Given { .. } => None,
             }),
             drawn("synthetic_identity", |identity, _| identity),
             drawn("synthetic_sample", |_, sample| sample),
@@ -135,6 +139,10 @@ impl Manifest {
                 let number = |face: &Face| face.landmarks.map(|landmarks| landmarks.numbers()[at]);
                 columns.push(Column::new(name.into(), faces.iter().map(number).collect::<Vec<_>>()));
             }
+        }
+        let given = |face: &Face| if let PixelSource::Given { row } = face.pixels { Some(row) } else { None };
+        if self.faces.iter().any(|face| given(face).is_some()) {
+            columns.push(Column::new(MATRIX_ROW.into(), faces.iter().map(given).collect::<Vec<_>>()));
         }
         if self.faces.iter().any(|face| face.fault.is_some()) {
             columns.push(borrowed("fault", |face| face.fault.as_ref().map(|fault| fault.reason.as_str())));
@@ -196,6 +204,8 @@ impl Manifest {
             Ok(_) => Landmarks::COLUMNS.into_iter().map(float).collect::<Result<Vec<_>, _>>()?,
             Err(_) => Vec::new(),
         };
+        // The column exists only if the embeddings are given.
+        let given = column(MATRIX_ROW).ok().map(|given| given.u32().map_err(other(MATRIX_ROW))).transpose()?;
         // The columns exist only if there are faults.
         let faults = match column("fault") {
             Ok(_) => Some((text("fault")?, text("fault_in")?)),
@@ -217,6 +227,9 @@ impl Manifest {
                 },
                 (Some(_), None, None) => return Err(wrong("a path outside the dataset's root")),
                 (None, Some(identity), Some(sample)) => PixelSource::Synthetic { identity, sample },
+                (None, None, None) if let Some(row) = given.and_then(|given| given.get(i)) => {
+                    PixelSource::Given { row }
+                }
                 _ => return Err(wrong("neither a path nor a synthetic face, or both")),
             };
             let bbox = match edges.map(|edge| edge.get(i)) {

@@ -1,5 +1,6 @@
 //! Turns a dataset into a [`Manifest`]: one row per face, in input order. Each kind of source has its own file.
 
+mod anywhere;
 mod boxes;
 mod changes;
 mod columns;
@@ -12,6 +13,7 @@ mod folders;
 pub(crate) mod forget;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod given;
 mod hand_over;
 mod hub_folders;
 mod ijb;
@@ -27,6 +29,7 @@ mod pair_table;
 mod pair_text;
 mod pairs_builder;
 mod paths;
+pub(crate) mod pattern;
 mod phase1;
 mod procedural;
 mod role_table;
@@ -158,6 +161,11 @@ pub enum PixelSource {
         /// Its modification time when it was digested, ns since the epoch.
         modified: i64,
     },
+    /// No pixels: the embedding is given.
+    Given {
+        /// Its row of the matrix.
+        row: u32,
+    },
     /// A procedural face.
     Synthetic {
         /// Which identity of the dataset's universe.
@@ -226,6 +234,8 @@ pub fn open(
         DatasetSource::Parquet { shards } => container::parquet(shards, &context),
         DatasetSource::Vggface2 { archive, boxes } => container::vggface2(archive, boxes, &context),
         DatasetSource::Ijb { root, set } => ijb::open(root, *set, &context),
+        DatasetSource::Embeddings { .. } => given::open(source, &context),
+        DatasetSource::Files { .. } => anywhere::open(source, &context),
         &DatasetSource::Synthetic { seed, identities, samples, size } => {
             procedural::open(seed, identities, samples, size)
         }
@@ -248,8 +258,8 @@ fn archived(archive: &Container, tables: &Tables, context: &scan::OpenContext<'_
     Ok(manifest)
 }
 
-/// The faces of a local dataset without reading their pictures, so without digests; `None` if the pictures are remote or
-/// in a container.
+/// The faces of a local dataset without reading their pictures, so without digests unless they are drawn; `None` if the
+/// pictures are remote or in a container.
 pub(crate) fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Result<Manifest, DatasetError>> {
     let context = scan::OpenContext { cache: None, progress, cancel: &Cancel::default() };
     match source {
@@ -258,8 +268,19 @@ pub(crate) fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Re
         }
         DatasetSource::Ijb { root, set } => Some(ijb::list(root, *set, &context)),
         DatasetSource::Folders { root, parts, tables } => Some(folders::list(root, parts, tables, &context)),
+        DatasetSource::Embeddings { .. } => Some(given::open(source, &context)),
+        DatasetSource::Files { .. } => Some(anywhere::list(source, &context)),
+        &DatasetSource::Synthetic { seed, identities, samples, size } => {
+            Some(procedural::open(seed, identities, samples, size))
+        }
         _ => None,
     }
+}
+
+/// Size and modification time of a picture, as in a manifest; `None` if it cannot be looked at.
+pub(crate) fn stamp(path: &Path) -> Option<(u64, i64)> {
+    let scan_cache::Stamp { size, modified } = scan::stamp(&std::fs::metadata(path).ok()?);
+    Some((size, modified))
 }
 
 /// Describes a dataset, its location, and what would be downloaded. Checks local paths only and cannot fail.
@@ -307,6 +328,24 @@ pub(crate) fn describe(source: &DatasetSource) -> String {
         DatasetSource::Ijb { root, set } => {
             format!("{} in insightface's layout, {}; nothing to download", set.title(), there(root, root.is_dir()))
         }
+        DatasetSource::Files { root, pattern, list, table, tables, .. } => {
+            let file = |what: &str, path: &Option<PathBuf>| {
+                path.as_ref().map_or_else(String::new, |path| format!(" of the {what} {}", there(path, path.is_file())))
+            };
+            let pattern = pattern.as_ref().map_or_else(String::new, |pattern| format!(", each `{pattern}`"));
+            format!(
+                "pictures{}{} in {}{pattern}{}; nothing to download",
+                file("list", list),
+                file("table", table),
+                there(root, root.is_dir()),
+                tables::describe(tables)
+            )
+        }
+        DatasetSource::Embeddings { matrix, faces, .. } => format!(
+            "given embeddings {}, of the faces in {}; nothing to download",
+            there(matrix, matrix.is_file()),
+            there(faces, faces.is_file())
+        ),
         DatasetSource::Synthetic { seed, identities, samples, size } => format!(
             "{} synthetic faces ({identities} identities × {samples} samples, {size}×{size} pixels, seed {seed}, \
              generator {}); nothing to download",
@@ -405,7 +444,7 @@ impl Manifest {
     pub fn digest(&self) -> Digest {
         let mut hasher = Hasher::default();
         hasher.field(b"facevault manifest 1");
-        for Face { face_id, identity_id, image_id, bbox, landmarks, content, fault, .. } in &self.faces {
+        for Face { face_id, identity_id, image_id, bbox, landmarks, content, fault, pixels, .. } in &self.faces {
             hasher.field(face_id.as_bytes());
             // Which optional values are present: an empty identity differs from none.
             let there = [identity_id.is_some(), content.is_some(), bbox.is_some()].map(u8::from);
@@ -425,6 +464,9 @@ impl Manifest {
             let edges = bbox.iter().flat_map(|bbox| [bbox.x1, bbox.y1, bbox.x2, bbox.y2]);
             for number in edges.chain(landmarks.iter().flat_map(Landmarks::numbers)) {
                 hasher.update(&number.to_le_bytes());
+            }
+            if let PixelSource::Given { row } = pixels {
+                hasher.update(&row.to_le_bytes());
             }
         }
         for PairList { name, pairs, .. } in &self.lists {

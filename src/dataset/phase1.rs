@@ -50,7 +50,8 @@ pub(super) fn list(
     if !root.is_dir() {
         return Err(DatasetError::NoRoot { path: root.into(), holds: "contains all pictures" });
     }
-    let parser = FaceTableParser { rules: PathRules::new(root, rewrite), kind: TableKind::Phase1(image) };
+    let parser =
+        FaceTableParser { rules: PathRules::new(root, rewrite), kind: TableKind::Phase1(image), columns: [None; 2] };
     let table = parser.parse(&bytes).map_err(|error| error.at(path, &bytes))?;
     if table.ambiguous_photo_ids > 0 {
         context.progress.say(&format!(
@@ -65,6 +66,9 @@ pub(super) fn list(
     Ok((manifest, table.lines))
 }
 
+/// What a path must be in a list or a table of pictures.
+pub(super) const INSIDE: &str = "a path inside `dataset.root`";
+
 /// The content of a table.
 #[derive(Default)]
 pub(super) struct FaceTable {
@@ -76,19 +80,21 @@ pub(super) struct FaceTable {
 }
 
 /// Reads a table of faces.
-pub(super) struct FaceTableParser {
+pub(super) struct FaceTableParser<'a> {
     pub rules: PathRules,
     pub kind: TableKind,
+    /// The columns of file and identity, where the config names them.
+    pub columns: [Option<&'a str>; 2],
 }
 
-impl FaceTableParser {
+impl FaceTableParser<'_> {
     pub fn parse(&self, bytes: &[u8]) -> Result<FaceTable, CsvError> {
         let mut lines = CsvLines::open(bytes)?;
         let header_at = lines.offset;
         let headers = lines.headers.clone();
         let names: Vec<&str> = headers.iter().map(String::as_str).collect();
-        let columns =
-            FaceColumns::find(&names, self.kind).map_err(|problem| CsvError { offset: header_at, problem })?;
+        let columns = FaceColumns::find(&names, self.kind, self.columns)
+            .map_err(|problem| CsvError { offset: header_at, problem })?;
 
         let mut table = FaceTable { source: SourceTable::with_headers(headers), ..FaceTable::default() };
         let mut first_row = HashMap::<String, usize>::new();
@@ -138,7 +144,7 @@ impl FaceTableParser {
         let id = |column| match self.kind {
             TableKind::Phase1(_) => row.needed(column).map(str::to_owned),
             // Different spellings of a path refer to one picture.
-            TableKind::ImageFolder => self.path(column, row),
+            TableKind::ImageFolder | TableKind::Pictures => self.path(column, row),
         };
         // Of a line with too few or too many values only the id is used; the others may be in the wrong columns.
         let whole = fault.keep(FaultIn::Face, row.whole()).is_some();
@@ -173,6 +179,7 @@ impl FaceTableParser {
         let recorded = row.needed(column)?;
         let outside = || match self.kind {
             TableKind::Phase1(_) => CsvProblem::Outside { column: row.column(column), value: recorded.to_owned() },
+            TableKind::Pictures => row.expected(column, INSIDE),
             TableKind::ImageFolder => row.expected(column, "a relative path inside the folder of the table"),
         };
         self.rules.relative(recorded).filter(|path| !path.is_empty()).ok_or_else(outside)

@@ -19,7 +19,7 @@ fn place(source: &Value) -> Option<String> {
     let Value::Object(entries) = source else { return None };
     let here = entries.iter().find_map(|(key, value)| match (key.as_str(), value.as_str()?) {
         ("repo", repo) => Some(repo.to_owned()),
-        ("root" | "path", path) => Some(last(Path::new(path))),
+        ("root" | "path" | "matrix", path) => Some(last(Path::new(path))),
         // Phase 1's tables have one name: the folder tells them apart.
         ("csv", path) => Some(last(Path::new(path).parent()?)),
         _ => None,
@@ -48,6 +48,10 @@ mod tests {
             (json!({"source": "hub-folders", "folder": "", "repo": "a/b", "revision": "main"}), "hub-folders a/b"),
             (json!({"source": "archive", "archive": archive}), "archive faces.tar"),
             (json!({"source": "parquet", "shards": {"hub": {"files": ["x"], "repo": "a/b"}}}), "parquet a/b"),
+            (
+                json!({"source": "embeddings", "faces": "/data/a/faces.csv", "matrix": "/data/a/rows.npy"}),
+                "embeddings rows.npy",
+            ),
             (json!(null), "unknown"),
         ] {
             assert_eq!(short_name(&source), name);

@@ -52,6 +52,46 @@ pub enum DatasetSource {
         #[serde(flatten)]
         tables: Tables,
     },
+    /// Pictures anywhere below a folder: those that a list or a table names, or all. A pattern of their paths, or the table,
+    /// says whose they are.
+    Files {
+        /// The folder that the pictures are in.
+        #[schemars(extend("x-values" = "path of a folder"))]
+        root: PathBuf,
+        /// What the parts of a path are, such as `{identity}/*/{n}.jpg` or `{identity}_{n}.jpg`: `*` is any text of a name,
+        /// `**/` any folders, `{photo}` the photo that a face is from; other names become columns of the faces.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(
+            length(min = 1),
+            extend("x-values" = "path below the root with `{identity}` in it", "x-default" = "identities are unknown, unless a table has them")
+        )]
+        pattern: Option<String>,
+        /// A text file with the path of a picture in each line, from the root: those, in this order.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(extend("x-values" = "path of a file", "x-default" = "all pictures below the root, by path"))]
+        list: Option<PathBuf>,
+        /// A CSV with a line for each picture, instead of `pattern` and `list`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(extend("x-values" = "path of a file", "x-default" = "none"))]
+        table: Option<PathBuf>,
+        /// The table's column with the path of the picture, from the root.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(length(min = 1), extend("x-values" = "name of a column", "x-default" = "`file_name`"))]
+        file: Option<String>,
+        /// The table's column with the identity.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(
+            length(min = 1),
+            extend(
+                "x-values" = "name of a column",
+                "x-default" = "`identity`, `label_name`, `label`, `person` or `name`"
+            )
+        )]
+        identity: Option<String>,
+        /// What lies next to the pictures.
+        #[serde(flatten)]
+        tables: Tables,
+    },
     /// Identity folders, or an image folder, in a dataset repository on the Hugging Face Hub.
     HubFolders {
         /// Dataset repository on the Hub.
@@ -110,6 +150,52 @@ pub enum DatasetSource {
         root: PathBuf,
         /// Which of the two, and so the names of the tables in `meta`.
         set: IjbSet,
+    },
+    /// Embeddings that somebody has computed: the rows of a matrix, and a table that says whose they are. No pictures, no
+    /// network: `model`, `preprocess`, `weights` and most of `embed` are left out.
+    Embeddings {
+        /// The matrix: a `.npy` of f16, f32 or f64, a row each face.
+        #[schemars(regex(pattern = r"\.[nN][pP][yY]$"), extend("x-values" = "path of a file ending in `.npy`"))]
+        matrix: PathBuf,
+        /// Expected SHA-256 of the matrix.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(extend("x-default" = "recorded, not checked"))]
+        sha256: Option<Digest>,
+        /// The CSV that says whose they are, one line each face.
+        #[schemars(extend("x-values" = "path of a file"))]
+        faces: PathBuf,
+        /// Its column with the row of the matrix, from 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(length(min = 1), extend("x-values" = "name of a column", "x-default" = "the lines are the rows, in order"))]
+        row: Option<String>,
+        /// Its column with the face's id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(
+            length(min = 1),
+            extend("x-values" = "name of a column", "x-default" = "`face_id`, `file_name`, `path` or `image`, else numbers")
+        )]
+        face: Option<String>,
+        /// Its column with the identity.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(
+            length(min = 1),
+            extend(
+                "x-values" = "name of a column",
+                "x-default" = "`identity_id`, `identity`, `label_name`, `label`, `person` or `name`, if there is one"
+            )
+        )]
+        identity: Option<String>,
+        /// Its column with the photo that the face is from; two faces of one photo are not compared.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(
+            length(min = 1),
+            extend("x-values" = "name of a column", "x-default" = "`image_id` or `photo_id`, else each face has its own")
+        )]
+        photo: Option<String>,
+        /// The list of pairs the dataset ships with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(transform = reference::table)]
+        pairs: Option<PathBuf>,
     },
     /// Procedural faces: a pure function of these numbers and the generator's version.
     Synthetic {
@@ -173,9 +259,10 @@ impl DatasetSource {
     #[must_use]
     pub fn tables(&self) -> Option<&Tables> {
         match self {
-            Self::Folders { tables, .. } | Self::HubFolders { tables, .. } | Self::Archive { tables, .. } => {
-                Some(tables)
-            }
+            Self::Folders { tables, .. }
+            | Self::Files { tables, .. }
+            | Self::HubFolders { tables, .. }
+            | Self::Archive { tables, .. } => Some(tables),
             _ => None,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use super::reuse::Reuse;
 use super::{EmbedOptions, PixelReader};
 use crate::dataset::Face;
 use crate::preprocess::{Mirror, Preprocess};
@@ -16,6 +17,7 @@ pub struct EmbedJob<'a> {
     pub(super) reader: &'a dyn PixelReader,
     pub(super) preprocess: &'a Preprocess,
     pub(super) options: &'a EmbedOptions,
+    pub(super) reuse: Option<&'a Reuse>,
 }
 
 impl<'a> EmbedJob<'a> {
@@ -26,7 +28,17 @@ impl<'a> EmbedJob<'a> {
         preprocess: &'a Preprocess,
         options: &'a EmbedOptions,
     ) -> Self {
-        Self { faces, reader, preprocess, options }
+        Self { faces, reader, preprocess, options, reuse: None }
+    }
+
+    /// The same, but takes these rows instead of embedding them.
+    pub fn reusing(self, reuse: &'a Reuse) -> Self {
+        Self { reuse: Some(reuse), ..self }
+    }
+
+    /// Whether the row is to be embedded, not taken.
+    pub(super) fn embeds(&self, row: usize) -> bool {
+        self.reuse.is_none_or(|reuse| !reuse.has(row))
     }
 
     /// All faces, by row.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::forward::Forward;
 use super::job::EmbedJob;
 use super::prepare::{self, Batch, Batches};
+use super::reuse::Reuse;
 use super::store::{ChunkStore, ComputedChunk};
 use super::store_error::StoreError;
 use super::{FailedFace, output_dimension};
@@ -63,7 +64,8 @@ pub fn run(
     let resumed = store.rows_embedded() + store.rows_failed();
     let mut failures = FailureLimit::new(job.options);
     store.failures().try_for_each(|failure| failures.admit(failure))?;
-    progress.start("embedding", "faces", Some(store.rows() as u64), resumed as u64);
+    let taken = take(job, store, progress, cancel)?;
+    progress.start("embedding", "faces", Some(store.rows() as u64), taken as u64);
     if failures.count > 0 {
         progress.remark(&failures.remark());
     }
@@ -82,6 +84,39 @@ pub fn run(
     Ok(if complete { EmbedOutcome::Complete(summary) } else { EmbedOutcome::Interrupted(summary) })
 }
 
+/// Commits the chunks whose rows are all taken from other runs; returns the rows that are not to be embedded: committed, or
+/// taken for another chunk.
+fn take(
+    job: &EmbedJob<'_>,
+    store: &mut ChunkStore,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<usize, StoreError> {
+    let mut rest = 0;
+    if let Some(reuse) = job.reuse {
+        let (whole, parts): (Vec<_>, Vec<_>) =
+            store.missing().partition(|(_, rows)| reuse.count(rows.clone()) == rows.len());
+        rest = parts.into_iter().map(|(_, rows)| reuse.count(rows)).sum();
+        let faces: usize = whole.iter().map(|(_, rows)| rows.len()).sum();
+        if faces > 0 {
+            progress.start("reusing", "faces", Some(faces as u64), 0);
+        }
+        for (chunk, rows) in whole {
+            if cancel.requested() {
+                break;
+            }
+            let (faces, mut taken) = (rows.len(), ComputedChunk { chunk, ..ComputedChunk::default() });
+            reuse.fill(rows, &mut taken)?;
+            store.commit(&taken)?;
+            progress.advance(faces as u64);
+        }
+        if faces > 0 {
+            progress.finish();
+        }
+    }
+    Ok(store.rows_embedded() + store.rows_failed() + rest)
+}
+
 /// Runs all stages until the last chunk is committed, or one of them stops.
 fn overlapped(
     job: &EmbedJob<'_>,
@@ -92,7 +127,7 @@ fn overlapped(
     cancel: &Cancel,
 ) -> Result<(), EmbedError> {
     let missing: Vec<_> = store.missing().collect();
-    if missing.is_empty() {
+    if missing.is_empty() || cancel.requested() {
         return Ok(());
     }
     let cut = job.cut(embedder.batch());
@@ -105,7 +140,7 @@ fn overlapped(
         let (spare, spares) = channel();
         let writer = thread::Builder::new()
             .name("writer".into())
-            .spawn_scoped(scope, move || write(store, &full, &spare))
+            .spawn_scoped(scope, move || write(store, job.reuse, &full, &spare))
             .map_err(EmbedError::Threads)?;
         let stage = ForwardStage { forward, failures, progress, cancel };
         let stopped = stage.run(&batches, &chunks, &spares);
@@ -115,9 +150,17 @@ fn overlapped(
     })
 }
 
-/// The writer: commits chunks and returns their buffers.
-fn write(store: &mut ChunkStore, full: &Receiver<ComputedChunk>, spare: &Sender<Vec<f32>>) -> Result<(), StoreError> {
-    for computed in full {
+/// The writer: adds the rows that are taken from other runs, commits chunks and returns their buffers.
+fn write(
+    store: &mut ChunkStore,
+    reuse: Option<&Reuse>,
+    full: &Receiver<ComputedChunk>,
+    spare: &Sender<Vec<f32>>,
+) -> Result<(), StoreError> {
+    for mut computed in full {
+        if let Some(reuse) = reuse {
+            reuse.fill(store.rows_of(computed.chunk), &mut computed)?;
+        }
         store.commit(&computed)?;
         // Nothing receives it after the last batch.
         let _ = spare.send(computed.data);
@@ -243,7 +286,7 @@ pub fn admit<'a>(options: &EmbedOptions, failures: impl IntoIterator<Item = &'a 
 }
 
 /// Enforces the limit on failures.
-struct FailureLimit {
+pub(super) struct FailureLimit {
     on_error: OnError,
     limit: Option<u64>,
     count: u64,
@@ -252,11 +295,11 @@ struct FailureLimit {
 }
 
 impl FailureLimit {
-    fn new(options: &EmbedOptions) -> Self {
+    pub(super) fn new(options: &EmbedOptions) -> Self {
         Self { on_error: options.on_error, limit: options.max_failures, count: 0, seen: Vec::new() }
     }
 
-    fn admit(&mut self, failure: &FailedFace) -> Result<(), EmbedError> {
+    pub(super) fn admit(&mut self, failure: &FailedFace) -> Result<(), EmbedError> {
         self.count += 1;
         if self.limit.is_some() {
             self.seen.push(failure.clone());

@@ -27,7 +27,7 @@ use crate::preprocess::Mirror;
 use crate::progress::Cancel;
 use crate::quality::Quality;
 
-/// Consecutive manifest rows of one chunk.
+/// Manifest rows of one chunk, in order: those that the job embeds.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub chunk: usize,
@@ -86,8 +86,8 @@ impl<R: Iterator<Item = (usize, usize)>> WorkQueue<R> {
     }
 }
 
-/// Starts workers and assembler over `chunks`, recycling the memory of `batches`. They end when everything is done or
-/// the [`Batches`] are dropped.
+/// Starts workers and assembler over `chunks`, each of which has a row to embed, recycling the memory of `batches`. They
+/// end when everything is done or the [`Batches`] are dropped.
 pub(super) fn start<'scope>(
     scope: &'scope Scope<'scope, '_>,
     job: &'scope EmbedJob<'_>,
@@ -106,7 +106,7 @@ pub(super) fn start<'scope>(
     let (send_batch, full) = sync_channel(1);
 
     let stop = Cancel::default();
-    let rows = chunks.clone().into_iter().flat_map(|(_, rows)| rows).enumerate();
+    let rows = chunks.clone().into_iter().flat_map(|(_, rows)| rows).filter(|&row| job.embeds(row)).enumerate();
     let source = Arc::new(Mutex::new(WorkQueue { rows, buffers, stop: stop.clone() }));
     for i in 0..cut.workers {
         let (source, send_face) = (Arc::clone(&source), send_face.clone());
@@ -161,13 +161,14 @@ impl Assembler<'_> {
         full: &SyncSender<Batch>,
     ) -> Option<()> {
         for (chunk, rows) in chunks {
-            for first in rows.clone().step_by(cut.batch_rows) {
-                let end = first.saturating_add(cut.batch_rows).min(rows.end);
+            let rows: Vec<usize> = rows.filter(|&row| self.job.embeds(row)).collect();
+            let last = rows.last().copied();
+            for rows in rows.chunks(cut.batch_rows) {
                 let mut batch = empty.recv().ok()?;
                 batch.clear();
-                (batch.chunk, batch.faces) = (chunk, end - first);
-                batch.ends_chunk = end == rows.end;
-                for row in first..end {
+                (batch.chunk, batch.faces) = (chunk, rows.len());
+                batch.ends_chunk = rows.last().copied() == last;
+                for &row in rows {
                     let face = self.next_face()?;
                     batch.push(row, &face, self.job);
                     // Nothing receives it once the workers have ended.

@@ -1,5 +1,6 @@
 //! A chunk on disk: the matrix of its embedded rows, and the sidecar that commits it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -43,9 +44,13 @@ pub struct ChunkRecord {
     pub arithmetic: Option<Digest>,
     /// Faces without an embedding, in row order.
     pub failures: Vec<FailedFace>,
-    /// Picture quality of the embedded rows, in order; `None` for chunks that predate quality measurements.
+    /// Picture quality of the embedded rows, in order; `None` for chunks that predate quality measurements, and
+    /// for given embeddings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<Qualities>,
+    /// Rows taken from other runs instead of being embedded, by run; they took none of the times. Absent if there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reused: BTreeMap<String, usize>,
     /// How long it took.
     pub timings: Timings,
     /// Digest of this file with 64 zeros in place of this digest; `None` for chunks that predate it.
@@ -93,6 +98,12 @@ impl ChunkRecord {
         let known = self.quality.iter().flat_map(Qualities::iter).map(Some);
         let unknown = if self.quality.is_some() { 0 } else { self.embedded };
         known.chain(std::iter::repeat_n(None, unknown))
+    }
+
+    /// Rows that were embedded for this chunk, in its times: not those taken from other runs.
+    pub fn computed(&self) -> usize {
+        // Removing faces can leave fewer rows than were taken.
+        self.embedded.saturating_sub(self.reused.values().fold(0, |sum, rows| sum.saturating_add(*rows)))
     }
 
     /// What all chunks of a run share: manifest rows, dimension, chunk size.

@@ -42,6 +42,8 @@ pub(super) struct ComputedChunk {
     pub unread: Vec<FailedFace>,
     /// Picture quality of the embedded rows, in order.
     pub quality: Qualities,
+    /// Rows taken from other runs, by run.
+    pub reused: BTreeMap<String, usize>,
     /// Timings known before it is written.
     pub timings: Timings,
 }
@@ -143,6 +145,20 @@ impl ChunkStore {
         self.failures().count()
     }
 
+    /// Rows that were embedded for this run or one whose chunks it adopted, so far.
+    pub fn rows_computed(&self) -> usize {
+        self.records.values().map(ChunkRecord::computed).sum()
+    }
+
+    /// Rows taken from other runs so far, by run.
+    pub fn rows_reused(&self) -> BTreeMap<String, usize> {
+        let mut rows = BTreeMap::new();
+        for (run, taken) in self.records.values().flat_map(|record| &record.reused) {
+            *rows.entry(run.clone()).or_default() += taken;
+        }
+        rows
+    }
+
     /// Sets the arithmetic of chunks committed from now on.
     pub fn computed_by(&mut self, fingerprint: Digest) {
         self.arithmetic = Some(fingerprint);
@@ -181,17 +197,31 @@ impl ChunkStore {
     /// The chunks that are not committed yet: number and manifest rows, ascending.
     pub(super) fn missing(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
         let all = (0..self.rows.div_ceil(self.chunk_size)).filter(|chunk| !self.records.contains_key(chunk));
-        all.map(|chunk| (chunk, record::rows_of(chunk, self.chunk_size, self.rows)))
+        all.map(|chunk| (chunk, self.rows_of(chunk)))
+    }
+
+    /// Manifest rows of a chunk.
+    pub(super) fn rows_of(&self, chunk: usize) -> Range<usize> {
+        record::rows_of(chunk, self.chunk_size, self.rows)
     }
 
     pub(super) fn folder(&self) -> &Path {
         &self.chunks
     }
 
+    /// Commits a chunk of given rows: no picture was measured.
+    pub(super) fn give(&mut self, given: &ComputedChunk) -> Result<(), StoreError> {
+        self.write(given, None)
+    }
+
     /// Commits a chunk: its matrix, then its sidecar.
     pub(super) fn commit(&mut self, computed: &ComputedChunk) -> Result<(), StoreError> {
-        let ComputedChunk { chunk, data, failures, quality, timings, .. } = computed;
-        let rows = record::rows_of(*chunk, self.chunk_size, self.rows);
+        self.write(computed, Some(computed.quality.clone()))
+    }
+
+    fn write(&mut self, computed: &ComputedChunk, quality: Option<Qualities>) -> Result<(), StoreError> {
+        let ComputedChunk { chunk, data, failures, reused, timings, .. } = computed;
+        let rows = self.rows_of(*chunk);
         let started = Instant::now();
         let sha256 = record::write_matrix(&record::path_of(&self.chunks, *chunk, "npy"), data, self.dimension)?;
         let write_us = started.elapsed().as_micros() as u64;
@@ -206,7 +236,8 @@ impl ChunkStore {
             sha256,
             arithmetic: self.arithmetic,
             failures: failures.clone(),
-            quality: Some(quality.clone()),
+            quality,
+            reused: reused.clone(),
             timings: Timings { session: self.session, write_us, ..*timings },
             sidecar_sha256: None,
         };

@@ -15,6 +15,9 @@ pub enum StoreError {
     /// A damaged chunk that was intact when the store was opened, or of a finished run.
     #[error("{} is damaged: {rule}; remove the run's `face_metadata.csv`, if it has one, and run it again to recompute what is damaged", path.display())]
     Damaged { path: PathBuf, rule: String },
+    /// A chunk of another run that was intact when its rows were found.
+    #[error("{} changed while embeddings were taken from it", path.display())]
+    Changed { path: PathBuf },
     #[error("{} lacks {missing} chunks; run it again to compute them", chunks.display())]
     Incomplete { chunks: PathBuf, missing: usize },
     #[error("cannot write {}: {source}", path.display())]

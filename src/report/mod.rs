@@ -55,6 +55,8 @@ pub(crate) struct Report {
     pub command: Option<String>,
     /// What was removed from the run and when, a sentence each.
     pub removals: Vec<String>,
+    /// Runs that embeddings were taken from, and how many.
+    pub reused: Vec<(String, u64)>,
     /// The resolved plan, flattened: dotted key → value.
     pub plan: Vec<(String, String)>,
     pub provenance: Vec<(String, String)>,

@@ -451,6 +451,7 @@ pub(crate) fn report() -> Report {
         description: "VGGFace2 checkpoint on 187,697 face crops: does it still separate people as published?".into(),
         command: Some("facevault experiment configs/vggface2.yaml --set embed.batch_size=64".into()),
         removals: Vec::new(),
+        reused: Vec::new(),
         plan: pairs(&[
             ("code", "1"),
             ("dataset.faces", "187697"),

@@ -418,6 +418,9 @@ fn computed(report: &Report) -> Result<Section, ReportError> {
     let section = Section::new("computed", "How this was computed")
         .text(pairs_in_words(&report.evaluation.metrics))
         .texts(speed_in_words(report))
+        .texts(report.reused.iter().map(|(run, rows)| {
+            format!("{} taken from {run}, with the same bytes.", counted(*rows, "embedding was", "embeddings were"))
+        }))
         .texts(report.unpinned.iter().map(|text| sentence(text)))
         .texts(report.removals.iter().cloned())
         .with_all(pairs(&report.evaluation.metrics).map(DataTable::folded));

@@ -10,8 +10,9 @@ use crate::provenance::{Adopted, Provenance};
 
 impl RunContext<'_> {
     /// Fills the missing chunks of `store` from a finished run with the same embedding digest, reports it, and records
-    /// that run in `provenance`. Does nothing if no such run is intact and of this machine's arithmetic. Fails with
-    /// [`RunError::File`] when this run's own files cannot be written.
+    /// that run in `provenance`. Does nothing if no such run is intact and of this machine's arithmetic. Returns the names
+    /// of the runs that were refused, and reported. Fails with [`RunError::File`] when this run's own files cannot be
+    /// written.
     pub(super) fn adopt(
         &self,
         run: &RunDirectory,
@@ -19,7 +20,8 @@ impl RunContext<'_> {
         store: &mut ChunkStore,
         provenance: &mut Provenance,
         opening: &NetworkOpener<'_>,
-    ) -> Result<(), RunError> {
+    ) -> Result<Vec<String>, RunError> {
+        let mut refused = Vec::new();
         if store.is_empty() {
             // The store is empty, so nothing was adopted, whatever an interrupted start recorded.
             provenance.adopted_from = None;
@@ -27,7 +29,7 @@ impl RunContext<'_> {
         // Never complete from a second run: its chunks could have other boundaries.
         let begun = provenance.adopted_from.as_ref().map(|adopted| adopted.run.clone());
         if store.is_complete() || (!store.is_empty() && begun.is_none()) {
-            return Ok(());
+            return Ok(refused);
         }
         for source in RunDirectory::list(self.experiments)? {
             let name = source.name();
@@ -44,19 +46,20 @@ impl RunContext<'_> {
                 continue;
             }
             match self.adopt_from(run, &source, theirs.evaluates_as(plan), store, provenance, opening) {
-                Ok(()) if store.is_complete() => return Ok(()),
+                Ok(()) if store.is_complete() => return Ok(refused),
                 Ok(()) => {}
-                Err(_) if self.cancel.requested() => return Ok(()),
+                Err(_) if self.cancel.requested() => return Ok(refused),
                 Err(reason) => {
                     self.progress.say(&format!("cannot reuse the embeddings of {name}: {reason}"));
+                    refused.push(name);
                 }
             }
             if !store.is_empty() {
-                return Ok(());
+                return Ok(refused);
             }
             provenance.adopted_from = None;
         }
-        Ok(())
+        Ok(refused)
     }
 
     /// Adopts from one run. `Err` is the reason why it gives nothing, or nothing more.
@@ -101,6 +104,7 @@ impl RunContext<'_> {
         store.computed_by(arithmetic.fingerprint);
         provenance.arithmetic = Some(arithmetic);
         provenance.adopted_from = Some(Adopted { run: source.name(), sessions });
+        provenance.reused = theirs.reused;
         run.write_json(RunDirectory::PROVENANCE, provenance).map_err(words)?;
         let found = store.adopt(source.path());
         let rows = store.rows_embedded() + store.rows_failed() - before;

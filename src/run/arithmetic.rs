@@ -95,6 +95,9 @@ impl RunContext<'_> {
         let made_by = format!("{}, computed by {}", theirs.fingerprint.short(12), theirs.machine());
         let (_, loaded) = stored(run)?;
         let config = &loaded.config;
+        if config.is_given() {
+            return Ok("the embeddings were given".into());
+        }
         if !weights::is_available(&config.weights) {
             return Ok(format!("{made_by}; the weights are not on this machine, so its arithmetic cannot be compared"));
         }

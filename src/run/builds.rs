@@ -9,12 +9,12 @@ use crate::provenance::{Build, Provenance};
 pub(crate) fn embedded_by(run: &RunDirectory) -> Result<EmbeddedBy, RunError> {
     let plan: RunPlan = run.json(RunDirectory::PLAN)?;
     let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
-    let sessions = provenance.embedding_sessions().map(|session| (session.started, session.machine.host.clone()));
+    let sessions = provenance.sessions_behind().map(|session| (session.started, session.machine.host.clone()));
     Ok(EmbeddedBy {
         plan: plan.embedding_digest(),
         sessions: sessions.collect(),
-        reused: provenance.adopted_from.is_some(),
-        builds: provenance.embedding_sessions().filter_map(|session| session.revision.clone()).collect(),
+        reused: provenance.adopted_from.is_some() || !provenance.reused.is_empty(),
+        builds: provenance.sessions_behind().filter_map(|session| session.revision.clone()).collect(),
     })
 }
 
@@ -38,8 +38,13 @@ impl PreparedRun {
             // A crashed session has embedded 0 faces, whatever it has committed.
             let other = provenance.sessions.iter().find(|session| session.revision.as_deref() != Some(&here));
             let begun = provenance.sessions.first();
-            let not_ours = match (&provenance.adopted_from, other.or(begun)) {
+            let taken = match (&provenance.adopted_from, provenance.reused.first()) {
                 (Some(adopted), _) => Some(format!("has the embeddings of {}", adopted.run)),
+                (None, Some(reused)) => Some(format!("has embeddings of {}", reused.run)),
+                (None, None) => None,
+            };
+            let not_ours = match (taken, other.or(begun)) {
+                (Some(taken), _) => Some(taken),
                 (None, Some(session)) if other.is_some() || !is_commit(&here) => {
                     let build = session.revision.as_deref().map_or_else(|| "an unknown build".into(), short);
                     Some(format!("was embedded by {build}"))
@@ -55,6 +60,11 @@ impl PreparedRun {
                 });
             }
         }
-        Ok(Self { adopts: false, ..self })
+        Ok(self.without_reuse())
+    }
+
+    /// Embeds every face that this run has not embedded yet, whatever other runs have.
+    pub fn without_reuse(self) -> Self {
+        Self { adopts: false, ..self }
     }
 }

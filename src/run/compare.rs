@@ -238,7 +238,7 @@ fn matrix(run: &RunDirectory, rows: &[u32], faces: usize) -> Result<Matrix, RunE
 pub(super) fn timing(run: &RunDirectory) -> Result<Timing, RunError> {
     let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
     let records = embed::read_records(run.path())?;
-    let chunks = records.iter().map(|record| (record.embedded as u64, record.timings.wall_us as f64 / 1e6)).collect();
+    let chunks = records.iter().map(|record| (record.computed() as u64, record.timings.wall_us as f64 / 1e6)).collect();
     let settings = provenance.embedding_sessions().map(|session| {
         let machine = &session.machine;
         // CPU device names include kernels and threads, which are the run's own choice or compared separately.

@@ -14,6 +14,7 @@ mod failures;
 mod forget;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod given;
 mod inspect;
 mod list;
 mod mend;
@@ -23,6 +24,7 @@ mod pair_lists;
 mod pairs_left_out;
 mod partial;
 mod precision;
+mod reuse;
 mod seal;
 mod searches;
 mod sources;
@@ -41,6 +43,7 @@ pub(crate) use exemplars::exemplars;
 use failures::failures_in;
 pub(crate) use failures::{Failures, failures};
 pub(crate) use forget::{Forgotten, Named};
+pub(crate) use given::describe as given;
 pub(crate) use inspect::{EmbeddedFaces, Lookup, LookupThreshold, lookup};
 pub(crate) use list::{RunRow, RunState, list};
 pub(crate) use missing_boxes::{MissingBoxes, unused_boxes};
@@ -49,6 +52,8 @@ pub(crate) use pairs_left_out::PAIRS_LEFT_OUT;
 use partial::PartialPairs;
 use precision::{NetworkOpener, OpenNetwork};
 pub(crate) use precision::{StoredCalibration, agreement};
+use reuse::Embedding;
+pub(crate) use reuse::{reusable, reused, sentence as reuse_in_words};
 use seal::Depth;
 use sources::DatasetFaces;
 pub(crate) use sources::SourceCache;
@@ -96,7 +101,7 @@ pub(crate) struct PreparedRun {
     checkpoint: Arc<Checkpoint<Weights>>,
     embedder: EmbedderInfo,
     provenance: Provenance,
-    /// Whether it may reuse another run's embeddings.
+    /// Whether it may reuse the embeddings of other runs.
     adopts: bool,
 }
 
@@ -143,7 +148,8 @@ impl RunContext<'_> {
         let DatasetFaces { manifest, detection } = self.faces(config, sources)?;
         let missing_boxes = MissingBoxes::of(config, &manifest);
         let say = |line: &str| self.progress.say(line);
-        let embedder = model::describe(&config.model, &config.embed.execution(), &say)?;
+        let embedder = given::describe(config)
+            .map_or_else(|| model::describe(&config.model, &config.embed.execution(), &say), Ok)?;
         let (detector, detection) = detection.unzip();
         let plan =
             RunPlan::new(config, manifest.digest(), manifest.len() as u64, detector, checkpoint.digest, &embedder);
@@ -170,6 +176,7 @@ impl RunContext<'_> {
             arithmetic: None,
             sessions: Vec::new(),
             adopted_from: None,
+            reused: Vec::new(),
             compared_on: None,
             removals: Vec::new(),
         };
@@ -231,10 +238,14 @@ impl RunContext<'_> {
         self.mend(run)?;
         Self::describe(run, &plan, &loaded, &mut provenance)?;
         let options = &loaded.config.embed;
-        let dimension = embed::output_dimension(
-            model::dimension(&loaded.config.model, &checkpoint.weights),
-            loaded.config.preprocess.mirror,
-        );
+        let mut matrix = given::open(&loaded.config)?;
+        let dimension = match &matrix {
+            Some(matrix) => matrix.dimension(),
+            None => embed::output_dimension(
+                model::dimension(&loaded.config.model, &checkpoint.weights),
+                loaded.config.preprocess.mirror,
+            ),
+        };
         // The digests are recorded after everything is exported.
         if run.has(RunDirectory::METADATA) && seal::is_recorded(run) {
             return self.embedded_before(run, options, manifest.len());
@@ -249,6 +260,9 @@ impl RunContext<'_> {
             self.export_files(run, &store, manifest)?;
             return self.embedded_before(run, options, manifest.len());
         }
+        if let Some(matrix) = &mut matrix {
+            return self.give(run, options, manifest, matrix, &mut store, &embedder, provenance);
+        }
         let reader = FaceReader::new(manifest, &loaded.config.preprocess, &loaded.config.dataset)
             .within(options.picture_memory(self.cancel));
         let job = EmbedJob::new(&manifest.faces, &reader, &loaded.config.preprocess, options);
@@ -262,19 +276,22 @@ impl RunContext<'_> {
             cancel: self.cancel,
             opened: RefCell::default(),
         };
-        if adopts {
-            self.adopt(run, &plan, &mut store, &mut provenance, &opening)?;
-        }
-        let before = store.rows_embedded();
+        let refused = if adopts { self.adopt(run, &plan, &mut store, &mut provenance, &opening)? } else { Vec::new() };
+        provenance.count_reused(&store.rows_reused());
+        let before = store.rows_computed();
         let begun = provenance.arithmetic.take().filter(|_| !store.is_empty());
         let Some(OpenNetwork { embedder: mut network, arithmetic }) = opening.open(begun.as_ref())? else {
-            let (embedded, failed) = (before, store.rows_failed());
+            let (embedded, failed) = (store.rows_embedded(), store.rows_failed());
             let (rows, resumed) = (manifest.len(), embedded + failed);
             return Ok(EmbedOutcome::Interrupted(EmbedSummary { rows, embedded, failed, resumed, seconds: 0.0 }));
         };
         // The network has its own copy.
         drop(checkpoint);
         store.computed_by(arithmetic.fingerprint);
+        let crop = loaded.config.preprocess.crop;
+        let ours = Embedding { run, plan: &plan, manifest, crop, arithmetic: arithmetic.fingerprint };
+        let taken = if adopts { Some(self.reuse(&ours, &store, &mut provenance, &refused)?) } else { None };
+        let job = taken.as_ref().filter(|taken| taken.rows() > 0).map_or(job, |taken| job.reusing(taken));
         provenance.arithmetic = begun.or(Some(arithmetic));
         provenance.sessions.push(RunSession {
             started: provenance::now(),
@@ -292,8 +309,9 @@ impl RunContext<'_> {
 
         if let Some(session) = provenance.sessions.last_mut() {
             session.ended = Some(provenance::now());
-            session.embedded = (store.rows_embedded() - before) as u64;
+            session.embedded = (store.rows_computed() - before) as u64;
         }
+        provenance.count_reused(&store.rows_reused());
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
         match &outcome {
             Ok(EmbedOutcome::Complete(_)) => {
@@ -355,6 +373,7 @@ impl RunContext<'_> {
             provenance.arithmetic = earlier.arithmetic;
             provenance.sessions = earlier.sessions;
             provenance.adopted_from = earlier.adopted_from;
+            provenance.reused = earlier.reused;
             provenance.compared_on = earlier.compared_on;
             // The folder that the same config is started from does not matter once the run is described.
             let same = run.has(RunDirectory::CONFIG)

@@ -67,7 +67,7 @@ pub fn published() -> Vec<PublishedSchema> {
         PublishedSchema::new::<Metrics>("metrics", "metrics.json", metrics::SCHEMA),
         PublishedSchema::new::<People>("people", "people.json", people::SCHEMA),
         PublishedSchema::new::<Option<Breakdown>>("breakdown", "breakdown.json", breakdown::SCHEMA),
-        PublishedSchema::new::<RunPlan>("plan", "plan.json", 1),
+        PublishedSchema::new::<RunPlan>("plan", "plan.json", 2),
         PublishedSchema::new::<Provenance>("provenance", "provenance.json", 1),
         PublishedSchema::new::<ChunkRecord>("chunk", "chunks/<number>.json", 1),
         PublishedSchema::new::<StoredCalibration>("calibration", "calibration.json", 1),

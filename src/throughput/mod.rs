@@ -266,6 +266,9 @@ pub(crate) fn run(
     config: &ExperimentConfig,
     request: &ThroughputRequest,
 ) -> Result<Throughput, ThroughputError> {
+    if config.is_given() {
+        return Err(RunError::from(ModelError::Given).into());
+    }
     let machine = MachineInfo::current();
     let (here, left_out) = devices_here(config, &request.wanted);
     let variants = request.wanted.variants(&config.embed, machine.cores, &here);

@@ -106,6 +106,11 @@ fn read(
             local = Some((path.clone(), *sha256));
             (Cow::Owned(bytes), found, "file", path.display().to_string(), None)
         }
+        // A matrix of embeddings is no file of weights: what takes it asks for its digest alone.
+        WeightsSource::Given { path, .. } => {
+            let unsupported = std::io::ErrorKind::Unsupported.into();
+            return Err(FileError::new("read weights from", path)(unsupported).into());
+        }
         WeightsSource::Embedded { name } => {
             let bytes = embedded::find(name)?;
             (Cow::Borrowed(bytes), Digest::of(bytes), "embedded", name.clone(), None)
@@ -123,6 +128,7 @@ pub fn describe(source: &WeightsSource) -> String {
             Hub::shared().describe(&hub_file(repo, revision, file, *sha256))
         }
         WeightsSource::Url { url, sha256 } => Hub::shared().describe(&url_file(url, *sha256)),
+        WeightsSource::Given { path, .. } => format!("given: the embeddings in {}", path.display()),
         WeightsSource::File { path, .. } => match std::fs::metadata(path) {
             Ok(metadata) => format!("{}, {} bytes", path.display(), metadata.len()),
             Err(error) => format!("{}: unreadable: {error}", path.display()),
@@ -140,7 +146,7 @@ pub(crate) fn is_available(source: &WeightsSource) -> bool {
     match source {
         WeightsSource::Hub { repo, revision, file, sha256 } => cached(&hub_file(repo, revision, file, *sha256)),
         WeightsSource::Url { url, sha256 } => cached(&url_file(url, *sha256)),
-        WeightsSource::File { path, .. } => path.is_file(),
+        WeightsSource::File { path, .. } | WeightsSource::Given { path, .. } => path.is_file(),
         WeightsSource::Embedded { .. } => true,
     }
 }

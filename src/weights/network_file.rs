@@ -10,7 +10,7 @@ use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError};
 use crate::hub::Hub;
 use crate::model::onnx::{self, Bytes, Found, Layout, Normalisation, Onnx, OnnxError, Outline};
-use crate::model::weights::{Checkpoint, OnnxFile, Weights, WholeFile, recognise_onnx};
+use crate::model::weights::{Checkpoint, OnnxFile, Origin, Tensors, Weights, WholeFile, recognise_onnx};
 use crate::model::{self, ModelSpec, Network};
 use crate::preprocess::Standardise;
 use crate::progress::{Cancel, Progress};
@@ -25,6 +25,9 @@ pub(crate) fn load_network(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Checkpoint<Weights>, WeightsError> {
+    if let WeightsSource::Given { path, sha256 } = source {
+        return given(path, *sha256, cancel);
+    }
     if spec.network == Network::Onnx {
         let read = read(Hub::shared(), source, &recognise_onnx, progress, cancel)?;
         return onnx_file(read, spec, side as usize, whole, cancel);
@@ -38,6 +41,19 @@ pub(crate) fn load_network(
     model::weights::require(&found, &needed, model::unused_keys(spec))?;
     let Checkpoint { weights, digest, origin } = found;
     Ok(Checkpoint { weights: Weights::Tensors(weights), digest, origin })
+}
+
+/// A matrix of embeddings in place of weights: only its digest and its place are of interest.
+fn given(path: &Path, sha256: Option<Digest>, cancel: &Cancel) -> Result<Checkpoint<Weights>, WeightsError> {
+    let failed = |error| FileError::new("read", path)(error);
+    let file = files::open(path).map_err(failed)?;
+    let bytes = file.metadata().map_err(failed)?.len();
+    let digest = Digest::of_reader(cancel.guard(file)).map_err(failed)?;
+    if let Some(expected) = sha256.filter(|expected| *expected != digest) {
+        return Err(WeightsError::WrongDigest { path: path.to_owned(), found: digest, expected });
+    }
+    let origin = Origin { source: "given".into(), location: path.display().to_string(), revision: None, bytes };
+    Ok(Checkpoint { weights: Weights::Tensors(Tensors::default()), digest, origin })
 }
 
 /// An ONNX file. Its digest is that of its bytes followed by those of its external data, by name:

@@ -15,7 +15,7 @@ pub struct WeightsOrigin {
     pub origin: Origin,
     /// Digest of the file.
     pub sha256: Digest,
-    /// What pins the file; absent in runs of older versions.
+    /// What pins the file; absent in runs of older versions, and of a matrix of given embeddings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinned_by: Option<Pin>,
 }
@@ -25,7 +25,8 @@ impl WeightsOrigin {
     #[must_use]
     pub fn new<W>(source: &WeightsSource, checkpoint: &Checkpoint<W>) -> Self {
         let Checkpoint { origin, digest, .. } = checkpoint;
-        Self { origin: origin.clone(), sha256: *digest, pinned_by: Some(source.pin()) }
+        let pinned_by = (!matches!(source, WeightsSource::Given { .. })).then(|| source.pin());
+        Self { origin: origin.clone(), sha256: *digest, pinned_by }
     }
 
     /// A caution about weights that nothing pins. `what` they are, and the config's `key` for them.

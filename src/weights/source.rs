@@ -46,6 +46,15 @@ pub enum WeightsSource {
         #[schemars(extend("x-default" = "recorded, not checked"))]
         sha256: Option<Digest>,
     },
+    /// No weights: a matrix of embeddings, `dataset.matrix`.
+    #[serde(skip_deserializing)]
+    #[schemars(skip)]
+    Given {
+        /// The matrix.
+        path: PathBuf,
+        /// Its expected SHA-256.
+        sha256: Option<Digest>,
+    },
     /// Weights inside the binary.
     Embedded {
         /// Which weights.
@@ -76,7 +85,7 @@ impl WeightsSource {
             Self::Hub { file, .. } => file,
             Self::Url { url, .. } => url.split(['?', '#']).next().unwrap_or_default(),
             Self::File { path, .. } => path.to_str().unwrap_or_default(),
-            Self::Embedded { .. } => return false,
+            Self::Given { .. } | Self::Embedded { .. } => return false,
         };
         let ending = name.rsplit_once('.').map(|(_, ending)| ending);
         ending.is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"))
@@ -86,7 +95,9 @@ impl WeightsSource {
     #[must_use]
     pub fn pin(&self) -> Pin {
         match self {
-            Self::Hub { sha256: Some(_), .. }
+            // A matrix is data: like that of pictures, its digest is part of the run's name.
+            Self::Given { .. }
+            | Self::Hub { sha256: Some(_), .. }
             | Self::Url { sha256: Some(_), .. }
             | Self::File { sha256: Some(_), .. } => Pin::Sha256,
             Self::Hub { .. } => Pin::Revision,

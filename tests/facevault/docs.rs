@@ -118,7 +118,9 @@ fn the_guides_commands_on_drawn_faces_run() {
     let mut ran = 0;
     let workspace = Workspace::empty();
     fs::create_dir(workspace.path("configs")).unwrap();
-    fs::copy(repository().join("configs/demo.yaml"), workspace.path("configs/demo.yaml")).unwrap();
+    for config in ["configs/demo.yaml", "configs/embeddings.yaml"] {
+        fs::copy(repository().join(config), workspace.path(config)).unwrap();
+    }
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
         for (_, command) in blocks(&text).into_iter().filter(|block| block.tested).flat_map(|block| block.commands) {

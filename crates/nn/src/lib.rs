@@ -404,6 +404,7 @@ pub fn open<'a>(
         }
         Backend::Engine if spec.network == Network::Onnx => Err(ModelError::NoGraph),
         Backend::OnnxRuntime => Err(ModelError::NoGraph),
+        Backend::Engine if spec.network == Network::Given => Err(ModelError::Given),
         Backend::Engine => {
             let graph = networks::graph(spec.network, tensors);
             Ok(Box::new(GraphEmbedder::new(spec.network, &graph, options, calibration)?))
@@ -536,6 +537,9 @@ pub enum ModelError {
     /// A checkpoint's tensors for a network that its file describes.
     #[error("`model.network: onnx` needs an ONNX file; a checkpoint's tensors are not a network")]
     NoGraph,
+    /// A network is asked for where there is none.
+    #[error("the embeddings are given: no network computes them")]
+    Given,
     /// Too little memory on the device.
     #[error(
         "out of memory on {device}: {} MiB needed, {} MiB free; use a smaller `embed.batch_size`",

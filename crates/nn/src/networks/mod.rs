@@ -90,6 +90,8 @@ pub enum Network {
     ArcfaceVitB,
     /// Whatever network an ONNX file describes: the file is both the architecture and its weights.
     Onnx,
+    /// None: the dataset's embeddings are given (`dataset: {source: embeddings, …}`), whatever computed them.
+    Given,
 }
 
 /// A network's fixed properties.
@@ -126,7 +128,7 @@ pub enum RunsOn {
 pub const UNIT_RANGE: Standardise = Standardise { mean: 0.0, scale: 255.0 };
 
 impl Network {
-    /// Every network.
+    /// Every network that computes something.
     pub const ALL: [Self; 17] = [
         Self::InceptionResnetV1,
         Self::Dinov2Vits14,
@@ -186,6 +188,7 @@ impl Network {
                 profile: None,
                 standardise: None,
             },
+            Self::Given => Facts { name: "given", ..Self::Onnx.facts() },
         }
     }
 }
@@ -220,7 +223,7 @@ fn reference(
 pub fn parameters(spec: &ModelSpec) -> Vec<Parameter> {
     match spec.network {
         Network::InceptionResnetV1 => inception_resnet_v1::parameters(spec.width),
-        Network::Onnx => Vec::new(),
+        Network::Onnx | Network::Given => Vec::new(),
         network => defined(network, None).1,
     }
 }
@@ -250,7 +253,9 @@ fn defined(network: Network, tensors: Option<&Tensors>) -> (Graph, Vec<Parameter
         }
         Network::Mobilefacenet => mobilefacenet::embedding(d, face),
         Network::ArcfaceVitT | Network::ArcfaceVitS | Network::ArcfaceVitB => arcface_vit::embedding(d, face, network),
-        Network::InceptionResnetV1 | Network::Onnx => unreachable!("{network:?} has a plan of its own"),
+        Network::InceptionResnetV1 | Network::Onnx | Network::Given => {
+            unreachable!("{network:?} has a plan of its own")
+        }
     };
     definition.finish(embedding)
 }
@@ -268,7 +273,7 @@ pub fn unused_keys(spec: &ModelSpec) -> &'static [&'static str] {
         Network::AdafaceIr18 | Network::AdafaceIr50 | Network::AdafaceIr101 | Network::IrSe50 => ir::UNUSED_KEYS,
         Network::Mobilefacenet => mobilefacenet::UNUSED_KEYS,
         Network::ArcfaceVitT | Network::ArcfaceVitS | Network::ArcfaceVitB => arcface_vit::UNUSED_KEYS,
-        Network::Onnx => &[],
+        Network::Onnx | Network::Given => &[],
     }
 }
 

@@ -107,7 +107,7 @@ pub struct Checkpoint<W = Tensors> {
 /// Where a checkpoint came from, for provenance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Origin {
-    /// `hub`, `url`, `file` or `embedded`.
+    /// `hub`, `url`, `file`, `embedded`, or `given` for a matrix of embeddings.
     pub source: String,
     /// Repository and path, URL without its query, path or name.
     pub location: String,

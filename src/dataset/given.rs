@@ -1,0 +1,154 @@
+//! The source `embeddings`: whose the rows of a given matrix are. The rows are read when the run is embedded.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use super::csv_lines::{CsvError, CsvLines, CsvRow};
+use super::fault::LineFault;
+use super::scan::OpenContext;
+use super::{
+    CsvProblem, DatasetError, DatasetSource, Face, FaultIn, Manifest, PixelSource, SourceTable, Tables, columns, tables,
+};
+use crate::files;
+use crate::npy::AnyMatrix;
+
+/// Columns that are looked for where the config names none.
+const FACE: [&str; 4] = ["face_id", "file_name", "path", "image"];
+const IDENTITY: [&str; 6] = ["identity_id", "identity", "label_name", "label", "person", "name"];
+const PHOTO: [&str; 2] = ["image_id", "photo_id"];
+
+/// Most numbers in a row: none that is known has a tenth of them, and each takes memory.
+const WIDEST: usize = 65_536;
+
+/// Reads the table, and the header of the matrix.
+pub(super) fn open(source: &DatasetSource, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
+    let DatasetSource::Embeddings { matrix, faces: path, row, face, identity, photo, pairs, .. } = source else {
+        return Ok(Manifest::default());
+    };
+    let opened = AnyMatrix::open(matrix)?;
+    let (rows, width) = (opened.rows(), opened.dimension());
+    if width > WIDEST {
+        return Err(DatasetError::Wide { matrix: matrix.clone(), width, most: WIDEST });
+    }
+    let bytes = files::read(path)?;
+    let named = NamedColumns { row, face, identity, photo };
+    let table = parse(&bytes, &named, rows).map_err(|error| error.at(path, &bytes))?;
+    if row.is_none() && table.faces.len() != rows {
+        let (matrix, path, lines) = (matrix.clone(), path.clone(), table.faces.len());
+        return Err(DatasetError::OtherLength { matrix, rows, path, lines });
+    }
+    if table.unnamed > 0 {
+        context.progress.say(&format!("{} of the matrix's {rows} rows are in no line of the table", table.unnamed));
+    }
+    let mut manifest = Manifest { faces: table.faces, table: table.source, ..Manifest::default() };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let files = tables::Files::find(&Tables { pairs: pairs.clone(), boxes: None }, folder)?;
+    tables::attach(&mut manifest, &files, context)?;
+    Ok(manifest)
+}
+
+/// The columns that the config names.
+struct NamedColumns<'a> {
+    row: &'a Option<String>,
+    face: &'a Option<String>,
+    identity: &'a Option<String>,
+    photo: &'a Option<String>,
+}
+
+struct GivenTable {
+    faces: Vec<Face>,
+    source: SourceTable,
+    /// Rows of the matrix that are of no face.
+    unnamed: usize,
+}
+
+fn parse(bytes: &[u8], named: &NamedColumns<'_>, rows: usize) -> Result<GivenTable, CsvError> {
+    let mut lines = CsvLines::open(bytes)?;
+    let (header_at, headers) = (lines.offset, lines.headers.clone());
+    let at_header = |problem| CsvError { offset: header_at, problem };
+    let names: Vec<&str> = headers.iter().map(|name| name.trim()).collect();
+    columns::each_once(&names).map_err(at_header)?;
+    let index = |name: &str| names.iter().position(|known| *known == name);
+    let column = |named: &Option<String>, usual: &[&str]| match named {
+        Some(name) => match index(name.trim()) {
+            Some(at) => Ok(Some(at)),
+            None => Err(at_header(columns::missing(&headers, &format!("`{name}`"), "the config names it"))),
+        },
+        None => Ok(usual.iter().find_map(|name| index(name))),
+    };
+    let (row, face) = (column(named.row, &[])?, column(named.face, &FACE)?);
+    let (identity, photo) = (column(named.identity, &IDENTITY)?, column(named.photo, &PHOTO)?);
+
+    let (mut faces, mut source) = (Vec::new(), SourceTable::with_headers(headers.clone()));
+    let (mut line_of, mut used) = (HashMap::<String, u64>::new(), HashSet::new());
+    let (mut unusable, mut first_problem) = (0, None);
+    while lines.advance()? {
+        let fail = |problem| CsvError { offset: lines.offset, problem };
+        let line = lines.row();
+        let mut fault = LineFault::of(lines.line);
+        let whole = fault.keep(FaultIn::Face, line.whole()).is_some();
+        let place = faces.len();
+        let given = match row {
+            Some(column) => fault.keep(FaultIn::Face, matrix_row(&line, column, rows)),
+            None => Some(place),
+        };
+        let face_id = match face {
+            Some(column) => fault.keep(FaultIn::Face, line.needed(column).map(str::to_owned)),
+            None => Some(format!("{place:08}")),
+        };
+        let face_id = face_id.unwrap_or_else(|| format!("line {}", fault.line));
+        let identity = identity.filter(|_| whole);
+        let identity = identity.and_then(|column| fault.keep(FaultIn::Face, line.text(column)));
+        let photo = photo.filter(|_| whole);
+        let photo = photo.and_then(|column| fault.keep(FaultIn::Face, line.needed(column)));
+        used.extend(given.filter(|_| row.is_some()));
+        if let Some(first) = line_of.insert(face_id.clone(), fault.line) {
+            let column = face.map_or_else(|| "line".into(), |column| line.column(column));
+            return Err(fail(CsvProblem::Duplicate { column, face_id, first }));
+        }
+        faces.push(Face {
+            identity_id: identity.filter(|identity| !identity.is_empty()).map(str::to_owned),
+            image_id: photo.map_or_else(|| face_id.clone(), str::to_owned),
+            pixels: PixelSource::Given { row: given.unwrap_or_default() as u32 },
+            fault: fault.fault(),
+            ..Face::of_picture(face_id)
+        });
+        if let Some((_, problem)) = fault.found {
+            unusable += 1;
+            first_problem.get_or_insert(fail(problem));
+        }
+        for (column, value) in source.columns.iter_mut().zip(lines.row().record) {
+            column.push(value);
+        }
+    }
+    if faces.is_empty() {
+        return Err(at_header(CsvProblem::NoRows));
+    }
+    match first_problem {
+        Some(first) if unusable == faces.len() => Err(first),
+        _ => Ok(GivenTable { faces, source, unnamed: if row.is_some() { rows - used.len() } else { 0 } }),
+    }
+}
+
+/// The row of the matrix that a line names.
+fn matrix_row(line: &CsvRow<'_>, column: usize, rows: usize) -> Result<usize, CsvProblem> {
+    let text = line.needed(column)?;
+    let row = text.parse().ok().filter(|row| *row < rows);
+    row.ok_or_else(|| line.expected(column, "a row of the matrix, counted from 0"))
+}
+
+/// A table of given embeddings: every face has an id of its own and a row of the matrix.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn fuzz(text: &[u8], rows: usize) {
+    let none = None;
+    let row = (rows % 2 == 1).then(|| "x".to_owned());
+    let named = NamedColumns { row: &row, face: &none, identity: &none, photo: &none };
+    let Ok(table) = parse(text, &named, rows) else { return };
+    let ids: HashSet<_> = table.faces.iter().map(|face| &face.face_id).collect();
+    assert_eq!(ids.len(), table.faces.len());
+    for face in &table.faces {
+        let PixelSource::Given { row: at } = face.pixels else { panic!("a table of rows has no pictures") };
+        assert!(row.is_none() || face.fault.is_some() || (at as usize) < rows);
+    }
+    assert!(table.source.columns.iter().all(|column| column.len() == table.faces.len()));
+}
