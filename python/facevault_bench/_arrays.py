@@ -1,7 +1,8 @@
 """Checks of what is given as an array."""
 
+import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,21 @@ from numpy.typing import NDArray
 from ._errors import InputError
 
 StrPath = str | os.PathLike[str]
+
+
+def as_json(section: Any) -> str:
+    """A config's section as text; numpy's numbers and paths are values like any other."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.generic):
+            return value.item()
+        if isinstance(value, os.PathLike):
+            return os.fspath(value)
+        if isinstance(value, Mapping):
+            return dict(value)
+        raise InputError(f"{value!r} is no value of a config; give text, numbers, lists and dicts")
+
+    return json.dumps(section, default=plain)
 
 
 def pixels(faces: Any, side: int) -> NDArray[np.uint8]:

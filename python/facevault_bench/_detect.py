@@ -1,6 +1,5 @@
 """Faces in whole photos."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -38,5 +37,5 @@ def detect(
     """Find all faces in photos with MTCNN as facenet-pytorch runs it, with the weights that the package carries."""
     files = _arrays.paths(paths)
     options = {"min_size": min_size, "thresholds": list(thresholds), "factor": factor}
-    found = _native.detect(files, json.dumps(options))
+    found = _native.detect(files, _arrays.as_json(options))
     return [Photo(path, *photo) for path, photo in zip(files, found, strict=True)]

@@ -1,8 +1,8 @@
 """A network that turns faces into unit vectors."""
 
-import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,8 @@ from . import _arrays, _native
 from ._arrays import StrPath
 
 
-class Failure(NamedTuple):
+@dataclass(frozen=True)
+class Failure:
     """A file without a row."""
 
     index: int
@@ -85,7 +86,7 @@ class Embedder:
         if calibration is not None:
             first = np.asarray(calibration)
             calibration = _arrays.pixels(first, first.shape[1] if first.ndim == 4 else side or 160)
-        self._network = _native.Network(json.dumps(sections), calibration)
+        self._network = _native.Network(_arrays.as_json(sections), calibration)
 
     @property
     def side(self) -> int:
@@ -137,7 +138,7 @@ class Embedder:
         faces of a photo, give its path several times. `profile` stands in for the embedder's own preprocessing.
         """
         files = _arrays.paths(paths)
-        preprocess = None if profile is None else json.dumps(_preprocess(profile, self._side))
+        preprocess = None if profile is None else _arrays.as_json(_preprocess(profile, self._side))
         rows, index, quality, failures = self._network.embed_files(
             files,
             _arrays.numbers(boxes, "boxes", len(files), (4,)),
@@ -170,7 +171,7 @@ def _given(**options: Any) -> dict[str, Any]:
 
 def _preprocess(profile: str | Mapping[str, Any] | None, side: int | None) -> dict[str, Any]:
     """A config's section `preprocess`."""
-    section = {} if profile is None else {"profile": profile} if isinstance(profile, str) else dict(profile)
+    section: dict[str, Any] = {} if profile is None else {"profile": profile} if isinstance(profile, str) else dict(profile)
     if side is not None:
         section["resize"] = {**section.get("resize", {}), "size": side}
     return section

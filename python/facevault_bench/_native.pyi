@@ -4,6 +4,18 @@ from typing import TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "Network",
+    "Scores",
+    "__version__",
+    "command",
+    "compare",
+    "detect",
+    "drawings",
+    "find_run",
+    "headline",
+    "verify",
+]
 __version__: str
 
 _Estimate: TypeAlias = tuple[float, float | None, float | None, int, float, str, bool]

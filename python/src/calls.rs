@@ -40,7 +40,7 @@ pub fn call<T: Send>(py: Python<'_>, work: impl FnOnce(&Cancel) -> Result<T, Err
             let mut stopped = None;
             while over.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
                 if stopped.is_none()
-                    && let Err(signal) = Python::attach(|py| py.check_signals())
+                    && let Err(signal) = Python::attach(Python::check_signals)
                 {
                     cancel.request();
                     stopped = Some(signal);

@@ -17,8 +17,13 @@ pub type FilesEmbedded<'py> = (
 );
 
 /// Width and height of a photo, and of each face its box, probability and landmarks; or why the photo cannot be read.
-pub type PhotoDetected<'py> =
-    (Option<(u32, u32)>, Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<f32>>, Bound<'py, PyArray3<f32>>, Option<String>);
+pub type PhotoDetected<'py> = (
+    Option<(u32, u32)>,
+    Bound<'py, PyArray2<f32>>,
+    Bound<'py, PyArray1<f32>>,
+    Bound<'py, PyArray3<f32>>,
+    Option<String>,
+);
 
 /// The arguments of `embed_files`; `boxes` and `landmarks` have one entry a file, or are `None`.
 pub struct Files {
@@ -48,8 +53,7 @@ pub fn plain(py: Python<'_>, embedded: Embedded) -> PyResult<FilesEmbedded<'_>> 
     let faces: Vec<i64> = faces.into_iter().map(|face| face as i64).collect();
     let rows = rows.into_pyarray(py).reshape([count, dimension])?;
     let column = |of: fn(&Quality) -> f32| quality.iter().map(of).collect::<Vec<_>>().into_pyarray(py);
-    let quality =
-        [column(|q| q.sharpness), column(|q| q.exposure), column(|q| q.contrast), column(|q| q.size as f32)];
+    let quality = [column(|q| q.sharpness), column(|q| q.exposure), column(|q| q.contrast), column(|q| q.size as f32)];
     let failures = failures.into_iter().map(|failed| (failed.row, failed.kind.name(), failed.message)).collect();
     Ok((rows, faces.into_pyarray(py), quality, failures))
 }

@@ -71,11 +71,7 @@ impl Network {
     }
 
     /// Faces in C order → unit rows. The caller has checked their shape.
-    fn embed<'py>(
-        &self,
-        py: Python<'py>,
-        faces: PyReadonlyArray4<'py, u8>,
-    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    fn embed<'py>(&self, py: Python<'py>, faces: PyReadonlyArray4<'py, u8>) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let pixels = faces.as_slice()?;
         let rows = call(py, |cancel| self.opened(cancel)?.embed(pixels, cancel))?;
         let count = rows.len() / self.dimension;

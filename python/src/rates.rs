@@ -1,7 +1,7 @@
 //! Error rates of scores.
 
-use facevault::verification::{LabelledScores, RatesAt};
 use facevault::estimate;
+use facevault::verification::{LabelledScores, RatesAt};
 use numpy::{PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 

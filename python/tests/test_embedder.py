@@ -87,6 +87,8 @@ def test_what_is_no_batch_of_faces_is_refused_with_the_reason(embedder, faces, w
         ({**DEMO, "profile": "facenet"}, ValueError, "profile"),
         ({**DEMO, "precision": "int8"}, OSError, "calibrate on a sample of the faces first"),
         ({**DEMO, "threads": 0}, ValueError, "threads"),
+        ({**DEMO, "threads": np.int64(-1)}, ValueError, "threads"),
+        ({**DEMO, "threads": 1j}, ValueError, "1j is no value of a config"),
     ],
 )
 def test_wrong_arguments_have_the_texts_of_the_command(arguments, kind, text):

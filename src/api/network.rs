@@ -71,7 +71,9 @@ impl OpenedNetwork {
         }
         let calibration = match calibration {
             Some((_, given)) if given != side as usize => {
-                let rule = format!("calibration: the faces are of {given}×{given} pixels, expected {side}×{side}; resize them");
+                let rule = format!(
+                    "calibration: the faces are of {given}×{given} pixels, expected {side}×{side}; resize them"
+                );
                 return Err(Error::Usage(rule));
             }
             Some((faces, _)) => Some(calibrated(&config, &checkpoint, faces)?),
@@ -160,8 +162,8 @@ impl OpenedNetwork {
         if let Some(missing) = MissingLandmarks::of(config, &manifest) {
             missing.refuse()?;
         }
-        let reader = FaceReader::new(&manifest, &config.preprocess, &config.dataset)
-            .within(config.embed.picture_memory(cancel));
+        let reader =
+            FaceReader::new(&manifest, &config.preprocess, &config.dataset).within(config.embed.picture_memory(cancel));
         let job = EmbedJob::new(&manifest.faces, &reader, &config.preprocess, &config.embed);
         let found = embed::embed_rows(&job, self.embedder.as_mut(), cancel).map_err(RunError::from)?;
         let Some(DirectRows { rows, data, quality, failures }) = found else { return Err(interrupted()) };
@@ -239,8 +241,14 @@ mod tests {
     /// Fault (config): a wrong argument of a program → the config's error, which quotes the argument
     #[test]
     fn arguments_are_checked_as_a_config_is() {
-        insta::assert_snapshot!(refused(&demo(&json!({ "device": "cpu", "precision": "f8" })), None), @"");
-        insta::assert_snapshot!(refused(&demo(&json!({ "device": "cpu", "precision": "int8" })), Some((&[], 60))), @"");
-        insta::assert_snapshot!(refused(&demo(&json!({ "device": "cpu", "precision": "int8" })), None), @"");
+        insta::assert_snapshot!(refused(&demo(&json!({ "device": "cpu", "precision": "f8" })), None), @r#"
+        error: `embed.precision` must be `f32`, `tf32`, `f16`, `bf16` or `int8`, got `f8`
+          --> Embedder:22:18
+           |
+        22 |     "precision": "f8"
+           |                  ^^^^
+        "#);
+        insta::assert_snapshot!(refused(&demo(&json!({ "device": "cpu", "precision": "int8" })), Some((&[], 60))), @"calibration: the faces are of 60×60 pixels, expected 80×80; resize them");
+        insta::assert_snapshot!(refused(&demo(&json!({ "device": "cpu", "precision": "int8" })), None), @"int8 needs the range of each layer's output; calibrate on a sample of the faces first");
     }
 }

@@ -81,7 +81,8 @@ enum EmbedTarget {
 }
 
 pub(super) fn run(arguments: &EmbedArgs) -> Result<CommandOutcome, Error> {
-    let config = || config::load(&arguments.target, &arguments.overrides).map(|loaded| EmbedTarget::Config(loaded.into()));
+    let config =
+        || config::load(&arguments.target, &arguments.overrides).map(|loaded| EmbedTarget::Config(loaded.into()));
     let built_in = config::is_built_in(&arguments.target);
     let target = if arguments.target.is_file() || built_in && !arguments.overrides.is_empty() {
         config()?

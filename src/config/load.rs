@@ -87,7 +87,9 @@ fn read(path: &Path) -> Result<Vec<u8>, Diagnostic> {
     let refused = |rule: String| Diagnostic::new(rule).of_file(label.clone());
     let mut bytes = Vec::new();
     files::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(|error| {
-        refused(format!("cannot read the config: {error}")).maybe_help(validate::similar_entry(path)).help(built_in::help())
+        refused(format!("cannot read the config: {error}"))
+            .maybe_help(validate::similar_entry(path))
+            .help(built_in::help())
     })?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(refused(format!("the config is larger than {MAX_BYTES} bytes")));

@@ -456,7 +456,8 @@ impl Page {
 impl Page {
     /// The drawings of all figures, each with its title and as a file that stands alone.
     pub fn drawings(self) -> Vec<(String, String)> {
-        let figures = self.sections.into_iter().flat_map(|section| section.exhibits).filter_map(|exhibit| exhibit.figure);
+        let figures =
+            self.sections.into_iter().flat_map(|section| section.exhibits).filter_map(|exhibit| exhibit.figure);
         let named = |figure: Figure| {
             let of_figure = move |(name, svg): (String, String)| {
                 let title = if name.is_empty() { figure.title.clone() } else { format!("{}: {name}", figure.title) };

@@ -14,11 +14,8 @@ use facevault::provenance::{self, Source};
 use facevault::{commands, terminal};
 
 /// The source that this program was built from.
-pub const SOURCE: Source = Source {
-    revision: env!("FACEVAULT_REVISION"),
-    rustc: env!("FACEVAULT_RUSTC"),
-    target: env!("FACEVAULT_TARGET"),
-};
+pub const SOURCE: Source =
+    Source { revision: env!("FACEVAULT_REVISION"), rustc: env!("FACEVAULT_RUSTC"), target: env!("FACEVAULT_TARGET") };
 
 /// Runs the command with these arguments, its own name first, and returns the exit code. Takes over the process: handles
 /// Ctrl-C, and ends it when the system allows no more threads.

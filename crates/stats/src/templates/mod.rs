@@ -15,9 +15,9 @@ use facevault_base::progress::Cancel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::verification::sorted::{RocPoint, SortedScores};
 pub use aggregate::{TemplateFace, Templates};
 pub use options::{Aggregation, TemplateProtocol};
-pub use crate::verification::sorted::{RocPoint, SortedScores};
 pub use score::ScoredTemplates;
 pub use searches::{Interrupted, MeanRank, MeanRates, MeanTpir, TemplateSearches};
 pub use set::{MOST_TEMPLATES, TemplatePair, TemplateSet, implied_subjects};

@@ -172,8 +172,7 @@ impl LabelledScores {
         let independent = binomial(fnmr, genuine) + steepness.powi(2) * binomial(point.fmr, impostor);
         let plug_in = || Some(at_chosen(misses.as_ref()?, matches.as_ref()?, steepness).over(self.units));
         let kinds = [&self.genuine, &self.impostor];
-        let mut missed =
-            self.rate(fnmr, genuine, independent, &plug_in, &kinds, ", the threshold chosen for this FMR");
+        let mut missed = self.rate(fnmr, genuine, independent, &plug_in, &kinds, ", the threshold chosen for this FMR");
         if let (true, Some(matches), Some(upper)) = (missed.bound, &matches, missed.upper) {
             // There is no miss here, but there would be at a stricter threshold, had it been chosen.
             let spread = matches.variance().max(binomial(point.fmr, impostor)).sqrt();
@@ -316,7 +315,8 @@ mod tests {
         assert!(!shared.fmr.method.contains("independent pairs,"), "{}", shared.fmr.method);
         assert_eq!(alone.fmr.point, shared.fmr.point);
         assert!(width(&shared.fmr) > 2.0 * width(&alone.fmr), "{:?}", shared.fmr);
-        for both in [[apart.eer().0, together.eer().0], [apart.tar(0.01).unwrap().tar, together.tar(0.01).unwrap().tar]] {
+        for both in [[apart.eer().0, together.eer().0], [apart.tar(0.01).unwrap().tar, together.tar(0.01).unwrap().tar]]
+        {
             assert_eq!(both[0].point, both[1].point);
             assert!(width(&both[1]) > width(&both[0]), "{both:?}");
         }
