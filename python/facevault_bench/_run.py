@@ -16,6 +16,15 @@ from . import _native
 from ._arrays import StrPath
 
 
+# What a notebook shows: notebooks are passed on, and no name is in these.
+_SHOWN = (
+    "Cosines of genuine and impostor pairs",
+    "Tails of the cosine distributions (logarithmic)",
+    "Detection error trade-off (DET)",
+    "Receiver operating characteristic (ROC)",
+)
+
+
 class Faces(dict[str, NDArray[Any]]):
     """The embedded faces of a run by column, in the order of its rows: those of `face_metadata.csv`."""
 
@@ -67,7 +76,7 @@ class Run:
 
     @cached_property
     def figures(self) -> dict[str, str]:
-        """The figures of the report: title → SVG. No face is in them."""
+        """The figures of the report: title → SVG. No face is in them, but names of identities may be."""
         return dict(_native.drawings(self.path))
 
     def verify(self) -> list[dict[str, Any]]:
@@ -85,10 +94,11 @@ class Run:
         )
         # A picture has its own style sheet: it neither takes nor changes the notebook's.
         figures = "".join(
-            f"<figure style='display: inline-block; width: 32rem; max-width: 100%; margin: .5rem'><figcaption>{html.escape(title)}"
-            f"</figcaption><img alt='{html.escape(title)}' style='width: 100%' "
-            f"src='data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}'></figure>"
-            for title, svg in self.figures.items()
+            f"<figure style='display: inline-block; width: 32rem; max-width: 100%; margin: .5rem'><figcaption>{title}</figcaption>"
+            f"<img alt='{title}' style='width: 100%; color-scheme: light; background: white' "
+            f"src='data:image/svg+xml;base64,{base64.b64encode(self.figures[title].encode()).decode()}'></figure>"
+            for title in _SHOWN
+            if title in self.figures
         )
         return f"<h3>{html.escape(self.name)}</h3><table>{rows}</table>{figures}"
 

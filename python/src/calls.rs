@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
-use std::{panic, process, thread};
+use std::{io, panic, process, thread};
 
 use facevault::error::{Error, ErrorKind};
 use facevault::progress::Cancel;
@@ -30,13 +30,13 @@ pub fn call<T: Send>(py: Python<'_>, work: impl FnOnce(&Cancel) -> Result<T, Err
         ));
     }
     let cancel = Cancel::default();
-    let (ended, stopped) = py.detach(|| {
+    let begun = py.detach(|| {
         thread::scope(|scope| {
             let (running, over) = mpsc::channel::<()>();
-            let work = scope.spawn(|| {
+            let work = thread::Builder::new().name("facevault".into()).spawn_scoped(scope, || {
                 let _running = running;
                 work(&cancel)
-            });
+            })?;
             let mut stopped = None;
             while over.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
                 if stopped.is_none()
@@ -46,9 +46,15 @@ pub fn call<T: Send>(py: Python<'_>, work: impl FnOnce(&Cancel) -> Result<T, Err
                     stopped = Some(signal);
                 }
             }
-            (work.join(), stopped)
+            Ok((work.join(), stopped))
         })
     });
+    let (ended, stopped) = begun.map_err(|error: io::Error| {
+        let text = format!(
+            "the system allows no more threads ({error}); raise its limit on processes, or stop other programs"
+        );
+        of_class(py, "MachineError", &text)
+    })?;
     // A panic is a bug; Python shows it as one.
     let ended = ended.unwrap_or_else(|panic| panic::resume_unwind(panic));
     match (ended, stopped) {

@@ -1,5 +1,6 @@
 """The command, and what Python reads of its runs."""
 
+import base64
 import json
 import signal
 import subprocess
@@ -67,11 +68,13 @@ def test_what_is_in_a_run(demo):
     assert len(run.figures) > 4 and all(svg.startswith("<svg xmlns=") for svg in run.figures.values())
 
 
-def test_a_notebook_shows_numbers_and_figures_and_no_face(demo):
+def test_a_notebook_shows_numbers_and_figures_and_nobody(demo):
     run = fv.open_run("demo", experiments=demo / "experiments")
     shown = run._repr_html_()
-    assert "demo-7b1a15708269" in shown and "Equal error rate" in shown or "equal error rate" in shown
-    assert shown.count("data:image/svg+xml") == len(run.figures) and "data:image/png" not in shown
+    assert "demo-7b1a15708269" in shown and "equal error rate" in shown
+    assert shown.count("data:image/svg+xml") == 4 and "data:image/png" not in shown
+    drawn = [base64.b64decode(part.split("'")[0]).decode() for part in shown.split("base64,")[1:]]
+    assert not any(name in svg for svg in [shown, *drawn] for name in set(run.faces["identity_id"]))
     for svg in run.figures.values():
         # It stands alone: well-formed, with its own style sheet, and without any picture.
         names = {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(svg).iter()}
