@@ -17,6 +17,7 @@ static PROCESS: AtomicU32 = AtomicU32::new(0);
 
 /// Does `work` on a thread of its own while this one, without holding the GIL, looks for signals; after one, asks the work
 /// to stop and waits until it has.
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the method itself is of one lifetime only")]
 pub fn call<T: Send>(py: Python<'_>, work: impl FnOnce(&Cancel) -> Result<T, Error> + Send) -> PyResult<T> {
     let here = process::id();
     let first = PROCESS.compare_exchange(0, here, Ordering::Relaxed, Ordering::Relaxed);
@@ -40,7 +41,7 @@ pub fn call<T: Send>(py: Python<'_>, work: impl FnOnce(&Cancel) -> Result<T, Err
             let mut stopped = None;
             while over.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
                 if stopped.is_none()
-                    && let Err(signal) = Python::attach(Python::check_signals)
+                    && let Err(signal) = Python::attach(|py| py.check_signals())
                 {
                     cancel.request();
                     stopped = Some(signal);
