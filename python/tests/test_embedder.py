@@ -133,7 +133,7 @@ def test_threads_share_one_embedder(embedder, faces):
 
 
 def test_other_threads_run_while_it_embeds(embedder, faces):
-    many = np.tile(faces, (8, 1, 1, 1))
+    many = np.tile(faces, (16, 1, 1, 1))
     beats, over = 0, threading.Event()
 
     def beat():
@@ -150,7 +150,7 @@ def test_other_threads_run_while_it_embeds(embedder, faces):
     over.set()
     heart.join()
     # A thread that waits for the GIL beats not once.
-    assert during > 5 * seconds, f"{during} beats in {seconds:.2f} s"
+    assert during > 20 * seconds, f"{during} beats in {seconds:.2f} s"
 
 
 def test_ctrl_c_ends_a_long_call(tmp_path):

@@ -208,7 +208,7 @@ fn the_demos_config_is_built_in() {
     assert_eq!(name(&["embed", "demo"]), built_in);
     fs::write(workspace.path("demo"), include_str!("../../configs/demo.yaml").replace("seed: 0", "seed: 1")).unwrap();
     assert_ne!(name(&["embed", "demo", "--set", "dataset.identities=3"]), built_in);
-    let stored = fs::read_to_string(workspace.path(&format!("experiments/{built_in}/config.yaml"))).unwrap();
+    let stored = fs::read_to_string(workspace.path(format!("experiments/{built_in}/config.yaml"))).unwrap();
     assert_eq!(stored, include_str!("../../configs/demo.yaml"));
 
     let (_, missing) = workspace.run(2, &["experiment", "configs/demo.yaml"]);

@@ -269,11 +269,13 @@ mod tests {
         for a in 0..people {
             for k in 0..6 {
                 scores.push(20.0 + 10.0 * (draw.normals()[k % 2] + effect * of[a as usize]));
-                (same.push(true), groups.push([a, a]));
+                same.push(true);
+                groups.push([a, a]);
             }
             for b in a + 1..people {
                 scores.push(10.0 * (draw.normals()[0] + effect * (of[a as usize] + of[b as usize])));
-                (same.push(false), groups.push([a, b]));
+                same.push(false);
+                groups.push([a, b]);
             }
         }
         (scores, same, groups)
