@@ -5,7 +5,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use std::{io, panic, process, thread};
 
-use facevault::error::{Error, ErrorKind};
+use facevault::api;
+use facevault::error::Error;
 use facevault::progress::Cancel;
 use pyo3::prelude::*;
 
@@ -69,10 +70,7 @@ pub fn call<T: Send>(py: Python<'_>, work: impl FnOnce(&Cancel) -> Result<T, Err
 pub fn python_error(py: Python<'_>, error: &Error) -> PyErr {
     let text = error.render();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    match error.kind() {
-        ErrorKind::Usage => input_error(py, text),
-        ErrorKind::Failure | ErrorKind::Interrupted => of_class(py, "MachineError", text),
-    }
+    if api::wrong_argument(error) { input_error(py, text) } else { of_class(py, "MachineError", text) }
 }
 
 /// What is wrong with an argument.

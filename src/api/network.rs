@@ -202,6 +202,7 @@ fn calibrated(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::wrong_argument;
 
     fn demo(embed: &Value) -> Value {
         json!({
@@ -213,7 +214,9 @@ mod tests {
     }
 
     fn refused(sections: &Value, calibration: Option<(&[u8], usize)>) -> String {
-        OpenedNetwork::open(sections, calibration, &Cancel::default()).err().unwrap().to_string()
+        let error = OpenedNetwork::open(sections, calibration, &Cancel::default()).err().unwrap();
+        assert!(wrong_argument(&error), "{error}");
+        error.to_string()
     }
 
     #[test]
