@@ -125,6 +125,14 @@ def test_pickles_and_copies_are_made_of_the_arguments(embedder, faces):
         assert other.embed(faces[:4]).tobytes() == embedder.embed(faces[:4]).tobytes()
 
 
+def test_errors_are_caught_by_their_public_names_and_pickle():
+    with pytest.raises(fv.InputError) as refused:
+        fv.detect(["x.png"], min_size=1)
+    again = pickle.loads(pickle.dumps(refused.value))
+    assert repr(again) == repr(refused.value) and type(again) is fv.InputError
+    assert fv.InputError.__module__ == "facevault_bench"
+
+
 def test_threads_share_one_embedder(embedder, faces):
     expected = embedder.embed(faces)
     with ThreadPoolExecutor(4) as pool:
