@@ -146,7 +146,10 @@ def _numbered(groups: ArrayLike | None) -> Any:
         given = np.stack([given, given], axis=1)
     if given.ndim != 2 or given.shape[1] != 2:
         raise InputError("groups: one for each pair, (N,), or the two that each pair is of, (N, 2)")
-    numbers = np.unique(given, return_inverse=True)[1]
+    try:
+        numbers = np.unique(given, return_inverse=True)[1]
+    except TypeError:
+        raise InputError("groups: names of one kind are needed, all text or all numbers, and one for every pair") from None
     return np.ascontiguousarray(numbers.reshape(given.shape), dtype=np.uint32)
 
 

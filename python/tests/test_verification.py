@@ -75,6 +75,7 @@ def test_a_rate_that_pairs_cannot_show_is_refused_or_a_bound():
         (([1.0, 2.0], [2, 0]), "true or 1 for genuine"),
         (([1.0, 2.0], [True, False], [[1, 2, 3], [1, 2, 3]]), "groups"),
         (([1.0, 2.0], [True, False], [1]), "2 scores and 1 groups"),
+        (([1.0, 2.0], [True, False], ["a", None]), "names of one kind"),
     ],
 )
 def test_what_are_no_scored_pairs_is_refused(arguments, text):

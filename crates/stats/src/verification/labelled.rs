@@ -357,6 +357,18 @@ mod tests {
     }
 
     #[test]
+    fn infinite_scores_are_ordered_like_any_others() {
+        let scores = [f64::INFINITY, 1.0, 0.5, f64::NEG_INFINITY].repeat(5);
+        let mut same = vec![true; 20];
+        same.extend([false; 20]);
+        let scores = [scores, [0.0, 0.2, f64::NEG_INFINITY, 0.7].repeat(5)].concat();
+        let found = LabelledScores::new(&scores, &same, None, 0.95).unwrap();
+        assert_eq!((found.eer().0.point, found.at(f64::INFINITY).tar.point), (0.25, 0.25));
+        assert_eq!(found.at(f64::NEG_INFINITY).fmr.point, 1.0);
+        assert_eq!(found.tar(0.5).unwrap().tar.point, 0.75);
+    }
+
+    #[test]
     fn what_cannot_be_counted_is_refused() {
         let refused = |scores: &[f64], same: &[bool], groups: Option<&[[u32; 2]]>, level| {
             LabelledScores::new(scores, same, groups, level).unwrap_err().to_string()
