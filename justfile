@@ -74,6 +74,10 @@ ci:
 sbom:
     scripts/sbom
 
+# Build the Python package, check it, and run its tests (needs Python and a package index)
+wheel profile="release":
+    .ci/wheel {{profile}}
+
 # Check licences, sources, duplicates and advisories of all dependencies
 deny:
     .ci/deny

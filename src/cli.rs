@@ -43,7 +43,7 @@ pub enum NewPermissions {
 
 const AFTER_HELP: &str = "\
 Examples:
-  facevault experiment configs/demo.yaml                 run the offline demo and its report
+  facevault experiment demo                              run the offline demo, which is built in, and its report
   facevault check configs/vggface2.yaml                  show what would be downloaded and computed
   facevault experiment configs/vggface2.yaml --set 'dataset={source: folders, root: /data/faces}'
   facevault compare demo-3fa9 vggface2-81c2              show what differs, and by how much
@@ -154,7 +154,7 @@ pub struct CommonArgs {
 /// A config with overrides.
 #[derive(Debug, Args)]
 pub struct ConfigArgs {
-    /// Experiment config (YAML).
+    /// Experiment config (YAML), or `demo`, which is built in.
     #[arg(value_name = "CONFIG")]
     pub config: PathBuf,
     /// Override a config key, e.g. `embed.batch_size=64`. The value is YAML; relative paths start at the current folder.
@@ -226,7 +226,7 @@ pub struct DetectArgs {
 /// Arguments of `embed`.
 #[derive(Debug, Args)]
 pub struct EmbedArgs {
-    /// Config file, or a run to resume: its directory, its name, its config's name, or a unique prefix.
+    /// Config file, `demo`, which is built in, or a run to resume: its directory, its name, its config's name, or a unique prefix.
     #[arg(value_name = "CONFIG|RUN")]
     pub target: PathBuf,
     /// Override a config key; requires a config file.
@@ -426,7 +426,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = REPRODUCE_HELP)]
 pub struct ReproduceArgs {
-    /// Experiment configs (YAML).
+    /// Experiment configs (YAML), or `demo`, which is built in.
     #[arg(value_name = "CONFIG", required = true)]
     pub configs: Vec<PathBuf>,
     /// Override a config key in every config, e.g. to take a dataset or weights from this machine. May be repeated; the

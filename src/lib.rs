@@ -24,7 +24,7 @@
 //!
 //! ```text
 //! fuzzing · schemas
-//! commands
+//! api · commands
 //! pages
 //! error
 //! cli · report
@@ -44,6 +44,7 @@
 
 mod ablation;
 mod agreement;
+pub mod api;
 pub mod cli;
 mod closeness;
 pub mod commands;
@@ -85,5 +86,5 @@ use facevault_base::{file_lock, pickle, pointer, transient};
 pub use facevault_cuda as cuda;
 pub use facevault_nn as model;
 pub use facevault_preprocess::{self as preprocess, quality};
-use facevault_stats::{breakdown, estimate, headline, metrics, people};
-pub use facevault_stats::{evaluate, identification, protocol, similarity, templates, verification};
+use facevault_stats::{breakdown, headline, metrics, people};
+pub use facevault_stats::{estimate, evaluate, identification, protocol, similarity, templates, verification};

@@ -28,6 +28,19 @@ const LONGEST: usize = 200;
 /// # Errors
 /// [`RunError::NotYet`] before the evaluation.
 pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, Error> {
+    let report = report_of(run, true)?;
+    let html = report::render(&report)?;
+    let folder = run.path().canonicalize().unwrap_or_else(|_| run.path().to_owned());
+    write(reports, &named(reports, run.name(), &[folder]), &html)
+}
+
+/// The drawings of its figures, title and SVG each. No face is in them.
+pub(crate) fn drawings(run: &RunDirectory) -> Result<Vec<(String, String)>, Error> {
+    Ok(report::drawings(&report_of(run, false)?)?)
+}
+
+/// What the report of an evaluated run shows; `pictures` of faces only if its config asks for them.
+fn report_of(run: &RunDirectory, pictured: bool) -> Result<Report, Error> {
     let RunSummary { run_id, plan, provenance: readable, evaluation } = run::summary(run)?;
     let config = run::stored(run)?.1.config;
     let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
@@ -54,14 +67,14 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
         })
         .collect();
     let (mut exemplars, mut shown) = (BTreeMap::new(), BTreeMap::new());
-    if config.report.pictures {
+    if config.report.pictures && pictured {
         let faces = EmbeddedFaces::open(run)?;
         let identities =
             first_suspects(&evaluation).flat_map(|one| [one.labelled_as.as_str(), one.looks_like.as_str()]);
         exemplars = run::exemplars(run, &faces, &evaluation, &identities.collect())?;
         shown = pictures(&config, &faces, &evaluation, &exemplars);
     }
-    let html = report::render(&Report {
+    Ok(Report {
         facts: facts(&run_id, &plan, &provenance, &evaluation),
         run_id,
         description: described(&config.description, &provenance.config.overrides),
@@ -80,9 +93,7 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
         exemplars,
         unpinned: provenance.unpinned(),
         cautions: provenance.dataset.cautions,
-    })?;
-    let folder = run.path().canonicalize().unwrap_or_else(|_| run.path().to_owned());
-    write(reports, &named(reports, run.name(), &[folder]), &html)
+    })
 }
 
 /// A removal as a sentence.

@@ -95,10 +95,16 @@ enum EmbedTarget {
 }
 
 pub(super) fn run(arguments: &EmbedArgs) -> Result<CommandOutcome, Error> {
-    let target = if arguments.target.is_file() {
-        EmbedTarget::Config(Box::new(config::load(&arguments.target, &arguments.overrides)?))
+    let config =
+        || config::load(&arguments.target, &arguments.overrides).map(|loaded| EmbedTarget::Config(loaded.into()));
+    let built_in = config::is_built_in(&arguments.target);
+    let target = if arguments.target.is_file() || built_in && !arguments.overrides.is_empty() {
+        config()?
     } else if arguments.overrides.is_empty() {
-        EmbedTarget::Run(RunDirectory::find(&arguments.common.experiments, &arguments.target.to_string_lossy())?)
+        match RunDirectory::find(&arguments.common.experiments, &arguments.target.to_string_lossy()) {
+            Err(RunError::NoSuchRun { .. }) if built_in => config()?,
+            run => EmbedTarget::Run(run?),
+        }
     } else {
         return Err(Error::Usage(format!(
             "--set needs a config file, and {} is not one; a run keeps the config it was made from",

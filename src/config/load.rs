@@ -9,7 +9,7 @@ use super::place::Place;
 use super::tree::{self, Node, Value};
 use super::types::ExperimentConfig;
 use super::validate::{self, Context};
-use super::{ablation, overrides, rules, wire};
+use super::{ablation, built_in, overrides, rules, wire};
 use crate::{files, text};
 
 /// Size of the largest config that is read, bytes.
@@ -26,7 +26,7 @@ pub struct Loaded {
     pub overrides: Vec<String>,
 }
 
-/// Reads and validates a config. Relative paths in the file start in its folder, those in `overrides`
+/// Reads and validates a config; where no file has that name, one inside the program may. Relative paths in the file start in its folder, those in `overrides`
 /// (`key.path=value`, the value is YAML) in the current folder; files and folders that the config names must exist.
 ///
 /// # Errors
@@ -34,6 +34,17 @@ pub struct Loaded {
 pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, ConfigError> {
     let bytes = read(path)?;
     understand(&bytes, path, overrides, None, Path::new("."), true)
+}
+
+/// Validates the sections of a config that a program gives, under the rules for files; `label` is who gives them. Relative
+/// paths start in the current folder.
+///
+/// # Errors
+/// [`ConfigError`], which quotes the section.
+pub fn of_sections(sections: &serde_json::Value, label: &str) -> Result<ExperimentConfig, ConfigError> {
+    // JSON is YAML; with a key on each line, errors can quote the one they are about.
+    let text = format!("{sections:#}");
+    Ok(understand(text.as_bytes(), Path::new(label), &[], None, Path::new("."), true)?.config)
 }
 
 impl Loaded {
@@ -69,11 +80,16 @@ pub fn load_stored(
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Diagnostic> {
+    if let Some(text) = built_in::find(path) {
+        return Ok(text.into());
+    }
     let label = path.display().to_string();
     let refused = |rule: String| Diagnostic::new(rule).of_file(label.clone());
     let mut bytes = Vec::new();
     files::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(|error| {
-        refused(format!("cannot read the config: {error}")).maybe_help(validate::similar_entry(path))
+        refused(format!("cannot read the config: {error}"))
+            .maybe_help(validate::similar_entry(path))
+            .help(built_in::help())
     })?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(refused(format!("the config is larger than {MAX_BYTES} bytes")));

@@ -13,6 +13,7 @@
 
 mod ablation;
 mod as_written;
+mod built_in;
 mod diagnostics;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
@@ -33,8 +34,9 @@ mod validate;
 mod wire;
 
 pub use as_written::as_written;
+pub use built_in::is_built_in;
 pub use diagnostics::ConfigError;
 pub use in_words::in_words;
-pub use load::{Loaded, load, load_stored};
+pub use load::{Loaded, load, load_stored, of_sections};
 pub use schema::schema;
 pub use types::*;

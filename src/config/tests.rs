@@ -694,7 +694,7 @@ fn files_that_are_missing() {
     assert_snapshot!(refused(&[]), @"[folder]/config.yaml:3:31 `wieghts.pth`: `weights.path`: no such file: [folder]/wieghts.pth | did you mean `weights.pth`? | relative paths here start in [folder]");
 
     let error = load(&at("confg.yaml"), &[]).unwrap_err().to_string();
-    assert_snapshot!(brief(&error).replace(folder.path().to_str().unwrap(), "[folder]"), @"[folder]/confg.yaml: cannot read the config: No such file or directory (os error 2) | did you mean `config.yaml`?");
+    assert_snapshot!(brief(&error).replace(folder.path().to_str().unwrap(), "[folder]"), @"[folder]/confg.yaml: cannot read the config: No such file or directory (os error 2) | did you mean `config.yaml`? | built in, without a file: `demo`");
 }
 
 #[test]

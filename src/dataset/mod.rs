@@ -59,7 +59,7 @@ use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError};
 use crate::identification::{RoleEntry, RoleTable};
 use crate::preprocess::{BoundingBox, Crop, Landmarks};
-use crate::progress::{Cancel, Progress};
+use crate::progress::{Cancel, Progress, Silent};
 use crate::protocol::{ABSENT, ListedPair, PairList};
 use crate::similarity::Labelled;
 use crate::table::Table;
@@ -248,6 +248,13 @@ pub fn open(
         Ok(_) => Ok(manifest),
         Err(_) => Err(DatasetError::TooMany(manifest.len() as u64)),
     }
+}
+
+/// Faces in files of their own, whose paths are absolute or start in the current folder.
+pub(crate) fn of_files(faces: Vec<Face>, cancel: &Cancel) -> Result<Manifest, DatasetError> {
+    let mut manifest = Manifest { faces, ..Manifest::default() };
+    scan::fill_folder(&mut manifest, &scan::OpenContext { cache: None, progress: &Silent, cancel })?;
+    Ok(manifest)
 }
 
 /// The pictures of an archive with the tables next to it.

@@ -79,6 +79,21 @@ pub fn find(
     if cancel.requested() { Err(DetectError::Interrupted) } else { Ok(found) }
 }
 
+/// The faces in each photo of a manifest, in its order, or why one cannot be looked at; nothing is kept. `None` if
+/// cancelled.
+pub fn find_once(
+    photos: &Manifest,
+    detector: &LoadedDetector,
+    memory: &PictureMemory,
+    cancel: &Cancel,
+) -> Option<Vec<Result<PhotoFaces, String>>> {
+    let look = |row| {
+        let bytes = dataset::bytes(photos, row).map_err(|error| error.to_string())?;
+        look_in(&bytes, detector, memory)
+    };
+    (0..photos.len()).into_par_iter().map(|row| (!cancel.requested()).then(|| look(row))).collect()
+}
+
 /// The distinct contents, and a row that has each, in row order.
 fn photos_to_read(photos: &Manifest) -> Vec<(Digest, usize)> {
     let mut seen = HashSet::new();
@@ -100,9 +115,14 @@ fn look_at(
     let _encoded = memory.encoded(size).map_err(|error| error.to_string())?;
     let bytes =
         dataset::bytes(photos, row).map_err(|_| "the photo could not be read again to find faces".to_owned())?;
+    look_in(&bytes, detector, memory)
+}
+
+/// The faces in a photo, or why it cannot be looked at.
+fn look_in(bytes: &[u8], detector: &LoadedDetector, memory: &PictureMemory) -> Result<PhotoFaces, String> {
     // A panic is a bug, but must not cost the other photos' faces.
     let looked = catch_unwind(AssertUnwindSafe(|| {
-        let photo = memory.decode(&bytes, &Limits::default()).map_err(|error| text::reason(&error))?;
+        let photo = memory.decode(bytes, &Limits::default()).map_err(|error| text::reason(&error))?;
         let faces = BUFFERS.with_borrow_mut(|buffers| detector.network.detect(&photo, buffers));
         Ok(PhotoFaces { size: [photo.width(), photo.height()], faces })
     }));

@@ -12,13 +12,14 @@ mod find;
 mod options;
 mod table;
 
+pub use cache::PhotoFaces;
 pub(crate) use cache::forget_detected;
 pub use detector::{DetectorPlan, LoadedDetector};
 pub(crate) use detector::{cautions, describe, unpinned};
 pub use error::DetectError;
 pub(crate) use expand::photos;
 pub use expand::{Expanded, expand};
-pub use find::find;
+pub use find::{find, find_once};
 pub use options::{Detect, Detector, DetectorFiles};
 pub(crate) use table::FAILURES;
 pub use table::write;

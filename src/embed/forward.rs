@@ -155,18 +155,18 @@ impl<'a> NetworkOutput<'a> {
         let mut right = Vec::with_capacity(batch.rows.len());
         for (i, &row) in batch.rows.iter().enumerate() {
             let at = first + i * width;
-            let length = length(&data[at..at + width]);
-            right.push((length - 1.0).abs() <= LENGTH_TOLERANCE);
-            if right[i] {
-                data.copy_within(at..at + width, kept);
-                kept += width;
-            } else {
+            let wrong = not_unit(&data[at..at + width]);
+            right.push(wrong.is_none());
+            if let Some(length) = wrong {
                 batch.failures.push(FailedFace {
                     row,
                     face_id: self.manifest[row].face_id.clone(),
                     kind: FailureKind::Forward,
                     message: format!("the network's output has length {length}, not 1"),
                 });
+            } else {
+                data.copy_within(at..at + width, kept);
+                kept += width;
             }
         }
         data.truncate(kept);
@@ -177,7 +177,7 @@ impl<'a> NetworkOutput<'a> {
 }
 
 /// Combines the rows of faces and their mirror images, alternating from `first` on, into one row per face.
-fn combine(data: &mut Vec<f32>, first: usize, dimension: usize, mirror: Mirror) {
+pub(super) fn combine(data: &mut Vec<f32>, first: usize, dimension: usize, mirror: Mirror) {
     if mirror == Mirror::None {
         return;
     }
@@ -196,6 +196,14 @@ fn combine(data: &mut Vec<f32>, first: usize, dimension: usize, mirror: Mirror) 
             *value = (f64::from(*value) / length) as f32;
         }
     }
+}
+
+/// The length of an output that is not a unit vector: not finite, or zero.
+pub(super) fn not_unit(row: &[f32]) -> Option<f64> {
+    let length = length(row);
+    // NaN is not within anything.
+    let unit = (length - 1.0).abs() <= LENGTH_TOLERANCE;
+    (!unit).then_some(length)
 }
 
 fn length(row: &[f32]) -> f64 {

@@ -11,6 +11,7 @@ mod adopt;
 #[cfg(test)]
 mod card_tests;
 mod check;
+mod direct;
 mod export;
 mod forget;
 mod forward;
@@ -36,6 +37,7 @@ mod tests;
 
 pub use crate::npy::{EmbeddingMatrix, MatrixReader, NpyError};
 pub(crate) use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks, tables_differ};
+pub(crate) use direct::{DirectRows, NotUnit, embed_pixels, embed_rows, turned};
 pub(crate) use export::{ExportError, TABLES, export};
 pub(crate) use forget::copy_without;
 pub(crate) use give::give;

@@ -19,6 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
+use rayon::prelude::*;
+
 use super::job::{BatchLayout, EmbedJob, passes};
 use super::{FaceFailure, FailedFace, FailureKind};
 use crate::model::Pixels;
@@ -127,7 +129,7 @@ pub(super) fn start<'scope>(
     Ok(Batches { full, empty: give_batch, stop })
 }
 
-pub(super) fn prepare(job: &EmbedJob<'_>, position: usize, row: usize, mut pixels: Vec<u8>) -> PreparedFace {
+fn prepare(job: &EmbedJob<'_>, position: usize, row: usize, mut pixels: Vec<u8>) -> PreparedFace {
     let started = Instant::now();
     // An image codec that panics on one file must not end a run of millions. The buffer is plain bytes, valid whatever
     // its content.
@@ -207,6 +209,18 @@ impl Batch {
             prepare: Duration::ZERO,
             ends_chunk: false,
         }
+    }
+
+    /// These rows, at most a batch, read on all cores.
+    pub(super) fn of(rows: &[usize], job: &EmbedJob<'_>, cut: BatchLayout) -> Self {
+        let faces: Vec<_> = rows
+            .par_iter()
+            .enumerate()
+            .map(|(position, &row)| prepare(job, position, row, vec![0; cut.face_bytes]))
+            .collect();
+        let mut batch = Self::new(Pixels::plain(cut.batch_bytes()));
+        rows.iter().zip(&faces).for_each(|(&row, face)| batch.push(row, face, job));
+        batch
     }
 
     fn clear(&mut self) {

@@ -1,14 +1,12 @@
 //! A sample of faces in memory, for int8 calibration and for comparing two precisions.
 
-use rayon::prelude::*;
-
 use super::forward::{self, NetworkOutput};
 use super::job::EmbedJob;
 use super::pipeline::EmbedError;
-use super::prepare::{self, Batch};
+use super::prepare::Batch;
 use crate::digest::{Digest, Hasher};
 use crate::model::weights::WeightsRef;
-use crate::model::{self, BATCH, Calibration, Embedder, Execution, ModelError, ModelSpec, Pixels};
+use crate::model::{self, BATCH, Calibration, Embedder, Execution, ModelError, ModelSpec};
 use crate::progress::{Cancel, Progress, Silent};
 use crate::sample;
 
@@ -50,13 +48,7 @@ impl<'a> EmbedSample<'a> {
             if cancel.requested() {
                 return Ok(None);
             }
-            let faces: Vec<_> = rows
-                .par_iter()
-                .enumerate()
-                .map(|(position, &row)| prepare::prepare(&job, position, row, vec![0; cut.face_bytes]))
-                .collect();
-            let mut batch = Batch::new(Pixels::plain(cut.batch_bytes()));
-            rows.iter().zip(&faces).for_each(|(&row, face)| batch.push(row, face, &job));
+            let batch = Batch::of(rows, &job, cut);
             if let Some(first) = batch.unread.first() {
                 return Err(EmbedError::Unread { faces: batch.unread.len(), first: first.clone() });
             }

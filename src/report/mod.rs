@@ -125,6 +125,11 @@ pub(crate) fn render(report: &Report) -> Result<String, ReportError> {
     sections::page(report)?.html()
 }
 
+/// The drawings of the figures of a run's report: title and SVG.
+pub(crate) fn drawings(report: &Report) -> Result<Vec<(String, String)>, ReportError> {
+    Ok(sections::page(report)?.drawings())
+}
+
 /// Renders the comparison of several runs.
 pub(crate) fn render_comparison(comparison: &RunComparison) -> Result<String, ReportError> {
     comparison::page(comparison)?.html()

@@ -453,6 +453,23 @@ impl Page {
     }
 }
 
+impl Page {
+    /// The drawings of all figures, each with its title and as a file that stands alone.
+    pub fn drawings(self) -> Vec<(String, String)> {
+        let figures =
+            self.sections.into_iter().flat_map(|section| section.exhibits).filter_map(|exhibit| exhibit.figure);
+        let named = |figure: Figure| {
+            let of_figure = move |(name, svg): (String, String)| {
+                let title = if name.is_empty() { figure.title.clone() } else { format!("{}: {name}", figure.title) };
+                let alone = svg.replacen("<svg ", "<svg xmlns=\"http://www.w3.org/2000/svg\" ", 1);
+                (title, alone.replacen(">\n", &format!(">\n<style>{STYLE}</style>\n"), 1))
+            };
+            figure.drawings.into_iter().map(of_figure)
+        };
+        figures.flat_map(named).collect()
+    }
+}
+
 /// The Content-Security-Policy: only this page's own style and script, identified by their digests, and pictures embedded
 /// in the page. Markup that slipped through escaping could neither run nor load anything.
 fn policy(scripted: bool) -> String {

@@ -7,7 +7,7 @@ use crate::compare::CompareError;
 use crate::config::ConfigError;
 use crate::dataset::DatasetError;
 use crate::detect::DetectError;
-use crate::embed::{EmbedError, ExportError, LockError, NpyError, StoreError};
+use crate::embed::{EmbedError, ExportError, LockError, NotUnit, NpyError, StoreError};
 use crate::evaluate::EvaluateError;
 use crate::files::FileError;
 use crate::hub::HubError;
@@ -40,6 +40,8 @@ pub enum RunError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Embed(#[from] EmbedError),
+    #[error(transparent)]
+    NotUnit(#[from] NotUnit),
     #[error(transparent)]
     Export(#[from] ExportError),
     #[error(transparent)]

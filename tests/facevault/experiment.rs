@@ -198,3 +198,19 @@ fn faces_without_identities_are_embedded_and_said_to_be_incomparable() {
     assert_eq!(fs::read_to_string(run.join("face_embedding_index.csv")).unwrap(), "face_id\nf0\nf1\nf2\n");
     workspace.run(0, &["verify", "small"]);
 }
+
+#[test]
+fn the_demos_config_is_built_in() {
+    let workspace = Workspace::empty();
+    let name = |arguments: &[&str]| workspace.json(0, arguments)["run"].as_str().unwrap().to_owned();
+    let built_in = name(&["embed", "demo", "--set", "dataset.identities=3"]);
+    // A run of that name is found first, and a file of that name is the config.
+    assert_eq!(name(&["embed", "demo"]), built_in);
+    fs::write(workspace.path("demo"), include_str!("../../configs/demo.yaml").replace("seed: 0", "seed: 1")).unwrap();
+    assert_ne!(name(&["embed", "demo", "--set", "dataset.identities=3"]), built_in);
+    let stored = fs::read_to_string(workspace.path(format!("experiments/{built_in}/config.yaml"))).unwrap();
+    assert_eq!(stored, include_str!("../../configs/demo.yaml"));
+
+    let (_, missing) = workspace.run(2, &["experiment", "configs/demo.yaml"]);
+    assert!(missing.contains("help: built in, without a file: `demo`"), "{missing}");
+}

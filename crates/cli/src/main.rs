@@ -1,62 +1,8 @@
-//! The `facevault` binary: parse, dispatch, exit code.
+//! The `facevault` binary.
 
-#![deny(clippy::print_stdout, clippy::print_stderr)]
-
-use std::io;
-use std::panic;
-use std::process::{self, ExitCode};
-
-use clap::Parser;
-use facevault::cli::Cli;
-use facevault::error::{CommandOutcome, Error, ErrorKind};
-use facevault::provenance::{self, Source};
-use facevault::{commands, terminal};
+use std::env;
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    explain_missing_threads();
-    provenance::set_source(Source {
-        revision: env!("FACEVAULT_REVISION"),
-        rustc: env!("FACEVAULT_RUSTC"),
-        target: env!("FACEVAULT_TARGET"),
-    });
-    let ended = match Cli::try_parse() {
-        Ok(cli) => commands::run(cli),
-        // `--help` and `--version` print their result.
-        Err(answer) if !answer.use_stderr() => help(&answer).map(|()| CommandOutcome::Done).map_err(Error::from),
-        Err(mistake) => {
-            let text = mistake.render();
-            terminal::say_styled(&text.to_string(), &text.ansi().to_string());
-            return ExitCode::from(ErrorKind::Usage.code());
-        }
-    };
-    match ended {
-        Ok(outcome) => ExitCode::from(outcome.code()),
-        Err(error) => {
-            terminal::say(&error.render());
-            ExitCode::from(error.kind().code())
-        }
-    }
-}
-
-/// Libraries panic when a thread cannot be started. That is a limit of the system, not a bug, so the user gets an error
-/// instead. Nothing committed is lost: a run resumes from any exit.
-fn explain_missing_threads() {
-    let usual = panic::take_hook();
-    panic::set_hook(Box::new(move |panic| {
-        let text = panic.payload_as_str().unwrap_or_default();
-        if ["spawn thread", "ThreadPoolBuildError"].iter().any(|part| text.contains(part)) {
-            terminal::say(
-                "error: the system allows no more threads; raise its limit on processes (`ulimit -u`, or the container's \
-                 limit), or stop other programs, then run the command again",
-            );
-            process::exit(ErrorKind::Failure.code().into());
-        }
-        usual(panic);
-    }));
-}
-
-/// Prints clap's answer.
-fn help(answer: &clap::Error) -> io::Result<()> {
-    let text = answer.render();
-    terminal::print_styled(&text.to_string(), &text.ansi().to_string())
+    facevault_cli::run(env::args_os()).into()
 }

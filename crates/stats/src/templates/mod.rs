@@ -1,13 +1,12 @@
 //! Verification of templates, the protocol of IJB-B and IJB-C: faces are aggregated to one embedding a template, and
 //! listed pairs of templates are compared.
 //!
-//! `aggregate` makes templates, `score` compares the listed pairs, `roc` computes exact rates from the sorted scores. The
+//! `aggregate` makes templates, `score` compares the listed pairs, `verification::sorted` computes exact rates from their scores. The
 //! intervals are those of all pairs (`verification::rates`), over subjects. `searches` looks for the probe templates in the
 //! galleries, as `identification` does for faces.
 
 mod aggregate;
 mod options;
-mod roc;
 mod score;
 mod searches;
 mod set;
@@ -16,9 +15,9 @@ use facevault_base::progress::Cancel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::verification::sorted::{RocPoint, SortedScores};
 pub use aggregate::{TemplateFace, Templates};
 pub use options::{Aggregation, TemplateProtocol};
-pub use roc::{RocPoint, SortedScores};
 pub use score::{GenuineScore, ScoredTemplates};
 pub use searches::{Interrupted, MeanRank, MeanRates, MeanTpir, TemplateSearches};
 pub use set::{MOST_TEMPLATES, TemplatePair, TemplateSet, implied_subjects};

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::roc::SortedScores;
+use super::SortedScores;
 use super::{TemplatePair, TemplateSet, Templates};
 use crate::verification::cells::{CosineCell, CosineCells, MAX_UNITS};
 use crate::verification::tally::Tally;

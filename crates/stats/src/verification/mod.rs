@@ -7,6 +7,7 @@ pub(crate) mod clustered;
 pub(crate) mod counts;
 pub(crate) mod distribution;
 pub mod interval;
+mod labelled;
 pub mod paired;
 pub(crate) mod plug_in;
 pub mod random;
@@ -16,9 +17,11 @@ mod results;
 pub mod roc;
 mod scored;
 pub mod simulation;
+pub mod sorted;
 pub mod thresholds;
 
 pub use facevault_kernels::tally;
+pub use labelled::{LabelledScores, LabelledScoresError, RatesAt};
 pub use results::{
     Distribution, ErrorRate, Intervals, OPERATING_FMR, OperatingPoint, Quantile, RateIntervals, ThresholdRates,
 };

@@ -125,10 +125,7 @@ impl RateEstimator<'_> {
             resampled: (Of::Both, chosen),
             plug_in: &|| {
                 let misses = PlugIn::of_matches(&self.cells.genuine, self.cells.units, threshold)?;
-                let matches = matches()?;
-                // A few false matches do not show that the two cancel.
-                let apart = misses.variance().max(0.0) + steepness.powi(2) * matches.variance().max(0.0);
-                Some(matches.mixed(steepness, &misses, -1.0).at_least(apart))
+                Some(at_chosen(&misses, &matches()?, steepness))
             },
             independent: binomial(roc.fnmr(bin), n) + steepness.powi(2) * binomial(roc.fmr(bin), impostor),
         });
@@ -274,7 +271,7 @@ impl RateEstimator<'_> {
 
 /// Number of errors at which the effective number of trials is measured for rates without errors: with 30, a rate is
 /// known to within about a third (Doddington's rule of 30).
-const SOME_ERRORS: u64 = 30;
+pub(crate) const SOME_ERRORS: u64 = 30;
 
 /// Farthest that the steepness of a curve is measured to each side, in logarithms of the FMR.
 const MOST_REACH: f64 = std::f64::consts::LN_10;
@@ -298,6 +295,13 @@ pub(crate) fn steepness(here: u64, all: u64, spread: f64, at: impl Fn(u64) -> (u
     let (more, lax) = at((here * factor).min(all) as u64);
     let width = (more as f64 / (fewer as f64).max(0.5)).ln();
     if width > 0.0 { (lax - strict) / width / (here / all) } else { 0.0 }
+}
+
+/// How far each unit moves FNMR at a threshold that is chosen for its FMR, from how far it moves both at that threshold.
+pub(crate) fn at_chosen(misses: &PlugIn, matches: &PlugIn, steepness: f64) -> PlugIn {
+    // A few false matches do not show that the two cancel.
+    let apart = misses.variance().max(0.0) + steepness.powi(2) * matches.variance().max(0.0);
+    matches.mixed(steepness, misses, -1.0).at_least(apart)
 }
 
 /// Variance of a rate in `n` independent trials.

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::verification::roc::allowed;
+use super::roc::allowed;
 
 /// Scores of both kinds, sorted.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,11 +79,14 @@ impl SortedScores {
     /// `None` where the impostor pairs are too few to see such a rate.
     #[must_use]
     pub fn at_fmr(&self, fmr: f64) -> Option<RocPoint> {
-        let n = self.impostor.len();
-        let most = allowed(fmr, n as u64) as usize;
-        if most == 0 {
-            return None;
-        }
+        let most = allowed(fmr, self.counts().1);
+        (most > 0).then(|| self.at_most(most))
+    }
+
+    /// The point at the lowest threshold that at most so many impostor pairs reach.
+    #[must_use]
+    pub fn at_most(&self, matches: u64) -> RocPoint {
+        let (n, most) = (self.impostor.len(), matches as usize);
         let (from, lowest) = match n.checked_sub(most + 1) {
             // This score and those below must not match.
             Some(last) => {
@@ -94,11 +97,18 @@ impl SortedScores {
             None => ((0, 0), -1.0),
         };
         let matching = [self.genuine.get(from.0), self.impostor.get(from.1)].into_iter().flatten();
-        Some(self.rates(Matched {
+        self.rates(Matched {
             score: matching.copied().reduce(f64::min).unwrap_or(lowest),
             genuine: (self.genuine.len() - from.0) as u64,
             impostor: (n - from.1) as u64,
-        }))
+        })
+    }
+
+    /// The point at a threshold.
+    #[must_use]
+    pub fn at(&self, threshold: f64) -> RocPoint {
+        let reach = |scores: &[f64]| (scores.len() - scores.partition_point(|score| *score < threshold)) as u64;
+        self.rates(Matched { score: threshold, genuine: reach(&self.genuine), impostor: reach(&self.impostor) })
     }
 
     /// The equal error rate and its threshold. Where the rates cross between two scores, both are interpolated linearly.

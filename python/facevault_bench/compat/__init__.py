@@ -1,0 +1,1 @@
+"""Stand-ins for classes of other packages, so that a script changes one import."""
