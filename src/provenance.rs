@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::{ContainerFile, LeftOut};
 use crate::detect;
 use crate::digest::Digest;
-use crate::model::{Embedder, Library, device};
+use crate::model::{Embedder, EmbedderInfo, Library, device};
 use crate::weights::WeightsOrigin;
 
 /// Where a run's numbers come from: source, compiler, machine, inputs and times. `provenance.json`.
@@ -100,9 +100,15 @@ impl RunArithmetic {
     /// The arithmetic of a network on this machine.
     #[must_use]
     pub fn here(fingerprint: Digest, network: &dyn Embedder) -> Self {
-        let MachineInfo { host, cpu, instruction_sets, .. } = MachineInfo::current();
         let library = network.library().map(ComputingLibrary::of);
-        Self { fingerprint, device: network.info().device_name.clone(), host, cpu, instruction_sets, library }
+        Self { library, ..Self::of(fingerprint, network.info()) }
+    }
+
+    /// As [`Self::here`], of what needs no library.
+    #[must_use]
+    pub fn of(fingerprint: Digest, embedder: &EmbedderInfo) -> Self {
+        let MachineInfo { host, cpu, instruction_sets, .. } = MachineInfo::current();
+        Self { fingerprint, device: embedder.device_name.clone(), host, cpu, instruction_sets, library: None }
     }
 
     /// Device and machine, in words.

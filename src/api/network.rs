@@ -8,7 +8,7 @@ use crate::dataset::{self, Face};
 use crate::embed::{self, DirectRows, EmbedJob, FaceReader, output_dimension};
 use crate::error::Error;
 use crate::model::weights::{Checkpoint, Weights};
-use crate::model::{self, BATCH, Calibration, Embedder, EmbedderInfo, FaceBatch};
+use crate::model::{self, BATCH, Calibration, Embedder, EmbedderInfo, FaceBatch, Kernels};
 use crate::preprocess::{BoundingBox, Landmarks};
 use crate::progress::{Cancel, KeptLines, Progress};
 use crate::run::{MissingBoxes, MissingLandmarks, RunError};
@@ -62,8 +62,9 @@ impl OpenedNetwork {
         let config = validated(sections)?;
         let said = KeptLines::default();
         let side = config.preprocess.resize.size;
-        let checkpoint =
-            weights::load_network(&config.weights, &config.model, side, &said, cancel).map_err(RunError::from)?;
+        let whole = config.embed.kernels == Kernels::OnnxRuntime;
+        let checkpoint = weights::load_network(&config.weights, &config.model, side, whole, &said, cancel)
+            .map_err(RunError::from)?;
         if let Some(caution) =
             weights::standardised_once(&checkpoint, config.preprocess.standardise).map_err(RunError::from)?
         {

@@ -46,7 +46,7 @@ impl RunContext<'_> {
         let fingerprint = Digest::of(ARITHMETIC);
         store.computed_by(fingerprint);
         let before = store.rows_embedded();
-        provenance.arithmetic.get_or_insert_with(|| RunArithmetic::here(fingerprint, embedder));
+        provenance.arithmetic.get_or_insert_with(|| RunArithmetic::of(fingerprint, embedder));
         provenance.sessions.push(RunSession {
             started: provenance::now(),
             ended: None,

@@ -290,7 +290,9 @@ impl RunContext<'_> {
         store.computed_by(arithmetic.fingerprint);
         let crop = loaded.config.preprocess.crop;
         let ours = Embedding { run, plan: &plan, manifest, crop, arithmetic: arithmetic.fingerprint };
-        let taken = if adopts { Some(self.reuse(&ours, &store, &mut provenance, &refused)?) } else { None };
+        // What another library computes may depend on the faces beside it (docs/onnx-runtime.md).
+        let reuses = adopts && network.library().is_none();
+        let taken = if reuses { Some(self.reuse(&ours, &store, &mut provenance, &refused)?) } else { None };
         let job = taken.as_ref().filter(|taken| taken.rows() > 0).map_or(job, |taken| job.reusing(taken));
         provenance.arithmetic = begun.or(Some(arithmetic));
         provenance.sessions.push(RunSession {

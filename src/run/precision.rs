@@ -183,8 +183,9 @@ fn check(path: &Path, Calibration { faces, ranges, spans }: &Calibration) -> Res
         "`faces` is 0".into()
     } else if ranges.is_empty() && spans.is_empty() {
         "`ranges` is empty".into()
-    } else if let Some((value, [least, most])) =
-        spans.iter().find(|(_, [least, most])| !(least.is_finite() && most.is_finite() && *least <= 0.0 && *most >= 0.0))
+    } else if let Some((value, [least, most])) = spans
+        .iter()
+        .find(|(_, [least, most])| !(least.is_finite() && most.is_finite() && *least <= 0.0 && *most >= 0.0))
     {
         format!("the span of `{value}` is {least} to {most}, expected finite numbers on both sides of 0")
     } else if let Some((layer, range)) = ranges.iter().find(|(_, range)| !range.is_finite() || **range < 0.0) {

@@ -10,7 +10,7 @@ use crate::config::ExperimentConfig;
 use crate::dataset::{self, Face, Manifest, PixelSource};
 use crate::digest::Digest;
 use crate::embed::{self, ChunkStore, DonorError, PictureKey, Reuse};
-use crate::model::{EmbedderInfo, Precision};
+use crate::model::{EmbedderInfo, Kernels, Precision};
 use crate::plan::RunPlan;
 use crate::preprocess::Crop;
 use crate::progress::{Cancel, Silent};
@@ -169,13 +169,13 @@ pub(crate) fn reusable(
     embedder: &EmbedderInfo,
 ) -> Result<Vec<(String, usize)>, RunError> {
     // Most folders hold no run that comes into question, and then the weights need not be read.
-    let unknown = config.detect.is_some() || config.is_given();
+    let unknown = config.detect.is_some() || config.is_given() || config.embed.kernels == Kernels::OnnxRuntime;
     if RunDirectory::list(experiments)?.is_empty() || unknown || !weights::is_available(&config.weights) {
         return Ok(Vec::new());
     }
     let side = config.preprocess.resize.size;
     let cancel = Cancel::default();
-    let weights = weights::load_network(&config.weights, &config.model, side, &Silent, &cancel)?.digest;
+    let weights = weights::load_network(&config.weights, &config.model, side, false, &Silent, &cancel)?.digest;
     let plan = RunPlan::new(config, manifest.digest(), manifest.len() as u64, None, weights, embedder);
     if plan.precision() == Precision::Int8 {
         return Ok(Vec::new());

@@ -153,7 +153,8 @@ fn a_graph_without_stages_embeds_all_the_same() {
 fn what_is_described_is_what_opens() {
     let spec = ModelSpec { width: 0.125, ..ModelSpec::of(Network::InceptionResnetV1) };
     let tensors = formula::checkpoint(&model::parameters(&spec));
-    let calibration = Calibration { faces: 1, ranges: [("conv2d_1a".to_owned(), 1.0)].into(), ..Calibration::default() };
+    let calibration =
+        Calibration { faces: 1, ranges: [("conv2d_1a".to_owned(), 1.0)].into(), ..Calibration::default() };
     for (precision, kernels, threads) in [
         (Precision::F32, Kernels::Candle, None),
         (Precision::F32, Kernels::Auto, None),

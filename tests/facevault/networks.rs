@@ -211,9 +211,11 @@ fn what_the_engine_cannot_do_is_an_error_that_names_the_network() {
         let refused = options(Kernels::Auto, Precision::Tf32);
         let error = model::describe(&spec(network), &refused, &|_| {}).unwrap_err();
         assert!(error.to_string().contains(network.facts().name), "{error}");
-        for (kernels, precision) in
-            [(Kernels::Auto, Precision::F32), (Kernels::Portable, Precision::Bf16), (Kernels::Portable, Precision::Int8)]
-        {
+        for (kernels, precision) in [
+            (Kernels::Auto, Precision::F32),
+            (Kernels::Portable, Precision::Bf16),
+            (Kernels::Portable, Precision::Int8),
+        ] {
             let info = model::describe(&spec(network), &options(kernels, precision), &|_| {}).unwrap();
             assert!(info.name.starts_with(&format!("{} (engine", network.facts().name)), "{}", info.name);
         }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use facevault::digest::Digest;
 
-use crate::support::fake_hub::{COMMIT, FakeHub};
 use crate::schemas;
+use crate::support::fake_hub::{COMMIT, FakeHub};
 use crate::support::workspace::Workspace;
 
 /// Height and width of the networks' faces.
@@ -103,7 +103,8 @@ fn int8_takes_its_ranges_from_the_faces_and_says_how_it_agrees_with_f32() {
         workspace.run(0, &["experiment", "config.yaml", "--set", "embed.precision=int8"]);
         let run = workspace.only_run();
         schemas::check_run(&run);
-        let json = |name: &str| -> serde_json::Value { serde_json::from_slice(&fs::read(run.join(name)).unwrap()).unwrap() };
+        let json =
+            |name: &str| -> serde_json::Value { serde_json::from_slice(&fs::read(run.join(name)).unwrap()).unwrap() };
         let calibration = json("calibration.json");
         let spans = calibration["spans"].as_object().unwrap();
         assert!(spans.len() > 5 && calibration["faces"] == 12, "{calibration}");

@@ -64,12 +64,7 @@ pub struct Plan {
 
 impl Plan {
     /// Compiles a graph.
-    pub fn new(
-        graph: &Graph,
-        set: &'static Set,
-        factors: Factors<'_>,
-        threads: usize,
-    ) -> Result<Self, EngineError> {
+    pub fn new(graph: &Graph, set: &'static Set, factors: Factors<'_>, threads: usize) -> Result<Self, EngineError> {
         let face = &graph.values[graph.input];
         let side = match face.shape[..] {
             [1, 3, height, width] if width != 3 => (height, width),

@@ -54,12 +54,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Self::new`]; [`EngineError::NoRange`] where `ranges` lacks one: they are [`Self::widen`]'s of the same graph.
-    pub fn in_wholes(
-        graph: &Graph,
-        set: &'static Set,
-        ranges: &Ranges,
-        threads: usize,
-    ) -> Result<Self, EngineError> {
+    pub fn in_wholes(graph: &Graph, set: &'static Set, ranges: &Ranges, threads: usize) -> Result<Self, EngineError> {
         Self::of(graph, set, Factors::Whole(ranges), threads)
     }
 

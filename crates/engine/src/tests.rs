@@ -330,12 +330,7 @@ fn standardised() -> [f32; 256] {
 }
 
 /// An engine, calibrated on the faces for int8.
-fn engine(
-    graph: &Graph,
-    set: &'static sets::Set,
-    threads: usize,
-    faces: &[u8],
-) -> Result<Engine, EngineError> {
+fn engine(graph: &Graph, set: &'static sets::Set, threads: usize, faces: &[u8]) -> Result<Engine, EngineError> {
     if !set.weights.integer() {
         return Engine::new(graph, set, threads);
     }

@@ -2,7 +2,9 @@
 
 use facevault_graph::Graph;
 
-use crate::{Calibration, DeviceKind, Embedder, EmbedderInfo, Execution, FaceBatch, ModelError, Network, StageTime, host};
+use crate::{
+    Calibration, DeviceKind, Embedder, EmbedderInfo, Execution, FaceBatch, ModelError, Network, StageTime, host,
+};
 use facevault_engine::{Engine, EngineError};
 use facevault_kernels::sets::Set;
 
@@ -62,7 +64,6 @@ impl GraphEmbedder {
         };
         Ok((set, info))
     }
-
 }
 
 /// A graph on the CPU whose ranges are measured.

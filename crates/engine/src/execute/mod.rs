@@ -17,8 +17,8 @@ use facevault_kernels::team::TeamMember;
 use crate::kernels::chain::{Operand, Target, TwinTarget};
 use crate::kernels::storage::Storage;
 use crate::plan::{Plan, TileTables};
-use crate::step::{Finish, Pixels, Twin, Work};
 use crate::run::Ranges;
+use crate::step::{Finish, Pixels, Twin, Work};
 use crate::view::{Home, View, loops};
 
 /// One group of faces going through the plan.

@@ -281,7 +281,9 @@ impl Lowering<'_> {
         let shape = Shape { taps, inputs: per_input, padded: per_input };
         // Padding is worth what stands for 0.
         let pad = match storage.steps() {
-            Some(steps) if narrow && steps.zero != 0.0 && !(geometry.padding == (0, 0) && inside(&input, &geometry)) => {
+            Some(steps)
+                if narrow && steps.zero != 0.0 && !(geometry.padding == (0, 0) && inside(&input, &geometry)) =>
+            {
                 Some(self.head(&vec![0.0; input.channels], storage))
             }
             _ => self.padding_pixel(parameters, &input),
@@ -361,13 +363,7 @@ impl Lowering<'_> {
         Work::Depthwise(Depthwise { input, geometry, members, weights, pad, finish })
     }
 
-    fn winograd(
-        &mut self,
-        input: Grid,
-        geometry: Geometry,
-        parameters: &Parameters,
-        finish: Finish,
-    ) -> Work {
+    fn winograd(&mut self, input: Grid, geometry: Geometry, parameters: &Parameters, finish: Finish) -> Work {
         let pad = self.padding_pixel(parameters, &input);
         let set = self.set;
         let (inputs, outputs) = (input.channels, parameters.bias.len());
