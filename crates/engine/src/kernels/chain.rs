@@ -100,7 +100,7 @@ struct Lead<'a> {
 #[derive(Clone, Copy)]
 struct Pass<'a> {
     lead: Lead<'a>,
-    /// Nowhere: in place.
+    /// Of f32. Nowhere: in place.
     target: Option<&'a Target>,
 }
 
@@ -153,18 +153,20 @@ impl Block<'_> {
             // SAFETY: handed on from the caller.
             unsafe {
                 let from = self.values.add(index * self.stride);
-                let to = pass.target.map(|target| target.at(place));
-                match (pass.target, to) {
-                    (Some(Target { storage: Storage::F32, .. }), Some(to)) => {
-                        row(from, to.cast(), self.width, pass.lead, |x, at| op(x, at, place));
-                    }
-                    _ => row(from, from, self.width, pass.lead, |x, at| op(x, at, place)),
-                }
-                if let (Some(target), Some(to)) = (pass.target, to)
-                    && target.storage != Storage::F32
-                {
-                    target.storage.store(std::slice::from_raw_parts(from, self.width), to);
-                }
+                let to = pass.target.map_or(from, |target| target.at(place).cast());
+                row(from, to, self.width, pass.lead, |x, at| op(x, at, place));
+            }
+        }
+    }
+
+    /// Writes the rows to a target that is not of f32. # Safety: as [`Self::pass`].
+    #[inline(always)]
+    unsafe fn store(&self, target: &Target) {
+        for (index, &place) in self.places.iter().enumerate() {
+            // SAFETY: handed on from the caller.
+            unsafe {
+                let row = std::slice::from_raw_parts(self.values.add(index * self.stride), self.width);
+                target.storage.store(row, target.at(place));
             }
         }
     }
@@ -175,13 +177,18 @@ impl Block<'_> {
         let operand = &self.operands[operand];
         // SAFETY: handed on from the caller.
         unsafe {
-            match (operand.wide, operand.storage) {
-                (true, Storage::F32) => {
-                    self.pass(pass, |x, at, place| op(x, *operand.at(place).cast::<f32>().add(at)));
-                }
-                (true, storage) => {
+            // An arm for each, so that the loop has no branch.
+            macro_rules! wide {
+                ($storage:expr) => {{
+                    let storage = $storage;
                     self.pass(pass, |x, at, place| op(x, storage.read(operand.at(place).add(at * storage.bytes()))));
-                }
+                }};
+            }
+            match (operand.wide, operand.storage) {
+                (true, Storage::F32 | Storage::Rounded) => wide!(Storage::F32),
+                (true, Storage::Bf16) => wide!(Storage::Bf16),
+                (true, Storage::U8(steps)) => wide!(Storage::U8(steps)),
+                (true, Storage::U16(steps)) => wide!(Storage::U16(steps)),
                 (false, storage) => self.pass(pass, |x, _, place| op(x, storage.read(operand.at(place)))),
             }
         }
@@ -247,12 +254,16 @@ impl Block<'_> {
         // SAFETY: handed on from the caller.
         unsafe {
             let (mut lead, links) = self.lead();
+            let last = (target.storage == Storage::F32).then_some(target);
             if links.is_empty() {
-                self.pass(Pass { lead, target: Some(target) }, |x, _, _| x);
+                self.pass(Pass { lead, target: last }, |x, _, _| x);
             }
             for (index, &link) in links.iter().enumerate() {
-                let target = (index + 1 == links.len()).then_some(target);
+                let target = last.filter(|_| index + 1 == links.len());
                 self.link(link, Pass { lead: std::mem::take(&mut lead), target });
+            }
+            if last.is_none() {
+                self.store(target);
             }
             for twin in self.twins {
                 self.copy_to(twin, target);
