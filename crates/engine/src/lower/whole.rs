@@ -163,7 +163,9 @@ impl Lowering<'_> {
                 continue;
             }
             let affine::Normalisation { nodes, last, scale, shift } = norm;
-            nodes.into_iter().for_each(|node| self.taken[node] = true);
+            for node in nodes {
+                self.taken[node] = true;
+            }
             let constants = [scale, shift].map(|numbers| {
                 let mut numbers: Vec<f32> = numbers.iter().map(|&number| number as f32).collect();
                 numbers.resize(numbers.len().next_multiple_of(product::PANEL), 0.0);
