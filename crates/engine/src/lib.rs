@@ -18,6 +18,7 @@ mod kernels;
 mod lower;
 mod patterns;
 mod plan;
+mod ranges;
 mod run;
 mod step;
 #[cfg(test)]
@@ -25,4 +26,5 @@ mod tests;
 mod view;
 
 pub use error::EngineError;
-pub use run::{Engine, Layer, Ranges};
+pub use ranges::Ranges;
+pub use run::{Engine, Layer};

@@ -1,6 +1,5 @@
 //! Faces in, embeddings out, on all threads.
 
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -15,6 +14,7 @@ use crate::execute::Pass;
 use crate::lower::Factors;
 use crate::patterns;
 use crate::plan::{GROUP, Plan, TileTables};
+use crate::ranges::Ranges;
 
 /// A graph on the CPU.
 pub struct Engine {
@@ -23,9 +23,6 @@ pub struct Engine {
     arenas: Vec<Arena>,
     pool: rayon::ThreadPool,
 }
-
-/// The least and the largest number of each value that int8 keeps in whole numbers, by name.
-pub type Ranges = BTreeMap<String, [f32; 2]>;
 
 /// One step, for measurements.
 #[derive(Debug, Clone, PartialEq)]

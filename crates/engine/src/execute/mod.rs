@@ -17,7 +17,7 @@ use facevault_kernels::team::TeamMember;
 use crate::kernels::chain::{Operand, Target, TwinTarget};
 use crate::kernels::storage::Storage;
 use crate::plan::{Plan, TileTables};
-use crate::run::Ranges;
+use crate::ranges::Ranges;
 use crate::step::{Finish, Pixels, Twin, Work};
 use crate::view::{Home, View, loops};
 

@@ -7,7 +7,7 @@ use facevault_graph::{Node, Operator, ValueId};
 
 use super::{Lowering, affine, pixels, product};
 use crate::kernels::storage::{Steps, Storage};
-use crate::run::Ranges;
+use crate::ranges::Ranges;
 use crate::step::{Map, Twin, Work};
 use crate::view::{Home, View};
 use facevault_kernels::sets::WeightFormat;
