@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use serde::de::DeserializeOwned;
 
 use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
@@ -132,6 +133,10 @@ pub enum Command {
     Throughput(Box<ThroughputArgs>),
     /// Print a guide: how to do something, step by step. Without a name, list them.
     Guide(GuideArgs),
+    /// Print a script that completes commands and options in a shell.
+    Completions(CompletionsArgs),
+    /// Print the manual page of facevault or of a command, or write them all.
+    Man(ManArgs),
 }
 
 /// Arguments that every command takes.
@@ -456,6 +461,39 @@ pub struct GuideArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub common: CommonArgs,
+}
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  facevault completions bash > ~/.local/share/bash-completion/completions/facevault
+  facevault completions zsh > ~/.zfunc/_facevault
+  facevault completions fish > ~/.config/fish/completions/facevault.fish";
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+#[command(after_help = COMPLETIONS_HELP)]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+const MAN_HELP: &str = "\
+Examples:
+  facevault man | man -l -
+  facevault man compare | man -l -
+  facevault man --out ~/.local/share/man/man1";
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+#[command(after_help = MAN_HELP)]
+pub struct ManArgs {
+    /// The command; without it, facevault as a whole.
+    #[arg(value_name = "COMMAND", conflicts_with = "out")]
+    pub name: Option<String>,
+    /// Write every page into this folder: facevault.1, facevault-experiment.1, …
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 const THROUGHPUT_HELP: &str = "\

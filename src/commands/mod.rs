@@ -5,6 +5,7 @@ mod ablate;
 mod bars;
 mod check;
 mod compare;
+mod completions;
 mod detect;
 mod embed;
 mod evaluate;
@@ -13,6 +14,7 @@ mod fetch;
 mod forget;
 mod guide;
 mod lookup;
+mod man;
 mod report;
 mod reproduce;
 mod runs;
@@ -59,6 +61,8 @@ pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
         Command::Reproduce(arguments) => reproduce::run(&arguments),
         Command::Throughput(arguments) => throughput::run(&arguments),
         Command::Guide(arguments) => guide::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }
 

@@ -33,6 +33,7 @@ mod ijb;
 mod interruption;
 mod layers;
 mod lfw;
+mod manual;
 mod meter;
 mod model;
 mod networks;
