@@ -40,6 +40,12 @@ pub(super) fn open(source: &DatasetSource, context: &OpenContext<'_>) -> Result<
     if table.unnamed > 0 {
         context.progress.say(&format!("{} of the matrix's {rows} rows are in no line of the table", table.unnamed));
     }
+    if table.again > 0 {
+        context.progress.warn(&format!(
+            "{} of the table's lines name a row of the matrix that another line names, too: these faces have the same embedding",
+            table.again
+        ));
+    }
     let mut manifest = Manifest { faces: table.faces, table: table.source, ..Manifest::default() };
     let folder = path.parent().unwrap_or(Path::new(""));
     let files = tables::Files::find(&Tables { pairs: pairs.clone(), boxes: None }, folder)?;
@@ -60,6 +66,8 @@ struct GivenTable {
     source: SourceTable,
     /// Rows of the matrix that are of no face.
     unnamed: usize,
+    /// Lines whose row another line has named before.
+    again: usize,
 }
 
 fn parse(bytes: &[u8], named: &NamedColumns<'_>, rows: usize) -> Result<GivenTable, CsvError> {
@@ -81,7 +89,7 @@ fn parse(bytes: &[u8], named: &NamedColumns<'_>, rows: usize) -> Result<GivenTab
 
     let (mut faces, mut source) = (Vec::new(), SourceTable::with_headers(headers.clone()));
     let (mut line_of, mut used) = (HashMap::<String, u64>::new(), HashSet::new());
-    let (mut unusable, mut first_problem) = (0, None);
+    let (mut unusable, mut first_problem, mut again) = (0, None, 0);
     while lines.advance()? {
         let fail = |problem| CsvError { offset: lines.offset, problem };
         let line = lines.row();
@@ -101,7 +109,7 @@ fn parse(bytes: &[u8], named: &NamedColumns<'_>, rows: usize) -> Result<GivenTab
         let identity = identity.and_then(|column| fault.keep(FaultIn::Face, line.text(column)));
         let photo = photo.filter(|_| whole);
         let photo = photo.and_then(|column| fault.keep(FaultIn::Face, line.needed(column)));
-        used.extend(given.filter(|_| row.is_some()));
+        again += usize::from(given.is_some_and(|given| row.is_some() && !used.insert(given)));
         if let Some(first) = line_of.insert(face_id.clone(), fault.line) {
             let column = face.map_or_else(|| "line".into(), |column| line.column(column));
             return Err(fail(CsvProblem::Duplicate { column, face_id, first }));
@@ -126,7 +134,10 @@ fn parse(bytes: &[u8], named: &NamedColumns<'_>, rows: usize) -> Result<GivenTab
     }
     match first_problem {
         Some(first) if unusable == faces.len() => Err(first),
-        _ => Ok(GivenTable { faces, source, unnamed: if row.is_some() { rows - used.len() } else { 0 } }),
+        _ => {
+            let unnamed = if row.is_some() { rows - used.len() } else { 0 };
+            Ok(GivenTable { faces, source, unnamed, again })
+        }
     }
 }
 

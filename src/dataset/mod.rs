@@ -286,7 +286,7 @@ pub(crate) fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Re
 
 /// Size and modification time of a picture, as in a manifest; `None` if it cannot be looked at.
 pub(crate) fn stamp(path: &Path) -> Option<(u64, i64)> {
-    let scan_cache::Stamp { size, modified } = scan::stamp(&std::fs::metadata(path).ok()?);
+    let scan_cache::Stamp { size, modified, .. } = scan::stamp(&std::fs::metadata(path).ok()?);
     Some((size, modified))
 }
 
@@ -362,14 +362,14 @@ pub(crate) fn describe(source: &DatasetSource) -> String {
     }
 }
 
-/// The encoded picture of a row, unchanged since the manifest was made: a file with a different size or time is digested
-/// again.
+/// The encoded picture of a row, unchanged since the manifest was made: its digest is the manifest's, whatever the file's size
+/// and time say. So a row never stands for another picture than its digest names.
 ///
 /// # Errors
 /// [`ReadError`].
 pub fn bytes(manifest: &Manifest, row: usize) -> Result<Vec<u8>, ReadError> {
     let face = &manifest.faces[row];
-    let PixelSource::File { path, size, modified } = &face.pixels else { return Err(ReadError::Drawn { row }) };
+    let PixelSource::File { path, .. } = &face.pixels else { return Err(ReadError::Drawn { row }) };
     let path = manifest.root.join(path);
     let failed = |error| FileError::new("read", &path)(error);
     let metadata = transient::retry(|| std::fs::metadata(&path)).map_err(|error| match std::fs::read_link(&path) {
@@ -382,22 +382,17 @@ pub fn bytes(manifest: &Manifest, row: usize) -> Result<Vec<u8>, ReadError> {
     }
     let read = || {
         let file = files::open(&path)?;
-        let (stamp, mut bytes) = (scan::stamp(&file.metadata()?), Vec::new());
-        if stamp.size <= LARGEST_PICTURE {
+        let (size, mut bytes) = (file.metadata()?.len(), Vec::new());
+        if size <= LARGEST_PICTURE {
             file.take(LARGEST_PICTURE).read_to_end(&mut bytes)?;
         }
-        Ok((stamp, bytes))
+        Ok((size, bytes))
     };
-    let (stamp, bytes) = transient::retry(read).map_err(failed)?;
-    if stamp.size > LARGEST_PICTURE {
-        return Err(ReadError::TooLarge { path, size: stamp.size });
+    let (size, bytes) = transient::retry(read).map_err(failed)?;
+    if size > LARGEST_PICTURE {
+        return Err(ReadError::TooLarge { path, size });
     }
-    let same = match face.content {
-        None => false,
-        Some(_) if (stamp.size, stamp.modified, bytes.len() as u64) == (*size, *modified, *size) => true,
-        Some(digest) => Digest::of(&bytes) == digest,
-    };
-    if same { Ok(bytes) } else { Err(ReadError::Changed { path }) }
+    if face.content == Some(Digest::of(&bytes)) { Ok(bytes) } else { Err(ReadError::Changed { path }) }
 }
 
 impl Manifest {

@@ -88,6 +88,9 @@ fn pieces(text: &str) -> Result<Vec<Piece>, String> {
     if text.starts_with('/') || text.split('/').any(|part| part == "..") {
         return Err("it must be a path below `dataset.root`".into());
     }
+    if text.split('/').any(|part| part.is_empty() || part == ".") && !text.is_empty() {
+        return Err("no path has an empty part or `.` between its slashes; leave it out".into());
+    }
     let (mut pieces, mut literal, mut rest) = (Vec::new(), String::new(), text);
     while let Some(next) = rest.chars().next() {
         let piece = if let Some(behind) = rest.strip_prefix("**") {
@@ -170,6 +173,9 @@ mod tests {
             "{}/x",
             "/{identity}/x",
             "../{identity}/x",
+            "./{identity}/x",
+            "{identity}//x",
+            "{identity}/",
             "{identity}/**x",
             "a**/{identity}",
         ]
@@ -188,6 +194,9 @@ mod tests {
         {}/x: `{}` is no name: use lower-case letters, digits and `_`, starting with a letter
         /{identity}/x: it must be a path below `dataset.root`
         ../{identity}/x: it must be a path below `dataset.root`
+        ./{identity}/x: no path has an empty part or `.` between its slashes; leave it out
+        {identity}//x: no path has an empty part or `.` between its slashes; leave it out
+        {identity}/: no path has an empty part or `.` between its slashes; leave it out
         {identity}/**x: `**` stands for whole folders: write it as `**/`
         a**/{identity}: `**` stands for whole folders: write it as `**/`
         ");

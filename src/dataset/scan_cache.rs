@@ -1,4 +1,4 @@
-//! Digests of an earlier scan by path, size and modification time. Best effort: a missing or damaged cache only costs
+//! Digests of an earlier scan by path, size and times. Best effort: a missing or damaged cache only costs
 //! time.
 
 use std::collections::BTreeMap;
@@ -18,6 +18,9 @@ pub(super) struct Stamp {
     pub size: u64,
     /// Modification time, ns since the epoch.
     pub modified: i64,
+    /// When anything about it changed last, ns since the epoch, which no program can set: copying a picture over another and
+    /// giving it the old modification time shows here. 0 where the system does not say.
+    pub changed: i64,
 }
 
 /// What a scan remembers: files by their path below the root.
@@ -92,7 +95,7 @@ mod tests {
     #[test]
     fn a_saved_cache_answers_only_for_the_same_stamp() {
         let folder = tempfile::tempdir().unwrap();
-        let stamp = Stamp { size: 3, modified: -5 };
+        let stamp = Stamp { size: 3, modified: -5, changed: 9 };
         let mut cache = ScanCache::open(folder.path(), Path::new("/r"));
         cache.insert("a b/é.jpg", stamp, Digest::of(b"abc"));
         cache.save().unwrap();
@@ -100,6 +103,7 @@ mod tests {
         assert_eq!(cache.get("a b/é.jpg", stamp), Some(Digest::of(b"abc")));
         assert_eq!(cache.get("a b/é.jpg", Stamp { size: 4, ..stamp }), None);
         assert_eq!(cache.get("a b/é.jpg", Stamp { modified: 0, ..stamp }), None);
+        assert_eq!(cache.get("a b/é.jpg", Stamp { changed: 10, ..stamp }), None);
         assert_eq!(cache.entries.len(), 1);
         assert_eq!(ScanCache::open(folder.path(), Path::new("/other")).entries.len(), 0);
     }
@@ -108,7 +112,7 @@ mod tests {
     fn any_damaged_byte_empties_it() {
         let folder = tempfile::tempdir().unwrap();
         let mut cache = ScanCache::open(folder.path(), Path::new("/r"));
-        cache.insert("a.jpg", Stamp { size: 3, modified: 7 }, Digest::of(b"abc"));
+        cache.insert("a.jpg", Stamp { size: 3, modified: 7, changed: 7 }, Digest::of(b"abc"));
         cache.save().unwrap();
         let bytes = fs::read(&cache.path).unwrap();
         let entries = |bytes: &[u8]| {

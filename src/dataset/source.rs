@@ -155,7 +155,7 @@ pub enum DatasetSource {
     /// network: `model`, `preprocess`, `weights` and most of `embed` are left out.
     Embeddings {
         /// The matrix: a `.npy` of f16, f32 or f64, a row each face.
-        #[schemars(regex(pattern = r"\.[nN][pP][yY]$"), extend("x-values" = "path of a file ending in `.npy`"))]
+        #[schemars(regex(pattern = r"\.[nN][pP][yY]$"), extend("x-values" = "the path of a file ending in `.npy`"))]
         matrix: PathBuf,
         /// Expected SHA-256 of the matrix.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -71,7 +71,7 @@ use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
 use crate::identification::IdentificationResult;
 use crate::metrics::Judged;
 use crate::model::weights::{Checkpoint, Weights};
-use crate::model::{self, EmbedderInfo};
+use crate::model::{self, EmbedderInfo, Kernels};
 use crate::plan::{self, RunPlan};
 use crate::progress::{Cancel, Progress};
 use crate::protocol::ProtocolResult;
@@ -276,6 +276,8 @@ impl RunContext<'_> {
             cancel: self.cancel,
             opened: RefCell::default(),
         };
+        // What another library computes may depend on the faces beside it (docs/onnx-runtime.md).
+        let adopts = adopts && options.kernels != Kernels::OnnxRuntime;
         let refused = if adopts { self.adopt(run, &plan, &mut store, &mut provenance, &opening)? } else { Vec::new() };
         provenance.count_reused(&store.rows_reused());
         let before = store.rows_computed();
@@ -290,9 +292,7 @@ impl RunContext<'_> {
         store.computed_by(arithmetic.fingerprint);
         let crop = loaded.config.preprocess.crop;
         let ours = Embedding { run, plan: &plan, manifest, crop, arithmetic: arithmetic.fingerprint };
-        // What another library computes may depend on the faces beside it (docs/onnx-runtime.md).
-        let reuses = adopts && network.library().is_none();
-        let taken = if reuses { Some(self.reuse(&ours, &store, &mut provenance, &refused)?) } else { None };
+        let taken = if adopts { Some(self.reuse(&ours, &store, &mut provenance, &refused)?) } else { None };
         let job = taken.as_ref().filter(|taken| taken.rows() > 0).map_or(job, |taken| job.reusing(taken));
         provenance.arithmetic = begun.or(Some(arithmetic));
         provenance.sessions.push(RunSession {

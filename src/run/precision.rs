@@ -54,7 +54,9 @@ impl NetworkOpener<'_> {
         if options.precision == Precision::F32 {
             return self.admitted(None, begun);
         }
-        let calibrated = options.precision != Precision::Int8 || self.run.has(RunDirectory::CALIBRATION);
+        // Ranges that no chunk depends on yet are measured again: nothing says that the file is as it was written.
+        let kept = begun.is_some() && self.run.has(RunDirectory::CALIBRATION);
+        let calibrated = options.precision != Precision::Int8 || kept;
         if !calibrated && begun.is_some() {
             let rule = "missing, but existing chunks depend on it".into();
             return Err(RunError::Calibration { path: self.run.file(RunDirectory::CALIBRATION), rule });
@@ -182,7 +184,7 @@ fn check(path: &Path, Calibration { faces, ranges, spans }: &Calibration) -> Res
     let rule = if *faces == 0 {
         "`faces` is 0".into()
     } else if ranges.is_empty() && spans.is_empty() {
-        "`ranges` is empty".into()
+        "`ranges` and `spans` are empty".into()
     } else if let Some((value, [least, most])) = spans
         .iter()
         .find(|(_, [least, most])| !(least.is_finite() && most.is_finite() && *least <= 0.0 && *most >= 0.0))
@@ -237,7 +239,7 @@ mod tests {
         .collect();
         insta::assert_snapshot!(refused.join("\n"), @r"
         RUN/calibration.json: `faces` is 0; an int8 run keeps its original ranges: restore the file, or delete the run's directory to start over
-        RUN/calibration.json: `ranges` is empty; an int8 run keeps its original ranges: restore the file, or delete the run's directory to start over
+        RUN/calibration.json: `ranges` and `spans` are empty; an int8 run keeps its original ranges: restore the file, or delete the run's directory to start over
         RUN/calibration.json: the range of `conv2d_1a` is inf, expected a finite number of at least 0; an int8 run keeps its original ranges: restore the file, or delete the run's directory to start over
         RUN/calibration.json: the range of `conv2d_1a` is -1, expected a finite number of at least 0; an int8 run keeps its original ranges: restore the file, or delete the run's directory to start over
         RUN/calibration.json is not in the format of this facevault version: missing field `ranges` at line 1 column 30

@@ -42,9 +42,9 @@ pub enum WeightsError {
     /// A local file that differs from the pinned one.
     #[error(
         "the sha256 of {} is {found}, but {expected} is pinned: it is damaged or a different file; replace it, or correct \
-         `weights.sha256`", path.display()
+         `{key}`", path.display()
     )]
-    WrongDigest { path: PathBuf, found: Digest, expected: Digest },
+    WrongDigest { path: PathBuf, found: Digest, expected: Digest, key: &'static str },
     /// Unknown embedded weights.
     #[error("unknown embedded weights `{name}`; available: {known}")]
     NotEmbedded { name: String, known: String },

@@ -58,12 +58,15 @@ struct ReadWeights {
     local: Option<(PathBuf, Option<Digest>)>,
 }
 
+/// The key that pins a local file.
+const PINNED: &str = "weights.sha256";
+
 impl ReadWeights {
     /// Refuses a local file whose digest, perhaps together with other files, is not the pinned one.
     fn pinned(&self, found: Digest) -> Result<(), WeightsError> {
         match &self.local {
             Some((path, Some(expected))) if *expected != found => {
-                Err(WeightsError::WrongDigest { path: path.clone(), found, expected: *expected })
+                Err(WeightsError::WrongDigest { path: path.clone(), found, expected: *expected, key: PINNED })
             }
             _ => Ok(()),
         }
@@ -96,7 +99,7 @@ fn read(
                     let digest = |file: File| Digest::of_reader(cancel.guard(file.take(files::LARGEST_WEIGHTS)));
                     let found = files::open(path).and_then(digest).map_err(FileError::new("read", path))?;
                     if found != expected {
-                        return Err(WeightsError::WrongDigest { path: path.clone(), found, expected });
+                        return Err(WeightsError::WrongDigest { path: path.clone(), found, expected, key: PINNED });
                     }
                 }
                 return Err(WeightsError::Format { location: path.display().to_string(), source });

@@ -50,7 +50,12 @@ fn given(path: &Path, sha256: Option<Digest>, cancel: &Cancel) -> Result<Checkpo
     let bytes = file.metadata().map_err(failed)?.len();
     let digest = Digest::of_reader(cancel.guard(file)).map_err(failed)?;
     if let Some(expected) = sha256.filter(|expected| *expected != digest) {
-        return Err(WeightsError::WrongDigest { path: path.to_owned(), found: digest, expected });
+        return Err(WeightsError::WrongDigest {
+            path: path.to_owned(),
+            found: digest,
+            expected,
+            key: "dataset.sha256",
+        });
     }
     let origin = Origin { source: "given".into(), location: path.display().to_string(), revision: None, bytes };
     Ok(Checkpoint { weights: Weights::Tensors(Tensors::default()), digest, origin })

@@ -88,6 +88,7 @@ impl Calibrator {
 fn reason(error: EngineError) -> ModelError {
     match error {
         EngineError::Threads { reason } => ModelError::Device { device: "CPU".into(), reason },
+        EngineError::NoRange { value } => ModelError::NoRange { value },
         error => ModelError::Graph { error },
     }
 }

@@ -558,6 +558,9 @@ pub enum ModelError {
     /// Waited for a batch before starting one.
     #[error("no batch was started")]
     Idle,
+    /// int8 with the ranges of something else.
+    #[error("int8: the ranges lack that of `{value}`; they are another network's, or were changed: calibrate again")]
+    NoRange { value: String },
     /// int8 without calibrated activation ranges.
     #[error("int8 needs the range of each layer's output; calibrate on a sample of the faces first")]
     NoCalibration,
