@@ -19,7 +19,7 @@ use crate::kernels::storage::Storage;
 use crate::plan::{Plan, TileTables};
 use crate::ranges::Ranges;
 use crate::step::{Finish, Pixels, Twin, Work};
-use crate::view::{Home, View, loops};
+use crate::view::{Axis, Home, View, loops};
 
 /// One group of faces going through the plan.
 pub struct Pass<'a> {
@@ -168,17 +168,20 @@ impl Pass<'_> {
             let observed = |(buffer, _): &&(usize, String)| view.home == Home::Buffer(*buffer);
             let Some((_, name)) = self.plan.observed.iter().find(observed) else { continue };
             let range = ranges.entry(name.clone()).or_insert([0.0; 2]);
-            let axes = loops(&view.shape, &[view]);
+            let mut axes = loops(&view.shape, &[view]);
+            let inner = axes.pop().unwrap_or(Axis { extent: 1, strides: vec![1] });
             let strides: Vec<&[isize]> = axes.iter().map(|axis| &axis.strides[..]).collect();
-            let all: usize = axes.iter().map(|axis| axis.extent).product();
+            let outer: usize = axes.iter().map(|axis| axis.extent).product();
             let mut at = [0isize];
             for face in faces.clone() {
                 let from = self.at(view, face).cast_const().cast::<f32>();
-                for index in 0..all {
+                for index in 0..outer {
                     position(index, axes.iter().map(|axis| axis.extent), &strides, &mut at);
-                    // SAFETY: every index of the loops lies inside the view, which is in f32 where ranges are observed.
-                    let value = unsafe { *from.offset(at[0]) };
-                    *range = [range[0].min(value), range[1].max(value)];
+                    for step in 0..inner.extent as isize {
+                        // SAFETY: every index of the loops lies inside the view, which is in f32 where ranges are observed.
+                        let value = unsafe { *from.offset(at[0] + step * inner.strides[0]) };
+                        *range = [range[0].min(value), range[1].max(value)];
+                    }
                 }
             }
         }
