@@ -75,9 +75,8 @@ impl MatrixReader {
     /// # Errors
     /// [`NpyError`]; nothing is allocated based on an unchecked header.
     pub fn open(path: &Path) -> Result<Self, NpyError> {
-        let file = files::open(path).map_err(FileError::new("read", path))?;
-        let length = file.metadata().map_err(FileError::new("read", path))?.len();
-        Self::new(path, BufReader::with_capacity(256 * 1024, file), length)
+        let (source, length) = source(path)?;
+        Self::new(path, source, length)
     }
 }
 
@@ -225,6 +224,13 @@ struct Header {
     dimension: usize,
 }
 
+/// A file to read, and its length.
+fn source(path: &Path) -> Result<(BufReader<File>, u64), NpyError> {
+    let file = files::open(path).map_err(FileError::new("read", path))?;
+    let length = file.metadata().map_err(FileError::new("read", path))?.len();
+    Ok((BufReader::with_capacity(256 * 1024, file), length))
+}
+
 /// Reads the header of a file of `length` bytes, which must be those of a matrix of one of these kinds; gives the source at
 /// its first value.
 fn opened<R: Read>(path: &Path, mut source: R, length: u64, kinds: &[Kind]) -> Result<(R, Header), NpyError> {
@@ -311,9 +317,8 @@ impl AnyMatrix {
     /// # Errors
     /// [`NpyError`]; nothing is allocated based on an unchecked header.
     pub fn open(path: &Path) -> Result<Self, NpyError> {
-        let file = files::open(path).map_err(FileError::new("read", path))?;
-        let length = file.metadata().map_err(FileError::new("read", path))?.len();
-        Self::new(path, BufReader::with_capacity(256 * 1024, file), length)
+        let (source, length) = source(path)?;
+        Self::new(path, source, length)
     }
 }
 

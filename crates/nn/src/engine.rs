@@ -96,11 +96,7 @@ fn reason(error: EngineError) -> ModelError {
 /// Refuses a batch of faces of another size.
 fn check(engine: &Engine, batch: &FaceBatch<'_>, out: &[f32]) -> Result<(), ModelError> {
     batch.check(out, engine.dimension())?;
-    let (height, width) = engine.side();
-    if (height, width) == (batch.side, batch.side) {
-        return Ok(());
-    }
-    Err(ModelError::Shape { what: "face", got: batch.side * batch.side, expected: height * width })
+    batch.check_side(engine.side())
 }
 
 impl Embedder for GraphEmbedder {

@@ -95,6 +95,17 @@ impl FaceBatch<'_> {
         }
         Ok(())
     }
+
+    /// Refuses faces of another height and width than a network takes.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`].
+    pub(crate) fn check_side(&self, (height, width): (usize, usize)) -> Result<(), ModelError> {
+        if (height, width) == (self.side, self.side) {
+            return Ok(());
+        }
+        Err(ModelError::Shape { what: "face", got: self.side * self.side, expected: height * width })
+    }
 }
 
 /// Which network an [`Embedder`] runs, where, and in which arithmetic.
@@ -423,23 +434,20 @@ pub fn calibrate<'a>(
     batches: impl IntoIterator<Item = FaceBatch<'a>>,
 ) -> Result<Calibration, ModelError> {
     let options = Execution { device: DeviceRequest::Cpu, precision: Precision::F32, ..*options };
-    let mut calibration = Calibration::default();
-    match weights.into() {
+    let (mut calibration, mut batches) = (Calibration::default(), batches.into_iter());
+    let mut embedder = match weights.into() {
         WeightsRef::Tensors(tensors) if spec.network.facts().runs_on == RunsOn::FusedPlans => {
             let mut embedder = cpu::CpuEmbedder::new(tensors, spec.width, cpu::CpuOptions::new(&options), None)?;
-            batches.into_iter().try_for_each(|batch| embedder.calibrate(batch, &mut calibration))?;
+            batches.try_for_each(|batch| embedder.calibrate(batch, &mut calibration))?;
+            return Ok(calibration);
         }
         WeightsRef::Tensors(_) if spec.network == Network::Onnx => return Err(ModelError::NoGraph),
-        WeightsRef::Tensors(tensors) => {
-            let mut embedder = GraphEmbedder::observing(&networks::graph(spec.network, tensors), &options)?;
-            batches.into_iter().try_for_each(|batch| embedder.calibrate(batch, &mut calibration))?;
-        }
+        WeightsRef::Tensors(tensors) => GraphEmbedder::observing(&networks::graph(spec.network, tensors), &options)?,
         WeightsRef::Onnx(file) => {
-            let onnx = file.graph.as_ref().ok_or(ModelError::OnlyOnnxRuntime)?;
-            let mut embedder = GraphEmbedder::observing(&onnx.graph, &options)?;
-            batches.into_iter().try_for_each(|batch| embedder.calibrate(batch, &mut calibration))?;
+            GraphEmbedder::observing(&file.graph.as_ref().ok_or(ModelError::OnlyOnnxRuntime)?.graph, &options)?
         }
-    }
+    };
+    batches.try_for_each(|batch| embedder.calibrate(batch, &mut calibration))?;
     Ok(calibration)
 }
 

@@ -98,10 +98,7 @@ impl Embedder for OnnxRuntimeEmbedder {
     /// As other embedders, but that a row may differ in its last bits with the size of the batch: docs/onnx-runtime.md.
     fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
         batch.check(out, self.dimension)?;
-        let Outline { height, width, .. } = self.outline;
-        if (height, width) != (batch.side, batch.side) {
-            return Err(ModelError::Shape { what: "face", got: batch.side * batch.side, expected: height * width });
-        }
+        batch.check_side((self.outline.height, self.outline.width))?;
         let some = self.outline.batch.unwrap_or(batch.count).max(1);
         let bytes = batch.side * batch.side * 3;
         for (pixels, out) in batch.pixels.chunks(some * bytes).zip(out.chunks_mut(some * self.dimension)) {

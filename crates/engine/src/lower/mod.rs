@@ -278,17 +278,13 @@ impl<'g> Lowering<'g> {
         self.readers[value].iter().any(|&reader| {
             let node = &self.graph.nodes[reader];
             match node.operator {
+                ref operator if rearranges(operator) => self.multiplied(node.output),
                 // Numbers are multiplied in pairs.
                 Operator::Convolution { groups, .. } => (self.shape(value)[1] / groups).is_multiple_of(2) || groups > 1,
                 Operator::MatMul => {
                     self.graph.values[node.inputs[1]].constant.is_some()
                         && self.shape(value).last().is_some_and(|inputs| inputs.is_multiple_of(2))
                 }
-                Operator::Concat { .. }
-                | Operator::Slice { .. }
-                | Operator::Transpose { .. }
-                | Operator::Pad { .. }
-                | Operator::Reshape => self.multiplied(node.output),
                 Operator::Binary(_) => {
                     self.shape(value).get(1).is_some_and(|channels| channels.is_multiple_of(2))
                         && self.foldable(reader, value).is_some()
@@ -410,6 +406,18 @@ impl<'g> Lowering<'g> {
         let rows = pixels(&view, channel_axis).expect("a fresh buffer with the channels innermost");
         (rows, true)
     }
+}
+
+/// Whether an operator gives the numbers that it takes, in other places.
+fn rearranges(operator: &Operator) -> bool {
+    matches!(
+        operator,
+        Operator::Concat { .. }
+            | Operator::Slice { .. }
+            | Operator::Transpose { .. }
+            | Operator::Pad { .. }
+            | Operator::Reshape
+    )
 }
 
 /// A view as one run of pixels, if it is one: the axes but one step evenly, and that one is contiguous or not stepped along.

@@ -23,7 +23,7 @@ const WINOGRAD_CHANNELS: usize = 16;
 const WINOGRAD_WEIGHTS: usize = 16 << 20;
 
 /// Channels of an epilogue are padded to whole registers of the widest panel.
-pub(super) const PANEL: usize = 32;
+const PANEL: usize = 32;
 
 /// What a product multiplies with, before it is packed.
 struct Parameters {
@@ -238,13 +238,23 @@ impl Lowering<'_> {
 
     /// The bias as the first link.
     fn with_bias(&mut self, mut finish: Finish, bias: &[f64]) -> Finish {
-        let mut bias: Vec<f32> = bias.iter().map(|&bias| bias as f32).collect();
-        bias.resize(bias.len().next_multiple_of(PANEL), 0.0);
-        let view = self.constant(&bias);
-        finish.operands.push(crate::step::Pixels { view, pixel: 0, wide: true });
-        let operand = finish.operands.len() - 1;
+        let operand = self.of_channels(&mut finish, bias);
         finish.links.insert(0, Link::Operand { binary: Binary::Add, operand, swapped: false });
         finish
+    }
+
+    /// A number of each channel as another operand: its place.
+    fn of_channels(&mut self, finish: &mut Finish, numbers: &[f64]) -> usize {
+        let view = self.in_panels(numbers);
+        finish.operands.push(crate::step::Pixels { view, pixel: 0, wide: true });
+        finish.operands.len() - 1
+    }
+
+    /// A constant of a number of each channel, as long as whole panels.
+    pub(super) fn in_panels(&mut self, numbers: &[f64]) -> View {
+        let mut numbers: Vec<f32> = numbers.iter().map(|&number| number as f32).collect();
+        numbers.resize(numbers.len().next_multiple_of(PANEL), 0.0);
+        self.constant(&numbers)
     }
 
     fn direct(
@@ -296,6 +306,8 @@ impl Lowering<'_> {
                 shape,
                 channels: &channels,
             };
+            let scales: Vec<f32> =
+                (0..per_output).map(|output| if kind.integer() { filters.quantiser(output) } else { 1.0 }).collect();
             for at in (0..per_output).step_by(2 * lanes) {
                 let here = (per_output - at).min(2 * lanes);
                 let vectors = here.div_ceil(lanes);
@@ -306,20 +318,18 @@ impl Lowering<'_> {
                     channels: here,
                     input: group * per_input,
                 });
-                let scale = |output| if kind.integer() { filters.quantiser(output) } else { 1.0 };
-                filters.panel(at..at + here, vectors * lanes, kind, scale, &mut packed);
+                filters.panel(at..at + here, vectors * lanes, kind, |output| scales[output], &mut packed);
             }
             if let Some(whole) = &mut whole {
-                (0..per_output).for_each(|output| whole.add(&filters, output));
+                let rows = filters.weight.chunks_exact(per_input * taps);
+                rows.zip(&scales).for_each(|(weights, &quantiser)| whole.add(weights, quantiser));
             }
         }
         let bias = whole.as_ref().map_or(&parameters.bias, |whole| &whole.bias);
         let mut finish = self.with_bias(finish, bias);
-        if let Some(WholeProduct { mut scale, .. }) = whole {
-            scale.resize(scale.len().next_multiple_of(PANEL), 0.0);
-            let view = self.constant(&scale);
-            finish.operands.push(crate::step::Pixels { view, pixel: 0, wide: true });
-            finish.links.insert(0, Link::Whole { scale: finish.operands.len() - 1 });
+        if let Some(WholeProduct { scale, .. }) = whole {
+            let scale = self.of_channels(&mut finish, &scale);
+            finish.links.insert(0, Link::Whole { scale });
         }
         Work::Product(Product { input, geometry, narrow, runs, words, panels, weights: packed, pad, finish })
     }
@@ -430,7 +440,7 @@ impl Lowering<'_> {
 /// A product of whole numbers: what its sums are multiplied with, and what is added then.
 struct WholeProduct {
     steps: Steps,
-    scale: Vec<f32>,
+    scale: Vec<f64>,
     bias: Vec<f64>,
 }
 
@@ -440,13 +450,10 @@ impl WholeProduct {
     }
 
     /// The next output: sums hold Σ whole × weight, and Σ (whole − zero) × weight is wanted.
-    fn add(&mut self, filters: &Filters<'_>, output: usize) {
-        let row = filters.shape.inputs * filters.shape.taps;
-        let quantiser = filters.quantiser(output);
-        let weights = &filters.weight[output * row..][..row];
+    fn add(&mut self, weights: &[f32], quantiser: f32) {
         let sum: i64 = weights.iter().map(|weight| (weight * quantiser).round_ties_even() as i64).sum();
-        let scale = self.steps.unit / quantiser;
-        self.bias[self.scale.len()] -= f64::from(scale) * f64::from(self.steps.zero) * sum as f64;
+        let scale = f64::from(self.steps.unit / quantiser);
+        self.bias[self.scale.len()] -= scale * f64::from(self.steps.zero) * sum as f64;
         self.scale.push(scale);
     }
 }

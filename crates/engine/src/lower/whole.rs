@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use facevault_graph::{Node, Operator, ValueId};
 
-use super::{Lowering, affine, pixels, product};
+use super::{Lowering, affine, pixels, product, rearranges};
 use crate::kernels::storage::{Steps, Storage};
 use crate::ranges::Ranges;
 use crate::step::{Map, Twin, Work};
@@ -81,13 +81,10 @@ impl Lowering<'_> {
             && !self.readers[value].is_empty()
             && self.readers[value].iter().all(|&reader| {
                 let node = &self.graph.nodes[reader];
-                match node.operator {
-                    Operator::Concat { .. }
-                    | Operator::Slice { .. }
-                    | Operator::Transpose { .. }
-                    | Operator::Pad { .. }
-                    | Operator::Reshape => self.only_in_wholes(node.output),
-                    _ => node.inputs[0] == value && self.takes_wholes(node),
+                if rearranges(&node.operator) {
+                    self.only_in_wholes(node.output)
+                } else {
+                    node.inputs[0] == value && self.takes_wholes(node)
                 }
             })
     }
@@ -166,11 +163,7 @@ impl Lowering<'_> {
             for node in nodes {
                 self.taken[node] = true;
             }
-            let constants = [scale, shift].map(|numbers| {
-                let mut numbers: Vec<f32> = numbers.iter().map(|&number| number as f32).collect();
-                numbers.resize(numbers.len().next_multiple_of(product::PANEL), 0.0);
-                self.constant(&numbers)
-            });
+            let constants = [scale, shift].map(|numbers| self.in_panels(&numbers));
             let view = self.keep_whole(last, self.shape(last), order);
             twins.extend(pixels(&view, axis).map(|out| Twin { scale_and_shift: Some(constants), out }));
             self.be(last, view);
