@@ -628,7 +628,9 @@ mod tests {
                 .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')))
                 .collect();
             assert!(commands.len() >= 2, "{name}: {commands:?}");
-            for command in commands {
+            for line in commands {
+                // What follows is the shell's.
+                let command = line.split(['>', '|']).next().unwrap_or(line);
                 let words = command.split(" '").flat_map(|part| match part.split_once('\'') {
                     Some((quoted, rest)) => [vec![quoted], rest.split_whitespace().collect()].concat(),
                     None => part.split_whitespace().collect(),
