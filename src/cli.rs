@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
 use crate::provenance;
 use crate::run::{DEFAULT_FOLDER, RunState};
+use crate::shard::Shard;
 use crate::throughput::{Choice, Reference};
 
 /// Face embeddings you can trust: pinned weights, exact row order, honest similarity statistics.
@@ -64,7 +65,9 @@ Exit codes, for every command:
 const EMBED_EXAMPLES: &str = "\
 Examples:
   facevault embed configs/demo.yaml
-  facevault embed demo-7b1a15708269";
+  facevault embed demo-7b1a15708269
+  facevault embed lfw --shard 0/8
+  facevault embed lfw --shard auto";
 const EVALUATE_EXAMPLES: &str = "\
 Examples:
   facevault evaluate demo
@@ -98,6 +101,13 @@ pub enum Command {
     /// Embed only, from a config or by resuming a run.
     #[command(after_help = EMBED_EXAMPLES)]
     Embed(EmbedArgs),
+    /// Make a run that several processes embed, on one machine or many: `embed RUN --shard 0/8` is one of them.
+    Prepare(PrepareArgs),
+    /// Print which shards of a prepared run lack embeddings, as `sbatch --array` takes them.
+    Missing(MissingArgs),
+    /// Check and export what the workers of a prepared run embedded.
+    #[command(after_help = FINISH_EXAMPLES)]
+    Finish(RunArgs),
     /// Recompute the statistics of an embedded run.
     #[command(after_help = EVALUATE_EXAMPLES)]
     Evaluate(RunArgs),
@@ -240,10 +250,86 @@ pub struct EmbedArgs {
     /// Embed every remaining face, whatever other runs have of it.
     #[arg(long)]
     pub no_reuse: bool,
+    /// Embed a part of a prepared run: shard I of N, numbered from 0, or `auto`: what the environment says of a task of a Slurm
+    /// array, an array job of AWS Batch or an Indexed Job of Kubernetes (with FACEVAULT_SHARDS as N where they do not say it).
+    #[arg(long, value_name = "I/N|auto", conflicts_with_all = ["overrides", "no_reuse"], value_parser = ShardArg::parse)]
+    pub shard: Option<ShardArg>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub common: CommonArgs,
 }
+
+/// Which shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShardArg {
+    /// What the environment says.
+    Auto,
+    /// This one.
+    One(Shard),
+}
+
+impl ShardArg {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "auto" { Ok(Self::Auto) } else { text.parse().map(Self::One) }
+    }
+}
+
+const PREPARE_HELP: &str = "\
+Reads the dataset and the weights, takes the rows that other runs have, and writes what all workers share: the plan, the \
+manifest, the ranges of int8, and the fingerprint of the arithmetic. Workers are started by whatever starts processes: a \
+shell, Slurm, Kubernetes, Ray. Each commits whole chunks, so that one that dies loses the chunk it was at, two that do the same \
+do no harm, and N may change from one attempt to the next. The result has the bytes of a run on one machine. \
+`facevault guide cluster` shows it.
+
+Examples:
+  facevault prepare configs/lfw.yaml
+  facevault embed lfw --shard 0/2
+  facevault embed lfw --shard 1/2
+  facevault missing lfw --shards 2
+  facevault finish lfw
+  facevault evaluate lfw";
+
+/// Arguments of `prepare`.
+#[derive(Debug, Args)]
+#[command(after_help = PREPARE_HELP)]
+pub struct PrepareArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub config: ConfigArgs,
+    /// Leave every face to the workers, whatever other runs have of it.
+    #[arg(long)]
+    pub no_reuse: bool,
+}
+
+const MISSING_HELP: &str = "\
+Looks at the names of files only, and prints one line: the shards that lack a chunk, or nothing. `facevault finish` reads \
+what is in the files, and removes chunks that are damaged.
+
+Examples:
+  facevault missing lfw --shards 64
+  facevault missing lfw --shards 64 --json";
+
+/// Arguments of `missing`.
+#[derive(Debug, Args)]
+#[command(after_help = MISSING_HELP)]
+pub struct MissingArgs {
+    /// Run: its directory, its name, its config's name, or a unique prefix.
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Into how many shards it is split.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub shards: u32,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub common: CommonArgs,
+}
+
+const FINISH_EXAMPLES: &str = "\
+Exits with 1 while chunks are missing, and says how many. `facevault evaluate RUN` and `facevault report RUN` go on from there.
+
+Examples:
+  facevault finish lfw
+  facevault finish lfw --json";
 
 /// One run.
 #[derive(Debug, Args)]

@@ -74,6 +74,7 @@ pub mod results;
 mod run;
 mod sample;
 pub mod schemas;
+pub mod shard;
 mod spelling;
 mod table;
 pub mod terminal;

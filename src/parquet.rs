@@ -1,6 +1,7 @@
 //! Reads Parquet that may be damaged or hostile: polars allocates what a page's header claims, and panics on some files.
 
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -47,6 +48,14 @@ pub(crate) fn guarded<T>(read: impl FnOnce() -> PolarsResult<T>) -> PolarsResult
 
 /// A reader of a file of a run, after its footer and the headers of all its pages were checked. `open` opens the file anew.
 pub(crate) fn reader<R: MmapBytesReader>(open: impl Fn() -> io::Result<R>) -> PolarsResult<ParquetReader<R>> {
+    reader_of(open, 0..usize::MAX)
+}
+
+/// The same for these rows alone: the other pages are neither checked nor read.
+pub(crate) fn reader_of<R: MmapBytesReader>(
+    open: impl Fn() -> io::Result<R>,
+    rows: Range<usize>,
+) -> PolarsResult<ParquetReader<R>> {
     let refused = |problem: ParquetProblem| match problem {
         ParquetProblem::Io(error) => PolarsError::from(error),
         other => PolarsError::ComputeError(other.to_string().into()),
@@ -56,17 +65,22 @@ pub(crate) fn reader<R: MmapBytesReader>(open: impl Fn() -> io::Result<R>) -> Po
     check_footer(&mut file, length).map_err(refused)?;
     let chunks = guarded(|| {
         let mut reader = ParquetReader::new(open()?);
-        let mut chunks = Vec::new();
+        let (mut chunks, mut first) = (Vec::new(), 0_usize);
         for group in &reader.get_metadata()?.row_groups {
-            for column in group.parquet_columns() {
-                let at = column.byte_range();
-                chunks.push((at.start, at.end));
+            let end = first.saturating_add(group.num_rows());
+            if first < rows.end && rows.start < end {
+                for column in group.parquet_columns() {
+                    let at = column.byte_range();
+                    chunks.push((at.start, at.end));
+                }
             }
+            first = end;
         }
         Ok(chunks)
     })?;
     unpacked_bytes(&mut file, length, &chunks).map_err(refused)?;
-    Ok(ParquetReader::new(open()?))
+    let reader = ParquetReader::new(open()?);
+    Ok(if rows.end == usize::MAX { reader } else { reader.with_slice(Some((rows.start, rows.len()))) })
 }
 
 /// All names of columns and all values of text columns, a line each.

@@ -125,6 +125,12 @@ impl RunPlan {
         }
     }
 
+    /// The plan of what this program makes of the config with the same faces.
+    pub fn with(&self, config: &ExperimentConfig, weights: Digest, embedder: &EmbedderInfo) -> Self {
+        let PlannedDataset { manifest, faces, detect } = self.dataset.clone();
+        Self::new(config, manifest, faces, detect, weights, embedder)
+    }
+
     pub fn run_id(&self) -> RunId {
         RunId(format!("{}-{}", self.name, Digest::of(self.canonical_json().as_bytes()).short(12)))
     }

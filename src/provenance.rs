@@ -167,6 +167,12 @@ impl Provenance {
         network.into_iter().chain(detector).collect()
     }
 
+    /// How many sessions there were, here or in the run whose chunks it adopted: no session of a chunk has a higher number.
+    pub(crate) fn session_count(&self) -> u32 {
+        let adopted = self.adopted_from.as_ref().map_or(0, |adopted| adopted.sessions.len());
+        u32::try_from(adopted + self.sessions.len()).unwrap_or(u32::MAX)
+    }
+
     /// The sessions whose times the chunks have: those that embedded something, here or in the run whose chunks it adopted.
     pub fn embedding_sessions(&self) -> impl Iterator<Item = &RunSession> {
         let adopted = self.adopted_from.iter().flat_map(|adopted| &adopted.sessions);

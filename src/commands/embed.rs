@@ -6,13 +6,14 @@ use serde::Serialize;
 use super::shared::{any_embedded, interrupted, left_out, without_reuse};
 use super::{options_to_repeat, print, with_context};
 use crate::agreement::PrecisionAgreement;
-use crate::cli::EmbedArgs;
+use crate::cli::{EmbedArgs, ShardArg};
 use crate::config::{self, Loaded};
 use crate::dataset::LeftOut;
 use crate::embed::{EmbedOutcome, EmbedSummary};
 use crate::error::{CommandOutcome, Error};
 use crate::provenance::RunArithmetic;
 use crate::run::{self, Failures, MissingBoxes, RunDirectory, RunError};
+use crate::shard::Shard;
 
 /// What `embed --json` prints, and `experiment --json` among the rest.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -95,6 +96,13 @@ enum EmbedTarget {
 }
 
 pub(super) fn run(arguments: &EmbedArgs) -> Result<CommandOutcome, Error> {
+    if let Some(shard) = arguments.shard {
+        let shard = match shard {
+            ShardArg::One(shard) => shard,
+            ShardArg::Auto => Shard::from_environment(|name| std::env::var(name).ok()).map_err(Error::Usage)?,
+        };
+        return embed_shard(arguments, shard);
+    }
     let config =
         || config::load(&arguments.target, &arguments.overrides).map(|loaded| EmbedTarget::Config(loaded.into()));
     let built_in = config::is_built_in(&arguments.target);
@@ -142,5 +150,26 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<CommandOutcome, Error> {
                 Ok(CommandOutcome::Done)
             }
         }
+    })
+}
+
+fn embed_shard(arguments: &EmbedArgs, shard: Shard) -> Result<CommandOutcome, Error> {
+    let options = options_to_repeat(&arguments.common, &[]);
+    let target = arguments.target.to_string_lossy();
+    let again = format!("to resume: facevault embed {target} --shard {shard}{options}");
+    with_context(&arguments.common, &again, |context| {
+        let run = RunDirectory::find(context.experiments, &target)?;
+        let done = match context.embed_shard(&run, shard) {
+            Err(error) if error.interrupted() => return Ok(interrupted(&again)),
+            other => other?,
+        };
+        let Some(done) = done.filter(|done| done.complete) else { return Ok(interrupted(&again)) };
+        print(&arguments.common, &done, || {
+            format!(
+                "shard {shard} of {}: {} of {} faces embedded, {} failed",
+                done.run, done.embedded, done.faces, done.failed
+            )
+        })?;
+        Ok(CommandOutcome::Done)
     })
 }

@@ -11,10 +11,13 @@ mod embed;
 mod evaluate;
 mod experiment;
 mod fetch;
+mod finish;
 mod forget;
 mod guide;
 mod lookup;
 mod man;
+mod missing;
+mod prepare;
 mod report;
 mod reproduce;
 mod runs;
@@ -47,6 +50,9 @@ pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
     match cli.command {
         Command::Experiment(arguments) => experiment::run(&arguments),
         Command::Embed(arguments) => embed::run(&arguments),
+        Command::Prepare(arguments) => prepare::run(&arguments),
+        Command::Missing(arguments) => missing::run(&arguments),
+        Command::Finish(arguments) => finish::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Fetch(arguments) => fetch::run(&arguments),

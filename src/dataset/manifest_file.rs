@@ -177,7 +177,24 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Reads these rows alone, which become the faces from 0 on: what a worker of a large run needs. The file's digest is not
+    /// checked; who has all rows compares [`digest_of_faces`](super::digest_of_faces).
+    pub(crate) fn read_rows(path: &Path, root: PathBuf, rows: Range<usize>) -> Result<Self, DatasetError> {
+        let polars = |source| DatasetError::Parquet { action: "read", path: path.into(), source };
+        let wrong = |rule| DatasetError::Manifest { path: path.into(), rule };
+        let reader = parquet::reader_of(|| files::open(path), rows.clone()).map_err(polars)?;
+        let frame = parquet::guarded(|| reader.set_rechunk(true).finish()).map_err(polars)?;
+        let mut manifest = Self { root, ..Self::default() };
+        manifest.append_from(&frame, rows.start).map_err(wrong)?;
+        if manifest.len() == rows.len() { Ok(manifest) } else { Err(wrong(format!("it has no row {}", rows.end - 1))) }
+    }
+
     fn append(&mut self, frame: &DataFrame) -> Result<(), String> {
+        self.append_from(frame, 0)
+    }
+
+    /// Appends rows; face 0 is row `first` of the file.
+    fn append_from(&mut self, frame: &DataFrame, first: usize) -> Result<(), String> {
         let names: Vec<String> = frame
             .get_column_names()
             .into_iter()
@@ -214,7 +231,7 @@ impl Manifest {
 
         self.faces.reserve(frame.height());
         for i in 0..frame.height() {
-            let row = self.faces.len();
+            let row = first + self.faces.len();
             let wrong = |what: &str| format!("row {row} has {what}");
             if row_number.get(i) != Some(row as u32) {
                 return Err(wrong("the wrong number"));

@@ -395,6 +395,40 @@ pub fn bytes(manifest: &Manifest, row: usize) -> Result<Vec<u8>, ReadError> {
     if face.content == Some(Digest::of(&bytes)) { Ok(bytes) } else { Err(ReadError::Changed { path }) }
 }
 
+/// Digest over some faces of a manifest, of what [`Manifest::digest`] takes of each.
+pub(crate) fn digest_of_faces(faces: &[Face]) -> Digest {
+    let mut hasher = Hasher::default();
+    faces.iter().for_each(|face| hash_face(face, &mut hasher));
+    hasher.finish()
+}
+
+fn hash_face(face: &Face, hasher: &mut Hasher) {
+    let Face { face_id, identity_id, image_id, bbox, landmarks, content, fault, pixels, .. } = face;
+    hasher.field(face_id.as_bytes());
+    // Which optional values are present: an empty identity differs from none.
+    let there = [identity_id.is_some(), content.is_some(), bbox.is_some()].map(u8::from);
+    // Faces without landmarks are hashed as they were before there were any.
+    let there = [&there[..], if landmarks.is_some() { &[1] } else { &[] }].concat();
+    match fault {
+        None => hasher.field(&there[..]),
+        // The reason is written to the run's failures: a different one makes a different run.
+        Some(Fault { part, reason }) => {
+            hasher.field(&[&there[..], part.name().as_bytes()].concat());
+            hasher.field(reason.as_bytes());
+        }
+    }
+    hasher.field(identity_id.as_deref().unwrap_or_default().as_bytes());
+    hasher.field(image_id.as_bytes());
+    hasher.field(content.as_ref().map_or(&[], |content| &content.bytes()[..]));
+    let edges = bbox.iter().flat_map(|bbox| [bbox.x1, bbox.y1, bbox.x2, bbox.y2]);
+    for number in edges.chain(landmarks.iter().flat_map(Landmarks::numbers)) {
+        hasher.update(&number.to_le_bytes());
+    }
+    if let PixelSource::Given { row } = pixels {
+        hasher.update(&row.to_le_bytes());
+    }
+}
+
 impl Manifest {
     /// Number of faces.
     #[must_use]
@@ -446,31 +480,7 @@ impl Manifest {
     pub fn digest(&self) -> Digest {
         let mut hasher = Hasher::default();
         hasher.field(b"facevault manifest 1");
-        for Face { face_id, identity_id, image_id, bbox, landmarks, content, fault, pixels, .. } in &self.faces {
-            hasher.field(face_id.as_bytes());
-            // Which optional values are present: an empty identity differs from none.
-            let there = [identity_id.is_some(), content.is_some(), bbox.is_some()].map(u8::from);
-            // Faces without landmarks are hashed as they were before there were any.
-            let there = [&there[..], if landmarks.is_some() { &[1] } else { &[] }].concat();
-            match fault {
-                None => hasher.field(&there[..]),
-                // The reason is written to the run's failures: a different one makes a different run.
-                Some(Fault { part, reason }) => {
-                    hasher.field(&[&there[..], part.name().as_bytes()].concat());
-                    hasher.field(reason.as_bytes());
-                }
-            }
-            hasher.field(identity_id.as_deref().unwrap_or_default().as_bytes());
-            hasher.field(image_id.as_bytes());
-            hasher.field(content.as_ref().map_or(&[], |content| &content.bytes()[..]));
-            let edges = bbox.iter().flat_map(|bbox| [bbox.x1, bbox.y1, bbox.x2, bbox.y2]);
-            for number in edges.chain(landmarks.iter().flat_map(Landmarks::numbers)) {
-                hasher.update(&number.to_le_bytes());
-            }
-            if let PixelSource::Given { row } = pixels {
-                hasher.update(&row.to_le_bytes());
-            }
-        }
+        self.faces.iter().for_each(|face| hash_face(face, &mut hasher));
         for PairList { name, pairs, .. } in &self.lists {
             hasher.field(b"pairs");
             hasher.field(name.as_bytes());

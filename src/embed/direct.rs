@@ -93,7 +93,7 @@ pub fn embed_rows(
     cancel: &Cancel,
 ) -> Result<Option<DirectRows>, ModelError> {
     let cut = job.cut(embedder.batch());
-    let answers = NetworkOutput::new(embedder, job.faces, job.preprocess);
+    let answers = NetworkOutput::new(embedder, job);
     let mut found = DirectRows::default();
     let all: Vec<usize> = (0..job.faces.len()).collect();
     for rows in all.chunks(cut.batch_rows) {

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::record::{self, CHUNKS, ChunkRecord};
 use super::store_error::StoreError;
 use super::{FailedFace, sidecar};
+use crate::digest::Digest;
 use crate::files;
 use crate::quality::{Qualities, Quality};
 
@@ -92,16 +93,18 @@ impl ChunkWriter<'_> {
         // There are at most as many chunks as before: each keeps its times.
         let (before, first) = (&self.records[self.written], &self.records[0]);
         let path = |extension: &str| record::path_of(self.folder, self.written, extension);
-        let sha256 = record::write_matrix(&path("npy"), &data, first.dimension)?;
+        let matrix = record::matrix_bytes(&path("npy"), &data, first.dimension)?;
+        files::commit_bytes(&path("npy"), &matrix)?;
         let record = ChunkRecord {
             chunk: self.written,
             manifest_rows: self.left,
             first_row: self.written * first.chunk_size,
             rows,
             embedded: data.len() / first.dimension,
-            sha256,
+            sha256: Digest::of(&matrix),
             failures,
             quality: (!unmeasured).then_some(quality),
+            faces_sha256: None,
             sidecar_sha256: None,
             ..before.clone()
         };

@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::job::{BatchLayout, SPARE_BATCHES, passes};
+use super::job::{BatchLayout, EmbedJob, SPARE_BATCHES, passes};
 use super::prepare::Batch;
 use super::{FailedFace, FailureKind, output_dimension};
-use crate::dataset::Face;
 use crate::model::{Embedder, FaceBatch, ModelError, OwnedBatch, Queue};
 use crate::preprocess::{Mirror, Preprocess};
 
@@ -24,8 +23,8 @@ pub(super) struct Forward<'a> {
 }
 
 impl<'a> Forward<'a> {
-    pub(super) fn new(embedder: &'a mut dyn Embedder, faces: &'a [Face], preprocess: &'a Preprocess) -> Self {
-        let answers = NetworkOutput::new(embedder, faces, preprocess);
+    pub(super) fn new(embedder: &'a mut dyn Embedder, job: &EmbedJob<'a>) -> Self {
+        let answers = NetworkOutput::new(embedder, job);
         let queue = embedder.queue();
         let in_flight = queue.in_flight().max(1);
         Self { queue, answers, started: VecDeque::new(), in_flight, last: None }
@@ -63,7 +62,7 @@ impl<'a> Forward<'a> {
         let started = Instant::now();
         // A batch of failures only keeps its place in the order without using the device.
         if !batch.rows.is_empty() {
-            let FaceBatch { count, side, standardise, .. } = faces(&batch, self.answers.preprocess);
+            let FaceBatch { count, side, standardise, .. } = faces(&batch, self.answers.job.preprocess);
             let pixels = std::mem::take(&mut batch.pixels);
             self.queue.start(OwnedBatch { pixels, count, side, standardise })?;
         }
@@ -111,7 +110,7 @@ pub(super) fn embed(
 ) -> Result<(), ModelError> {
     let first = data.len();
     data.resize(first + answers.numbers(batch), 0.0);
-    embedder.embed(faces(batch, answers.preprocess), &mut data[first..])?;
+    embedder.embed(faces(batch, answers.job.preprocess), &mut data[first..])?;
     answers.judge(batch, data, first);
     Ok(())
 }
@@ -126,25 +125,24 @@ pub(super) fn faces<'a>(batch: &'a Batch, preprocess: &Preprocess) -> FaceBatch<
 
 /// Interprets the network's output.
 pub(super) struct NetworkOutput<'a> {
-    manifest: &'a [Face],
-    preprocess: &'a Preprocess,
+    job: EmbedJob<'a>,
     dimension: usize,
 }
 
 impl<'a> NetworkOutput<'a> {
-    pub(super) fn new(embedder: &dyn Embedder, manifest: &'a [Face], preprocess: &'a Preprocess) -> Self {
-        Self { manifest, preprocess, dimension: embedder.dimension() }
+    pub(super) fn new(embedder: &dyn Embedder, job: &EmbedJob<'a>) -> Self {
+        Self { job: *job, dimension: embedder.dimension() }
     }
 
     /// Number of output values for a batch.
     fn numbers(&self, batch: &Batch) -> usize {
-        batch.rows.len() * passes(self.preprocess.mirror) * self.dimension
+        batch.rows.len() * passes(self.job.preprocess.mirror) * self.dimension
     }
 
     /// Turns the network's output, in `data` from `first` on, into a row for each valid face of the batch. Other faces
     /// become failures and lose their quality, so that the remaining qualities match the rows.
     fn judge(&self, batch: &mut Batch, data: &mut Vec<f32>, first: usize) {
-        let mirror = self.preprocess.mirror;
+        let mirror = self.job.preprocess.mirror;
         combine(data, first, self.dimension, mirror);
         self.drop_wrong_answers(batch, data, first, output_dimension(self.dimension, mirror));
     }
@@ -160,7 +158,7 @@ impl<'a> NetworkOutput<'a> {
             if let Some(length) = wrong {
                 batch.failures.push(FailedFace {
                     row,
-                    face_id: self.manifest[row].face_id.clone(),
+                    face_id: self.job.face(row).face_id.clone(),
                     kind: FailureKind::Forward,
                     message: format!("the network's output has length {length}, not 1"),
                 });

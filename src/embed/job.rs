@@ -1,5 +1,6 @@
 //! What to embed, and how the work is split.
 
+use std::ops::Range;
 use std::thread;
 
 use super::reuse::Reuse;
@@ -13,7 +14,10 @@ pub(super) const SPARE_BATCHES: usize = 2;
 /// What to embed, and how.
 #[derive(Clone, Copy)]
 pub struct EmbedJob<'a> {
+    /// Neighbouring faces of the manifest.
     pub(super) faces: &'a [Face],
+    /// Manifest row of the first.
+    pub(super) first: usize,
     pub(super) reader: &'a dyn PixelReader,
     pub(super) preprocess: &'a Preprocess,
     pub(super) options: &'a EmbedOptions,
@@ -28,7 +32,17 @@ impl<'a> EmbedJob<'a> {
         preprocess: &'a Preprocess,
         options: &'a EmbedOptions,
     ) -> Self {
-        Self { faces, reader, preprocess, options, reuse: None }
+        Self { faces, first: 0, reader, preprocess, options, reuse: None }
+    }
+
+    /// The same, but its faces are those of the manifest from row `first` on; the reader knows them by their manifest row.
+    pub fn starting_at(self, first: usize) -> Self {
+        Self { first, ..self }
+    }
+
+    /// Its manifest rows.
+    pub(super) fn rows(&self) -> Range<usize> {
+        self.first..self.first + self.faces.len()
     }
 
     /// The same, but takes these rows instead of embedding them.
@@ -41,7 +55,12 @@ impl<'a> EmbedJob<'a> {
         self.reuse.is_none_or(|reuse| !reuse.has(row))
     }
 
-    /// All faces, by row.
+    /// The face of a manifest row.
+    pub(super) fn face(&self, row: usize) -> &'a Face {
+        &self.faces[row - self.first]
+    }
+
+    /// Its faces, in row order.
     pub fn faces(&self) -> &'a [Face] {
         self.faces
     }

@@ -32,6 +32,16 @@ impl RunLock {
         Ok(Self { run: run.to_owned(), lock })
     }
 
+    /// The right to add chunks together with other workers of a prepared run. Nothing is cleared that may be theirs. Fails with
+    /// [`LockError::Held`] when a process works on the run alone, [`LockError::File`].
+    pub fn share(run: &Path) -> Result<Self, LockError> {
+        refuse_links(run)?;
+        let lock = Lock::share(&run.join(FILE))?;
+        let lock = lock.map_err(|busy| LockError::Held { run: run.to_owned(), busy })?;
+        files::keep_shared_as_is(run);
+        Ok(Self { run: run.to_owned(), lock })
+    }
+
     fn lock(run: &Path) -> Result<Result<Lock, Busy>, FileError> {
         files::create_dir(run)?;
         Lock::acquire(&run.join(FILE))

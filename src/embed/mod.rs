@@ -5,6 +5,7 @@
 //! <run>/.lock                 held while somebody writes; names the process
 //! <run>/chunks/00007.npy      the embedded rows of one range of the manifest
 //! <run>/chunks/00007.json     its sidecar, written last: rows, sha256, failures, timings
+//! <run>/workers/00002.json    a worker of a prepared run, until the run is finished
 //! ```
 
 mod adopt;
@@ -34,6 +35,7 @@ mod store;
 mod store_error;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 pub use crate::npy::{EmbeddingMatrix, MatrixReader, NpyError};
 pub(crate) use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks, tables_differ};
@@ -44,13 +46,14 @@ pub(crate) use give::give;
 pub(crate) use job::EmbedJob;
 pub(crate) use lock::{LockError, RunLock};
 pub use options::{EmbedOptions, OnError};
-pub(crate) use pipeline::{EmbedError, EmbedOutcome, EmbedSummary, admit, run};
+pub(crate) use pipeline::{EmbedError, EmbedOutcome, EmbedSummary, admit, run, take};
 pub(crate) use reader::FaceReader;
-pub(crate) use record::{CHUNKS, ChunkRecord, Timings, read_records, remove_records};
+pub(crate) use record::{CHUNKS, ChunkRecord, Timings, committed, read_records, remove_records};
 pub(crate) use reuse::{DonorError, PictureKey, Reuse};
 pub(crate) use sample::EmbedSample;
 pub(crate) use store::ChunkStore;
 pub(crate) use store_error::StoreError;
+pub(crate) use workers::{WORKERS, Worker, WorkerRecord, remove_workers, workers};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use super::forward::Forward;
 use super::job::EmbedJob;
 use super::prepare::{self, Batch, Batches};
-use super::reuse::Reuse;
 use super::store::{ChunkStore, ComputedChunk};
 use super::store_error::StoreError;
 use super::{FailedFace, output_dimension};
+use crate::dataset;
 use crate::embed::{EmbedOptions, OnError};
 use crate::model::{Embedder, ModelError};
 use crate::progress::{Cancel, Progress};
@@ -55,8 +55,12 @@ pub fn run(
 ) -> Result<EmbedOutcome, EmbedError> {
     let started = Instant::now();
     let dimension = output_dimension(embedder.dimension(), job.preprocess.mirror);
-    for (what, got, expected) in [("rows", job.faces.len(), store.rows()), ("dimension", dimension, store.dimension())]
-    {
+    let (ours, theirs) = (job.rows(), store.assigned_rows());
+    for (what, got, expected) in [
+        ("first row", ours.start, theirs.start),
+        ("rows", ours.len(), theirs.len()),
+        ("dimension", dimension, store.dimension()),
+    ] {
         if got != expected {
             return Err(EmbedError::Mismatch { what, got, expected });
         }
@@ -65,7 +69,7 @@ pub fn run(
     let mut failures = FailureLimit::new(job.options);
     store.failures().try_for_each(|failure| failures.admit(failure))?;
     let taken = take(job, store, progress, cancel)?;
-    progress.start("embedding", "faces", Some(store.rows() as u64), taken as u64);
+    progress.start("embedding", "faces", Some(ours.len() as u64), taken as u64);
     if failures.count > 0 {
         progress.remark(&failures.remark());
     }
@@ -73,7 +77,7 @@ pub fn run(
     progress.finish();
     stopped?;
     let summary = EmbedSummary {
-        rows: store.rows(),
+        rows: ours.len(),
         embedded: store.rows_embedded(),
         failed: store.rows_failed(),
         resumed,
@@ -86,7 +90,7 @@ pub fn run(
 
 /// Commits the chunks whose rows are all taken from other runs; returns the rows that are not to be embedded: committed, or
 /// taken for another chunk.
-fn take(
+pub fn take(
     job: &EmbedJob<'_>,
     store: &mut ChunkStore,
     progress: &dyn Progress,
@@ -131,7 +135,7 @@ fn overlapped(
         return Ok(());
     }
     let cut = job.cut(embedder.batch());
-    let mut forward = Forward::new(embedder, job.faces, job.preprocess);
+    let mut forward = Forward::new(embedder, job);
     let memory = forward.batches(cut)?;
     thread::scope(|scope| {
         // On every exit the ends of all queues are dropped, and a stage that can neither receive nor send ends.
@@ -140,7 +144,7 @@ fn overlapped(
         let (spare, spares) = channel();
         let writer = thread::Builder::new()
             .name("writer".into())
-            .spawn_scoped(scope, move || write(store, job.reuse, &full, &spare))
+            .spawn_scoped(scope, move || write(store, job, &full, &spare))
             .map_err(EmbedError::Threads)?;
         let stage = ForwardStage { forward, failures, progress, cancel };
         let stopped = stage.run(&batches, &chunks, &spares);
@@ -153,13 +157,17 @@ fn overlapped(
 /// The writer: adds the rows that are taken from other runs, commits chunks and returns their buffers.
 fn write(
     store: &mut ChunkStore,
-    reuse: Option<&Reuse>,
+    job: &EmbedJob<'_>,
     full: &Receiver<ComputedChunk>,
     spare: &Sender<Vec<f32>>,
 ) -> Result<(), StoreError> {
     for mut computed in full {
-        if let Some(reuse) = reuse {
-            reuse.fill(store.rows_of(computed.chunk), &mut computed)?;
+        let rows = store.rows_of(computed.chunk);
+        if let Some(reuse) = job.reuse {
+            reuse.fill(rows, &mut computed)?;
+        } else if store.is_shared() {
+            let faces = rows.start - job.first..rows.end - job.first;
+            computed.faces = Some(dataset::digest_of_faces(&job.faces[faces]));
         }
         store.commit(&computed)?;
         // Nothing receives it after the last batch.

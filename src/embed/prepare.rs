@@ -248,7 +248,7 @@ impl Batch {
                 self.quality.push(*quality);
             }
             Err(FaceFailure { kind, message, may_pass }) => {
-                let (face_id, kind, message) = (job.faces[row].face_id.clone(), *kind, message.clone());
+                let (face_id, kind, message) = (job.face(row).face_id.clone(), *kind, message.clone());
                 let failures = if *may_pass { &mut self.unread } else { &mut self.failures };
                 failures.push(FailedFace { row, face_id, kind, message });
             }

@@ -1,6 +1,6 @@
 //! A chunk on disk: the matrix of its embedded rows, and the sidecar that commits it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -51,6 +51,10 @@ pub struct ChunkRecord {
     /// Rows taken from other runs instead of being embedded, by run; they took none of the times. Absent if there are none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reused: BTreeMap<String, usize>,
+    /// Digest over the chunk's faces as the worker of a shard read them, which had no other rows of the manifest. Absent where
+    /// the whole manifest was read and checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faces_sha256: Option<Digest>,
     /// How long it took.
     pub timings: Timings,
     /// Digest of this file with 64 zeros in place of this digest; `None` for chunks that predate it.
@@ -62,7 +66,8 @@ pub struct ChunkRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Timings {
-    /// The session (start of the program) that embedded it, from 1, not counting sessions that committed nothing.
+    /// The session (start of the program) that embedded it, from 1, not counting sessions that committed nothing; workers
+    /// of shards count in any case.
     pub session: u32,
     /// From the chunk before it, or the start of the session, to its last forward pass.
     pub wall_us: u64,
@@ -106,8 +111,20 @@ impl ChunkRecord {
         self.embedded.saturating_sub(self.reused.values().fold(0, |sum, rows| sum.saturating_add(*rows)))
     }
 
+    /// Whether both have the same rows and failures: what does not depend on when and where it was computed.
+    pub(super) fn agrees_with(&self, other: &Self) -> bool {
+        let of = |record: &Self| Self {
+            timings: self.timings,
+            reused: BTreeMap::new(),
+            faces_sha256: None,
+            sidecar_sha256: None,
+            ..record.clone()
+        };
+        of(self) == of(other)
+    }
+
     /// What all chunks of a run share: manifest rows, dimension, chunk size.
-    pub(super) fn layout(&self) -> [usize; 3] {
+    pub fn layout(&self) -> [usize; 3] {
         [self.manifest_rows, self.dimension, self.chunk_size]
     }
 
@@ -174,11 +191,11 @@ impl ChunkRecord {
     }
 }
 
-/// Writes a chunk's matrix and returns its digest.
-pub(super) fn write_matrix(path: &Path, rows: &[f32], dimension: usize) -> Result<Digest, FileError> {
+/// The bytes of a chunk's matrix file.
+pub(super) fn matrix_bytes(path: &Path, rows: &[f32], dimension: usize) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     npy::write(&mut bytes, rows, dimension).map_err(FileError::new("write", path))?;
-    files::commit_bytes(path, &bytes).map(|()| Digest::of(&bytes))
+    Ok(bytes)
 }
 
 /// A sidecar: its number, and the record or the problem with it.
@@ -186,16 +203,16 @@ pub(super) type ScannedRecord = (usize, Result<ChunkRecord, String>);
 
 /// All sidecars of a chunks folder by number; none if the folder does not exist. Does not read matrices.
 pub(super) fn scan(chunks: &Path) -> Result<Vec<ScannedRecord>, StoreError> {
-    let mut found = Vec::new();
-    for chunk in numbers(chunks, "json")? {
-        let bytes = files::read(&path_of(chunks, chunk, "json"))?;
-        let record = sidecar::read(bytes).and_then(|record| match record.broken_rule(chunk) {
-            Some(rule) => Err(format!("its sidecar contradicts itself: {rule}")),
-            None => Ok(record),
-        });
-        found.push((chunk, record));
-    }
-    Ok(found)
+    numbers(chunks, "json")?.into_iter().map(|chunk| Ok((chunk, read_sidecar(chunks, chunk)?))).collect()
+}
+
+/// The record of a chunk, or the problem with it.
+pub(super) fn read_sidecar(chunks: &Path, chunk: usize) -> Result<Result<ChunkRecord, String>, FileError> {
+    let bytes = files::read(&path_of(chunks, chunk, "json"))?;
+    Ok(sidecar::read(bytes).and_then(|record| match record.broken_rule(chunk) {
+        Some(rule) => Err(format!("its sidecar contradicts itself: {rule}")),
+        None => Ok(record),
+    }))
 }
 
 /// Numbers of the chunks that have a file with this extension, ascending.
@@ -209,6 +226,13 @@ pub(super) fn numbers(chunks: &Path, extension: &str) -> Result<Vec<usize>, File
     }
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+/// Numbers of the chunks of a run that are committed, as far as names tell.
+pub fn committed(run: &Path) -> Result<BTreeSet<usize>, FileError> {
+    let chunks = run.join(CHUNKS);
+    let matrices: BTreeSet<usize> = numbers(&chunks, "npy")?.into_iter().collect();
+    Ok(numbers(&chunks, "json")?.into_iter().filter(|chunk| matrices.contains(chunk)).collect())
 }
 
 /// Removes the sidecars of a run, so that every chunk is computed again.

@@ -116,7 +116,7 @@ impl<'a> EmbedSample<'a> {
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Option<SampleRows>, ModelError> {
-        let answers = NetworkOutput::new(embedder, self.job.faces, self.job.preprocess);
+        let answers = NetworkOutput::new(embedder, &self.job);
         let mut found = SampleRows::default();
         for batch in &mut self.batches {
             if cancel.requested() {

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use super::record::{self, CHUNKS, ChunkRecord, ScannedRecord, Timings};
 use super::store_error::StoreError;
 use super::{FailedFace, RunLock, sidecar};
+use crate::dataset::{self, Face};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::progress::Progress;
@@ -27,6 +28,10 @@ pub struct ChunkStore {
     pub(super) chunk_size: usize,
     pub(super) session: u32,
     pub(super) arithmetic: Option<Digest>,
+    /// The chunks that are this process's to compute, if others work on the rest.
+    assigned: Option<Range<usize>>,
+    /// Whether others may commit the same chunks meanwhile: then no file is replaced.
+    shared: bool,
     pub(super) records: BTreeMap<usize, ChunkRecord>,
 }
 
@@ -44,6 +49,8 @@ pub(super) struct ComputedChunk {
     pub quality: Qualities,
     /// Rows taken from other runs, by run.
     pub reused: BTreeMap<String, usize>,
+    /// Digest over its faces, for [`ChunkRecord::faces_sha256`].
+    pub faces: Option<Digest>,
     /// Timings known before it is written.
     pub timings: Timings,
 }
@@ -60,13 +67,7 @@ impl ChunkStore {
         arithmetic: Option<Digest>,
         progress: &dyn Progress,
     ) -> Result<Self, StoreError> {
-        for (what, value) in [("chunk size", chunk_size), ("dimension", dimension)] {
-            if value == 0 {
-                return Err(StoreError::Zero { what });
-            }
-        }
-        let chunks = files::create_dir_inside(lock.run(), CHUNKS)?;
-        let mut store = Self { chunks, rows, dimension, chunk_size, session: 1, arithmetic, records: BTreeMap::new() };
+        let mut store = Self::empty(lock, [rows, dimension, chunk_size], arithmetic)?;
         let found = record::scan(&store.chunks)?;
         if let Some(size) = found.iter().find_map(|(_, record)| Some(record.as_ref().ok()?.chunk_size)) {
             store.chunk_size = size;
@@ -96,6 +97,115 @@ impl ChunkStore {
         }
         store.session += store.records.values().map(|record| record.timings.session).max().unwrap_or(0);
         Ok(store)
+    }
+
+    /// Opens these chunks of a run that others work on: no listing, and nothing is removed that another worker may be about
+    /// to commit. Chunks that are committed and damaged are reported, removed and computed again. `layout` is that of
+    /// [`ChunkRecord::layout`].
+    pub fn share(
+        lock: &RunLock,
+        layout: [usize; 3],
+        arithmetic: Digest,
+        assigned: Range<usize>,
+        session: u32,
+        progress: &dyn Progress,
+    ) -> Result<Self, StoreError> {
+        let empty = Self::empty(lock, layout, Some(arithmetic))?;
+        let mut store = Self { assigned: Some(assigned.clone()), shared: true, session, ..empty };
+        let mut found = Vec::new();
+        for chunk in assigned {
+            if files::is_file(&record::path_of(&store.chunks, chunk, "json"))? {
+                found.push((chunk, record::read_sidecar(&store.chunks, chunk)?));
+            }
+        }
+        for (chunk, checked) in store.check(found, progress)? {
+            match checked {
+                Ok(record) => drop(store.records.insert(chunk, record)),
+                Err(rule) => {
+                    progress.say(&format!("chunk {chunk:05} is damaged ({rule}); computing it again"));
+                    for extension in ["json", "npy"] {
+                        files::remove_all(&record::path_of(&store.chunks, chunk, extension))?;
+                    }
+                }
+            }
+        }
+        Ok(store)
+    }
+
+    fn empty(
+        lock: &RunLock,
+        [rows, dimension, chunk_size]: [usize; 3],
+        arithmetic: Option<Digest>,
+    ) -> Result<Self, StoreError> {
+        for (what, value) in [("chunk size", chunk_size), ("dimension", dimension)] {
+            if value == 0 {
+                return Err(StoreError::Zero { what });
+            }
+        }
+        let chunks = files::create_dir_inside(lock.run(), CHUNKS)?;
+        let records = BTreeMap::new();
+        let (assigned, shared) = (None, false);
+        Ok(Self { chunks, rows, dimension, chunk_size, session: 1, arithmetic, assigned, shared, records })
+    }
+
+    /// Restricts what is computed next to these chunks.
+    pub fn assign(&mut self, chunks: Range<usize>) {
+        self.assigned = Some(chunks);
+    }
+
+    /// The manifest rows of the chunks to compute.
+    pub fn assigned_rows(&self) -> Range<usize> {
+        let Range { start, end } = self.assigned();
+        self.rows_of(start).start..self.rows_of(end).start
+    }
+
+    /// Whether other workers commit chunks of the run meanwhile.
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    fn assigned(&self) -> Range<usize> {
+        self.assigned.clone().unwrap_or(0..self.chunk_count())
+    }
+
+    /// Chunks of the run.
+    pub fn chunk_count(&self) -> usize {
+        self.rows.div_ceil(self.chunk_size)
+    }
+
+    fn assigned_records(&self) -> impl Iterator<Item = &ChunkRecord> {
+        self.records.range(self.assigned()).map(|(_, record)| record)
+    }
+
+    /// What its chunks share, as [`ChunkRecord::layout`].
+    pub fn layout(&self) -> [usize; 3] {
+        [self.rows, self.dimension, self.chunk_size]
+    }
+
+    /// Assigned chunks that are not committed yet.
+    pub fn missing_count(&self) -> usize {
+        self.missing().count()
+    }
+
+    /// Rows that a session embedded, so far.
+    pub fn rows_of_session(&self, session: u32) -> usize {
+        self.records.values().filter(|record| record.timings.session == session).map(ChunkRecord::computed).sum()
+    }
+
+    /// Removes the chunks that were computed from other faces than those of the whole manifest, which only their workers
+    /// could see: what they read was damaged. Returns their numbers.
+    pub fn discard_other_faces(&mut self, faces: &[Face]) -> Result<Vec<usize>, StoreError> {
+        let wrong = |record: &&ChunkRecord| {
+            let theirs = || faces.get(self.rows_of(record.chunk)).map(dataset::digest_of_faces);
+            record.faces_sha256.is_some_and(|seen| Some(seen) != theirs())
+        };
+        let wrong: Vec<usize> = self.records.values().filter(wrong).map(|record| record.chunk).collect();
+        for &chunk in &wrong {
+            self.remove(chunk, "json")?;
+            self.remove(chunk, "npy")?;
+            self.records.remove(&chunk);
+        }
+        Ok(wrong)
     }
 
     /// The same chunks, with an error for those that are damaged or do not belong to this store.
@@ -135,19 +245,19 @@ impl ChunkStore {
         self.dimension
     }
 
-    /// Rows with an embedding, so far.
+    /// Assigned rows with an embedding, so far.
     pub fn rows_embedded(&self) -> usize {
-        self.records.values().map(|record| record.embedded).sum()
+        self.assigned_records().map(|record| record.embedded).sum()
     }
 
-    /// Rows that failed, so far.
+    /// Assigned rows that failed, so far.
     pub fn rows_failed(&self) -> usize {
-        self.failures().count()
+        self.assigned_records().map(|record| record.failures.len()).sum()
     }
 
-    /// Rows that were embedded for this run or one whose chunks it adopted, so far.
+    /// Assigned rows that were embedded for this run or one whose chunks it adopted, so far.
     pub fn rows_computed(&self) -> usize {
-        self.records.values().map(ChunkRecord::computed).sum()
+        self.assigned_records().map(ChunkRecord::computed).sum()
     }
 
     /// Rows taken from other runs so far, by run.
@@ -194,9 +304,9 @@ impl ChunkStore {
         }
     }
 
-    /// The chunks that are not committed yet: number and manifest rows, ascending.
+    /// The assigned chunks that are not committed yet: number and manifest rows, ascending.
     pub(super) fn missing(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
-        let all = (0..self.rows.div_ceil(self.chunk_size)).filter(|chunk| !self.records.contains_key(chunk));
+        let all = self.assigned().filter(|chunk| !self.records.contains_key(chunk));
         all.map(|chunk| (chunk, self.rows_of(chunk)))
     }
 
@@ -220,10 +330,15 @@ impl ChunkStore {
     }
 
     fn write(&mut self, computed: &ComputedChunk, quality: Option<Qualities>) -> Result<(), StoreError> {
-        let ComputedChunk { chunk, data, failures, reused, timings, .. } = computed;
+        let ComputedChunk { chunk, data, failures, reused, faces, timings, .. } = computed;
         let rows = self.rows_of(*chunk);
         let started = Instant::now();
-        let sha256 = record::write_matrix(&record::path_of(&self.chunks, *chunk, "npy"), data, self.dimension)?;
+        let path = record::path_of(&self.chunks, *chunk, "npy");
+        let bytes = record::matrix_bytes(&path, data, self.dimension)?;
+        let sha256 = Digest::of(&bytes);
+        if !self.put(&path, &bytes)? && Digest::of(&files::read(&path)?) != sha256 {
+            return Err(StoreError::Differs { path, chunk: *chunk, theirs: None });
+        }
         let write_us = started.elapsed().as_micros() as u64;
         let record = ChunkRecord {
             chunk: *chunk,
@@ -238,13 +353,28 @@ impl ChunkStore {
             failures: failures.clone(),
             quality,
             reused: reused.clone(),
+            faces_sha256: *faces,
             timings: Timings { session: self.session, write_us, ..*timings },
             sidecar_sha256: None,
         };
         let path = record::path_of(&self.chunks, *chunk, "json");
         let text = sidecar::write(&record).map_err(|source| StoreError::Json { path: path.clone(), source })?;
-        files::commit_bytes(&path, &text)?;
+        let record = if self.put(&path, &text)? { record } else { self.duplicate(&record, path)? };
         self.records.insert(*chunk, record);
         Ok(())
+    }
+
+    /// Writes a file of a chunk; `false` if another worker has written it.
+    fn put(&self, path: &Path, bytes: &[u8]) -> Result<bool, FileError> {
+        if self.shared { files::commit_new(path, bytes) } else { files::commit_bytes(path, bytes).map(|()| true) }
+    }
+
+    /// The record of a chunk that another worker has committed meanwhile.
+    fn duplicate(&self, ours: &ChunkRecord, path: PathBuf) -> Result<ChunkRecord, StoreError> {
+        match record::read_sidecar(&self.chunks, ours.chunk)? {
+            Ok(theirs) if theirs.agrees_with(ours) => Ok(theirs),
+            Ok(theirs) => Err(StoreError::Differs { path, chunk: ours.chunk, theirs: Some(theirs.timings.session) }),
+            Err(rule) => Err(StoreError::Damaged { path, rule }),
+        }
     }
 }

@@ -20,6 +20,9 @@ pub enum StoreError {
     Changed { path: PathBuf },
     #[error("{} lacks {missing} chunks; run it again to compute them", chunks.display())]
     Incomplete { chunks: PathBuf, missing: usize },
+    /// Two workers do not agree on a chunk; `theirs` is the other one's session, where it is known.
+    #[error("chunk {chunk:05}: {} was committed by another worker with other content than what was computed here", path.display())]
+    Differs { path: PathBuf, chunk: usize, theirs: Option<u32> },
     #[error("cannot write {}: {source}", path.display())]
     Json { path: PathBuf, source: serde_json::Error },
     #[error("the {what} is 0, but must be at least 1")]

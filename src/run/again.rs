@@ -71,7 +71,7 @@ fn changes(run: &RunDirectory, prepared: &PreparedRun) -> Result<(String, String
 }
 
 /// Plan keys that differ, except those about the faces or the version.
-fn keys(theirs: &RunPlan, ours: &RunPlan) -> Vec<String> {
+pub(super) fn keys(theirs: &RunPlan, ours: &RunPlan) -> Vec<String> {
     let flat = |plan: &RunPlan| plan::flatten(&serde_json::to_value(plan).unwrap_or_default());
     let (theirs, ours) = (flat(theirs), flat(ours));
     let value = |of: &[(String, String)], key: &str| {

@@ -117,6 +117,33 @@ pub enum RunError {
         path.display()
     )]
     OtherArithmetic { run: String, path: PathBuf, begun: Box<RunArithmetic>, here: Box<RunArithmetic> },
+    /// A run whose embeddings no workers can share out.
+    #[error("{run} cannot be shared out: {reason}; run `facevault experiment` with its config")]
+    NotShared { run: String, reason: &'static str },
+    #[error("{run} is not prepared for workers: run `facevault prepare` with its config first, on one machine")]
+    NotPrepared { run: String },
+    /// This machine would compute something else than what was prepared.
+    #[error(
+        "{run} was prepared as another run than its config gives on this machine: {changed}; use the same program, and \
+         the same weights and device, as where it was prepared"
+    )]
+    OtherPlan { run: String, changed: String },
+    #[error(
+        "{run}: its pictures are in {}, which is no folder on {host}; mount it there, or prepare the run with the dataset \
+         and FACEVAULT_CACHE in a folder that all machines share", root.display()
+    )]
+    NoPictures { run: String, root: PathBuf, host: String },
+    /// Two workers committed different content for one chunk.
+    #[error(
+        "chunk {chunk:05}: {theirs} committed other content than {mine} computed ({}); one of the two machines computes or \
+         reads wrongly: find out which, remove both files of the chunk, and start the shard again", path.display()
+    )]
+    WorkersDiffer { path: PathBuf, chunk: usize, mine: String, theirs: String },
+    #[error(
+        "{run} lacks {missing} of {chunks} chunks: `facevault missing {argument} --shards N` prints which of N shards to \
+         start again"
+    )]
+    ShardsMissing { run: String, argument: String, missing: usize, chunks: usize },
     #[error(
         "{run} no longer matches its config: {changed}. The config now stands for {other}: make it with `{command}`; \
          {remedy}"

@@ -27,6 +27,7 @@ mod precision;
 mod reuse;
 mod seal;
 mod searches;
+mod shards;
 mod sources;
 mod template_scores;
 mod traces;
@@ -55,6 +56,7 @@ pub(crate) use precision::{StoredCalibration, agreement};
 use reuse::Embedding;
 pub(crate) use reuse::{reusable, reused, sentence as reuse_in_words};
 use seal::Depth;
+pub(crate) use shards::{MissingShards, ShardSummary, SharedRun, missing_shards};
 use sources::DatasetFaces;
 pub(crate) use sources::SourceCache;
 pub(crate) use verify::{Check, Verified};
@@ -103,6 +105,14 @@ pub(crate) struct PreparedRun {
     provenance: Provenance,
     /// Whether it may reuse the embeddings of other runs.
     adopts: bool,
+}
+
+/// How far a run is embedded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Until workers can embed it.
+    Prepared,
+    Whole,
 }
 
 /// Result of an evaluation.
@@ -224,6 +234,10 @@ impl RunContext<'_> {
     /// Embeds the remaining faces and writes the exported files. Does nothing for a run that already has them. Fails
     /// with [`RunError`]; what was committed stays, and the next call resumes from it.
     pub fn embed(&self, prepared: PreparedRun) -> Result<EmbedOutcome, RunError> {
+        self.embed_until(prepared, Stage::Whole)
+    }
+
+    fn embed_until(&self, prepared: PreparedRun, stage: Stage) -> Result<EmbedOutcome, RunError> {
         if !prepared.directory.has(RunDirectory::PLAN) {
             self.say_unfinished_runs(&prepared)?;
         }
@@ -237,6 +251,7 @@ impl RunContext<'_> {
         }
         self.mend(run)?;
         Self::describe(run, &plan, &loaded, &mut provenance)?;
+        self.gather(run, &mut provenance)?;
         let options = &loaded.config.embed;
         let mut matrix = given::open(&loaded.config)?;
         let dimension = match &matrix {
@@ -295,6 +310,16 @@ impl RunContext<'_> {
         let taken = if adopts { Some(self.reuse(&ours, &store, &mut provenance, &refused)?) } else { None };
         let job = taken.as_ref().filter(|taken| taken.rows() > 0).map_or(job, |taken| job.reusing(taken));
         provenance.arithmetic = begun.or(Some(arithmetic));
+        if stage == Stage::Prepared {
+            let resumed = store.rows_embedded() + store.rows_failed();
+            embed::take(&job, &mut store, self.progress, self.cancel)?;
+            provenance.count_reused(&store.rows_reused());
+            run.write_json(RunDirectory::PROVENANCE, &provenance)?;
+            self.share(run, &store)?;
+            let (embedded, failed) = (store.rows_embedded(), store.rows_failed());
+            let summary = EmbedSummary { rows: manifest.len(), embedded, failed, resumed, seconds: 0.0 };
+            return Ok(EmbedOutcome::Interrupted(summary));
+        }
         provenance.sessions.push(RunSession {
             started: provenance::now(),
             ended: None,
@@ -395,6 +420,7 @@ impl RunContext<'_> {
 
     /// Chunks → the files that later phases read; `face_metadata.csv` last, and then their digests.
     fn export_files(&self, run: &RunDirectory, store: &ChunkStore, manifest: &Manifest) -> Result<(), RunError> {
+        shards::remove(run)?;
         embed::export(run.path(), store, &manifest.faces, self.progress)?;
         let rows: Vec<u32> = store.embedded_rows()?.into_iter().map(|row| row as u32).collect();
         files::commit(&run.file(RunDirectory::METADATA), |out| {

@@ -23,7 +23,9 @@ use crate::metrics::{self, Metrics};
 use crate::people::{self, People};
 use crate::plan::RunPlan;
 use crate::provenance::Provenance;
-use crate::run::{Check, Forgotten, Lookup, PAIRS_LEFT_OUT, RunRow, StoredCalibration};
+use crate::run::{
+    Check, Forgotten, Lookup, MissingShards, PAIRS_LEFT_OUT, RunRow, ShardSummary, SharedRun, StoredCalibration,
+};
 use crate::table::Table;
 use crate::throughput::{self, Throughput};
 use crate::{dataset, detect, embed, results};
@@ -74,6 +76,9 @@ pub fn published() -> Vec<PublishedSchema> {
         PublishedSchema::new::<PrecisionAgreement>("agreement", "agreement.json", 1),
         PublishedSchema::new::<ExperimentOutput>("experiment", "facevault experiment --json", 1),
         PublishedSchema::new::<EmbedOutput>("embed", "facevault embed --json", 1),
+        PublishedSchema::new::<SharedRun>("prepare", "facevault prepare --json", 1),
+        PublishedSchema::new::<ShardSummary>("shard", "facevault embed RUN --shard I/N --json", 1),
+        PublishedSchema::new::<MissingShards>("missing", "facevault missing --json", 1),
         PublishedSchema::new::<Vec<Check>>("verify", "facevault verify --json", 1),
         PublishedSchema::new::<Lookup>("lookup", "facevault lookup --json", 1),
         PublishedSchema::new::<Forgotten>("forget", "facevault forget --json", 1),

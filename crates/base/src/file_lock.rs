@@ -26,6 +26,11 @@ pub struct Lock {
 enum LockKind {
     /// The locked file. It is never removed, because others may wait on it.
     System(File),
+    /// The file, locked together with others, or not at all where the file system has no locks.
+    Shared {
+        /// The lock ends when it is closed.
+        _file: File,
+    },
     /// The file in place of a lock, and this process as its owner.
     Held(PathBuf, Owner),
 }
@@ -57,6 +62,15 @@ impl Lock {
     /// [`FileError`].
     pub fn acquire(path: &Path) -> Result<Result<Self, Busy>, FileError> {
         acquire(path, File::try_lock)
+    }
+
+    /// Locks the file at a path together with others who share it; whoever wants it alone has to wait. On file systems
+    /// without locks it holds nobody off, except that it fails where one process holds it alone.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn share(path: &Path) -> Result<Result<Self, Busy>, FileError> {
+        share(path, File::try_lock_shared)
     }
 
     /// [`Self::acquire`], waiting while another process has the lock; calls `waiting` once. `None` if cancelled.
@@ -91,6 +105,7 @@ impl Drop for Lock {
         match &self.kind {
             // So that no process reads a stale id between another one's locking and writing.
             LockKind::System(file) => drop(file.set_len(0)),
+            LockKind::Shared { .. } => {}
             LockKind::Held(path, owner) => {
                 if matches!(read(path), Ok(Some(HeldFile::Owner(found))) if found == *owner) {
                     let _ = fs::remove_file(path);
@@ -117,16 +132,36 @@ fn acquire(path: &Path, lock: impl FnOnce(&File) -> Result<(), TryLockError>) ->
         }
         Err(TryLockError::WouldBlock) => Ok(Err(Busy { holder: process_in(&mut file), remove: None })),
         Err(TryLockError::Error(error)) if means_no_locks(&error) => {
-            let note = format!(
-                "the file system of {} has no file locks ({error}); using the file {} instead",
-                path.parent().unwrap_or(path).display(),
-                held.file_name().unwrap_or_default().display()
-            );
+            let using = format!("using the file {} instead", held.file_name().unwrap_or_default().display());
+            let note = no_locks(path, &error, &using);
             let made = create_held_file(&held)?;
             Ok(made.map(|owner| Lock { kind: LockKind::Held(held, owner), note: Some(note) }))
         }
         Err(TryLockError::Error(error)) => Err(FileError::new("lock", path)(error)),
     }
+}
+
+fn share(path: &Path, lock: impl FnOnce(&File) -> Result<(), TryLockError>) -> Result<Result<Lock, Busy>, FileError> {
+    let mut file = files::open_to_write(path)?;
+    let note = match lock(&file) {
+        Ok(()) => None,
+        Err(TryLockError::WouldBlock) => return Ok(Err(Busy { holder: process_in(&mut file), remove: None })),
+        Err(TryLockError::Error(error)) if means_no_locks(&error) => {
+            Some(no_locks(path, &error, "nothing here says how many are at work"))
+        }
+        Err(TryLockError::Error(error)) => return Err(FileError::new("lock", path)(error)),
+    };
+    let held = held_path(path);
+    if let Some(found) = read(&held)?
+        && !found.has_ended(&held)
+    {
+        return Ok(Err(found.busy(&held)));
+    }
+    Ok(Ok(Lock { kind: LockKind::Shared { _file: file }, note }))
+}
+
+fn no_locks(path: &Path, error: &std::io::Error, instead: &str) -> String {
+    format!("the file system of {} has no file locks ({error}); {instead}", path.parent().unwrap_or(path).display())
 }
 
 /// The file that takes the place of the lock on `path`.
@@ -407,6 +442,27 @@ mod tests {
             drop(acquire(&path).unwrap());
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the lock's own file, and nothing partial");
         }
+    }
+
+    /// Fault (processes): one process works on what several others share → it is refused until they have ended, and they
+    /// while it works
+    #[test]
+    fn those_who_share_a_lock_hold_off_who_wants_it_alone() {
+        let (_folder, path, held) = place();
+        let first = Lock::share(&path).unwrap().unwrap();
+        let second = Lock::share(&path).unwrap().unwrap();
+        drop(first);
+        assert_eq!(Lock::acquire(&path).unwrap().unwrap_err().holder, "another process");
+        drop(second);
+        let alone = Lock::acquire(&path).unwrap().unwrap();
+        assert_eq!(Lock::share(&path).unwrap().unwrap_err().holder, format!("process {}", std::process::id()));
+        drop(alone);
+        // Without locks.
+        let shared = || share(&path, |_| Err(TryLockError::Error(ErrorKind::Unsupported.into()))).unwrap();
+        let note = shared().unwrap().note.clone().unwrap();
+        assert!(note.ends_with("nothing here says how many are at work"), "{note}");
+        write(&held, &Owner::this());
+        assert!(shared().is_err(), "one process on a machine without locks holds it alone");
     }
 
     /// Fault (processes): many ask for the lock of a dead process at once → one after the other has it

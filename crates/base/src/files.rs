@@ -414,21 +414,59 @@ pub fn commit<E: From<FileError>>(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
 ) -> Result<(), E> {
+    let temporary = filled(path, fill)?;
+    temporary.persist(path).map_err(|error| FileError::new("rename into place", path)(error.error))?;
+    sync_dir(folder_of(path))?;
+    Ok(())
+}
+
+/// [`commit`] of bytes unless there is a file already, which is left alone; returns whether it was written. Of several
+/// processes on any machines that share the folder, one writes it. Needs a file system with hard links.
+///
+/// # Errors
+/// [`FileError`] with the path.
+pub fn commit_new(path: &Path, bytes: &[u8]) -> Result<bool, FileError> {
+    let temporary = filled(path, |writer| writer.write_all(bytes).map_err(FileError::new("write", path)))?;
+    let made = fs::hard_link(temporary.path(), path);
+    // A network file system may report a link that it has made as failed.
+    let made = made.or_else(|error| if is_linked(&temporary) { Ok(()) } else { Err(error) });
+    match made {
+        Ok(()) => {
+            sync_dir(folder_of(path))?;
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(FileError::new("link into place", path)(error)),
+    }
+}
+
+#[cfg(unix)]
+fn is_linked(temporary: &tempfile::NamedTempFile) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(temporary.path()).is_ok_and(|found| found.nlink() > 1)
+}
+
+#[cfg(not(unix))]
+fn is_linked(_temporary: &tempfile::NamedTempFile) -> bool {
+    false
+}
+
+/// A temporary file next to `path`, with content, flushed, and with the permissions that `path` is to have.
+fn filled<E: From<FileError>>(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
+) -> Result<tempfile::NamedTempFile, E> {
     let folder = folder_of(path);
     sweep_once(folder);
     let mut temporary = partial::create(folder)?;
-    {
-        let file = temporary.as_file_mut();
-        let mut writer = BufWriter::with_capacity(256 * 1024, &*file);
-        fill(&mut writer)?;
-        writer.flush().map_err(FileError::new("write", path))?;
-        drop(writer);
-        file.sync_all().map_err(FileError::new("flush", path))?;
-    }
+    let file = temporary.as_file_mut();
+    let mut writer = BufWriter::with_capacity(256 * 1024, &*file);
+    fill(&mut writer)?;
+    writer.flush().map_err(FileError::new("write", path))?;
+    drop(writer);
+    file.sync_all().map_err(FileError::new("flush", path))?;
     give_permissions(temporary.path(), path).map_err(FileError::new("set the permissions of", path))?;
-    temporary.persist(path).map_err(|error| FileError::new("rename into place", path)(error.error))?;
-    sync_dir(folder)?;
-    Ok(())
+    Ok(temporary)
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -539,6 +577,26 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    /// Fault (processes): many processes write one file that none may replace → one has written it, and nothing partial is
+    /// left
+    #[test]
+    fn of_many_who_write_a_new_file_one_does() {
+        let folder = tempfile::tempdir().unwrap();
+        for round in 0..40 {
+            let path = folder.path().join(format!("{round}"));
+            let writers: Vec<_> = (0..4_u8)
+                .map(|writer| {
+                    let path = path.clone();
+                    std::thread::spawn(move || commit_new(&path, &[writer; 1000]).unwrap().then_some(writer))
+                })
+                .collect();
+            let winners: Vec<_> = writers.into_iter().filter_map(|writer| writer.join().unwrap()).collect();
+            assert_eq!(winners.len(), 1);
+            assert_eq!(fs::read(&path).unwrap(), [winners[0]; 1000]);
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 40);
     }
 
     /// Fault (disk): a folder may not be written → the error names it and the option for another

@@ -1,0 +1,107 @@
+//! The workers of a prepared run: each takes a number, which is that of its session, with the file that describes it.
+//! They know nothing of each other; when the run is finished, its provenance takes them over.
+//!
+//! ```text
+//! <run>/workers/00002.json    the shard, its chunks, the session
+//! ```
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::RunLock;
+use crate::files::{self, FileError};
+use crate::provenance::RunSession;
+
+/// The folder of workers inside a run directory.
+pub(crate) const WORKERS: &str = "workers";
+
+/// What a worker does, and where.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerRecord {
+    /// The shard, as `0/8`.
+    pub shard: String,
+    /// Its chunks.
+    pub chunks: Range<usize>,
+    /// The start of the program.
+    pub session: RunSession,
+}
+
+/// A worker with a number.
+#[derive(Debug)]
+pub struct Worker {
+    path: PathBuf,
+    /// Number of its session.
+    pub number: u32,
+    pub record: WorkerRecord,
+}
+
+impl Worker {
+    /// Takes the first number after `earlier`, the sessions of the run before there were workers, that no other has.
+    pub fn register(lock: &RunLock, earlier: u32, record: WorkerRecord) -> Result<Self, FileError> {
+        let folder = files::create_dir_inside(lock.run(), WORKERS)?;
+        let text = json(&record);
+        let mut number = numbers(&folder)?.last().map_or(earlier, |last| earlier.max(*last)) + 1;
+        loop {
+            let path = path_of(&folder, number);
+            if files::commit_new(&path, &text)? {
+                return Ok(Self { path, number, record });
+            }
+            number += 1;
+        }
+    }
+
+    /// Records how it ended.
+    pub fn end(mut self, ended: u64, embedded: u64) -> Result<(), FileError> {
+        (self.record.session.ended, self.record.session.embedded) = (Some(ended), embedded);
+        files::commit_bytes(&self.path, &json(&self.record))
+    }
+}
+
+fn json(record: &WorkerRecord) -> Vec<u8> {
+    let mut text = serde_json::to_vec_pretty(record).unwrap_or_default();
+    text.push(b'\n');
+    text
+}
+
+fn path_of(folder: &Path, number: u32) -> PathBuf {
+    folder.join(format!("{number:05}.json"))
+}
+
+/// Numbers of workers, ascending.
+fn numbers(folder: &Path) -> Result<Vec<u32>, FileError> {
+    let mut numbers = Vec::new();
+    for entry in files::list_if_there(folder)? {
+        let path = entry.path();
+        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+        numbers.extend(number.filter(|&number| path == path_of(folder, number)));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// The workers of a run by number. A file that cannot be understood is left out: nothing but the provenance depends on it.
+pub fn workers(run: &Path) -> Result<Vec<(u32, WorkerRecord)>, FileError> {
+    let folder = run.join(WORKERS);
+    let mut workers = Vec::new();
+    for number in numbers(&folder)? {
+        let record = serde_json::from_slice(&files::read(&path_of(&folder, number))?).ok();
+        workers.extend(record.map(|record| (number, record)));
+    }
+    Ok(workers)
+}
+
+/// Removes the descriptions of all workers, which have ended.
+pub fn remove_workers(run: &Path) -> Result<(), FileError> {
+    let folder = run.join(WORKERS);
+    for number in numbers(&folder)? {
+        let path = path_of(&folder, number);
+        fs::remove_file(&path).map_err(FileError::new("remove", path))?;
+    }
+    // What else is in it is not ours.
+    let _ = fs::remove_dir(folder);
+    Ok(())
+}
