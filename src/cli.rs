@@ -71,7 +71,8 @@ Examples:
 const EVALUATE_EXAMPLES: &str = "\
 Examples:
   facevault evaluate demo
-  facevault evaluate demo --json";
+  facevault evaluate demo --json
+  facevault evaluate demo --shard 0/8";
 const REPORT_EXAMPLES: &str = "\
 Examples:
   facevault report demo
@@ -110,7 +111,7 @@ pub enum Command {
     Finish(RunArgs),
     /// Recompute the statistics of an embedded run.
     #[command(after_help = EVALUATE_EXAMPLES)]
-    Evaluate(RunArgs),
+    Evaluate(EvaluateArgs),
     /// Render the report of an evaluated run.
     #[command(after_help = REPORT_EXAMPLES)]
     Report(RunArgs),
@@ -269,6 +270,14 @@ pub enum ShardArg {
 }
 
 impl ShardArg {
+    /// The shard.
+    pub(crate) fn resolve(self) -> Result<Shard, String> {
+        match self {
+            Self::One(shard) => Ok(shard),
+            Self::Auto => Shard::from_environment(|name| std::env::var(name).ok()),
+        }
+    }
+
     fn parse(text: &str) -> Result<Self, String> {
         if text == "auto" { Ok(Self::Auto) } else { text.parse().map(Self::One) }
     }
@@ -319,6 +328,21 @@ pub struct MissingArgs {
     /// Into how many shards it is split.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub shards: u32,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub common: CommonArgs,
+}
+
+/// Arguments of `evaluate`.
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// Run: its directory, its name, its config's name, or a unique prefix.
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Only compare a part of the pairs, shard I of N or `auto` as for `embed`, and keep it for the `evaluate` without this
+    /// option, which compares what no shard has and computes the statistics.
+    #[arg(long, value_name = "I/N|auto", value_parser = ShardArg::parse)]
+    pub shard: Option<ShardArg>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub common: CommonArgs,

@@ -75,6 +75,12 @@ impl Shard {
         ))
     }
 
+    /// Which, from 0, of how many.
+    #[must_use]
+    pub fn numbers(self) -> (usize, usize) {
+        (self.index, self.count)
+    }
+
     /// Its items of `items`: the parts of all shards are all items, in order, and differ by one item at most.
     #[must_use]
     pub fn part(self, items: usize) -> Range<usize> {

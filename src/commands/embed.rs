@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::shared::{any_embedded, interrupted, left_out, without_reuse};
 use super::{options_to_repeat, print, with_context};
 use crate::agreement::PrecisionAgreement;
-use crate::cli::{EmbedArgs, ShardArg};
+use crate::cli::EmbedArgs;
 use crate::config::{self, Loaded};
 use crate::dataset::LeftOut;
 use crate::embed::{EmbedOutcome, EmbedSummary};
@@ -97,11 +97,7 @@ enum EmbedTarget {
 
 pub(super) fn run(arguments: &EmbedArgs) -> Result<CommandOutcome, Error> {
     if let Some(shard) = arguments.shard {
-        let shard = match shard {
-            ShardArg::One(shard) => shard,
-            ShardArg::Auto => Shard::from_environment(|name| std::env::var(name).ok()).map_err(Error::Usage)?,
-        };
-        return embed_shard(arguments, shard);
+        return embed_shard(arguments, shard.resolve().map_err(Error::Usage)?);
     }
     let config =
         || config::load(&arguments.target, &arguments.overrides).map(|loaded| EmbedTarget::Config(loaded.into()));

@@ -1,14 +1,48 @@
 //! `evaluate RUN`: recomputes the statistics.
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::shared::{any_embedded, expectation, found, interrupted, not_evaluated, outcome};
 use super::{options_to_repeat, print, with_context};
-use crate::cli::RunArgs;
+use crate::cli::EvaluateArgs;
 use crate::error::{CommandOutcome, Error};
 use crate::run::{self, Evaluated, RunDirectory};
+use crate::shard::Shard;
+use crate::similarity::SharedPairs;
 
-pub(super) fn run(arguments: &RunArgs) -> Result<CommandOutcome, Error> {
+/// What `evaluate --shard --json` prints.
+#[derive(Debug, Serialize)]
+struct ShardOutput {
+    run: String,
+    shard: String,
+    /// Pieces of the comparison that this shard has.
+    pieces: usize,
+    /// Of how many.
+    of: usize,
+    /// Pairs in them.
+    pairs: u64,
+}
+
+fn evaluate_shard(arguments: &EvaluateArgs, shard: Shard) -> Result<CommandOutcome, Error> {
+    let options = options_to_repeat(&arguments.common, &[]);
+    let again = format!("to resume: facevault evaluate {} --shard {shard}{options}", arguments.run);
+    with_context(&arguments.common, &again, |context| {
+        let run = RunDirectory::find(context.experiments, &arguments.run)?;
+        let SharedPairs { pieces, of, pairs } = match context.evaluate_shard(&run, shard) {
+            Err(error) if error.interrupted() => return Ok(interrupted(&again)),
+            other => other?,
+        };
+        let done = ShardOutput { run: run.name(), shard: shard.to_string(), pieces, of, pairs };
+        print(&arguments.common, &done, || format!("shard {shard} of {}: {pairs} pairs compared", done.run))?;
+        Ok(CommandOutcome::Done)
+    })
+}
+
+pub(super) fn run(arguments: &EvaluateArgs) -> Result<CommandOutcome, Error> {
+    if let Some(shard) = arguments.shard {
+        return evaluate_shard(arguments, shard.resolve().map_err(Error::Usage)?);
+    }
     let options = options_to_repeat(&arguments.common, &[]);
     let again = format!("to resume: facevault evaluate {}{options}", arguments.run);
     with_context(&arguments.common, &again, |context| {

@@ -459,7 +459,7 @@ fn changed(run: &RunDirectory) -> Result<Vec<String>, RunError> {
 fn clear(run: &RunDirectory) -> Result<(), RunError> {
     let chunk = |name: &str| name.starts_with(CHUNKS);
     let made = seal::names(run.path())?.into_iter().filter(|name| !SOURCES.contains(&name.as_str()) && !chunk(name));
-    for name in made.chain([partial::NAME.into(), seal::CHECKED.into()]) {
+    for name in made.chain(partial::names(run.path())?).chain([seal::CHECKED.into()]) {
         files::remove_all(&run.file(&name))?;
     }
     Ok(files::sync_dir(run.path())?)

@@ -80,7 +80,8 @@ use crate::protocol::ProtocolResult;
 use crate::provenance::{
     self, Build, ConfigOrigin, DatasetOrigin, DetectionOrigin, MachineInfo, Provenance, RunArithmetic, RunSession,
 };
-use crate::similarity::Cards;
+use crate::shard::Shard;
+use crate::similarity::{Cards, Share, SharedPairs};
 use crate::templates::TemplatesResult;
 use crate::weights::WeightsOrigin;
 use crate::{files, results, text};
@@ -518,13 +519,48 @@ impl RunContext<'_> {
         Ok(afresh || !differences.is_empty())
     }
 
-    /// Reads matrix and manifest, computes the statistics, writes them.
+    /// Compares a shard's part of the pairs of an embedded run, and saves it where [`Self::evaluate`] finds it. Fails with
+    /// [`RunError::NotYet`], [`RunError::Damaged`], [`EvaluateError`].
+    pub fn evaluate_shard(&self, run: &RunDirectory, shard: Shard) -> Result<SharedPairs, RunError> {
+        forget::refuse_unfinished(run)?;
+        if !run.has(RunDirectory::METADATA) {
+            return Err(not_yet(run, "embedded", "embed"));
+        }
+        let _lock = RunLock::share(run.path())?;
+        self.checked(run, false)?;
+        let (index, count) = shard.numbers();
+        let share = Share { index, count };
+        self.with_input(run, &stored_config(run)?, Some(shard), |input, _| {
+            Ok(evaluate::evaluate_share(input, share, self.progress, self.cancel)?)
+        })
+    }
+
+    /// Computes the statistics and writes them.
     fn compute(&self, run: &RunDirectory, config: &ExperimentConfig) -> Result<Evaluation, RunError> {
+        let evaluation = self.with_input(run, config, None, |input, faces| {
+            let evaluation = evaluate::evaluate(input, self.progress, self.cancel)?;
+            results::write(&evaluation, run.path())?;
+            pairs_left_out::write(run, faces)?;
+            Self::record_card(run, input.cards.used())?;
+            Ok(evaluation)
+        })?;
+        partial::remove(run);
+        Ok(evaluation)
+    }
+
+    /// Reads matrix and manifest for an evaluation.
+    fn with_input<T>(
+        &self,
+        run: &RunDirectory,
+        config: &ExperimentConfig,
+        shard: Option<Shard>,
+        evaluate: impl FnOnce(&evaluate::EvaluationInput<'_>, &EmbeddedFaces) -> Result<T, RunError>,
+    ) -> Result<T, RunError> {
         let faces = EmbeddedFaces::open(run)?;
         let matrix = EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?;
         faces.check_matrix(run, &matrix)?;
         let labelled: Vec<Labelled<'_>> = faces.iter().map(Labelled::from).collect();
-        let keeper = PartialPairs::of(run, self.progress)?;
+        let keeper = PartialPairs::of(run, shard, self.progress)?;
         let columns = columns::columns(&faces);
         let (row_of, identities, scores) = (faces.row_of(), faces.identities(), faces.scores());
         let searches = searches::enrolled(&faces.manifest, config)?;
@@ -544,12 +580,7 @@ impl RunContext<'_> {
             checkpoint: &keeper,
             cards: &cards,
         };
-        let evaluation = evaluate::evaluate(&input, self.progress, self.cancel)?;
-        results::write(&evaluation, run.path())?;
-        pairs_left_out::write(run, &faces)?;
-        Self::record_card(run, cards.used())?;
-        keeper.done();
-        Ok(evaluation)
+        evaluate(&input, &faces)
     }
 
     /// Records in the provenance which GPU compared the pairs, if one did.

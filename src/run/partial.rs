@@ -1,22 +1,48 @@
-//! Keeps a long comparison of pairs across sessions, in a hidden file of the run that the seal ignores and that is
-//! removed once the evaluation is written.
+//! Keeps a long comparison of pairs across sessions, and the parts of it that workers compare, in hidden files of the run that
+//! the seal ignores and that are removed once the evaluation is written.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{RunDirectory, RunError};
 use crate::digest::{Digest, Hasher};
+use crate::embed;
+use crate::files::{self, FileError};
 use crate::progress::Progress;
+use crate::shard::Shard;
 use crate::similarity::PairCheckpoint;
-use crate::{embed, files};
 
-pub(super) const NAME: &str = ".pairs.partial";
+const NAME: &str = ".pairs.partial";
+
+/// The file of a shard is `.pairs.partial.3-of-8`.
+fn name_of(shard: Shard) -> String {
+    let (index, count) = shard.numbers();
+    format!("{NAME}.{index}-of-{count}")
+}
+
+/// The parts that a run has.
+pub(super) fn names(run: &Path) -> Result<Vec<String>, FileError> {
+    let names = files::list_if_there(run)?.into_iter().filter_map(|entry| entry.file_name().into_string().ok());
+    Ok(names.filter(|name| name.starts_with(NAME)).collect())
+}
+
+/// Removes all parts of a run once the evaluation is written.
+pub(super) fn remove(run: &RunDirectory) {
+    for name in names(run.path()).unwrap_or_default() {
+        // A leftover file is harmless: only the same comparison reads it again.
+        let _ = std::fs::remove_file(run.file(&name));
+    }
+}
 
 /// Length of the digest at the start of the file.
 const DIGEST: usize = 64;
 
-/// Keeps the comparison of one run.
+/// Keeps the comparison of one run, or one shard's part of it.
 pub(super) struct PartialPairs<'a> {
-    path: PathBuf,
+    folder: PathBuf,
+    /// The file that is written.
+    name: String,
+    /// Whether the parts of others count.
+    whole: bool,
     /// Digest of everything that the comparison depends on.
     key: Digest,
     progress: &'a dyn Progress,
@@ -24,25 +50,37 @@ pub(super) struct PartialPairs<'a> {
 
 impl std::fmt::Debug for PartialPairs<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PartialPairs").field("path", &self.path).field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("PartialPairs").field("name", &self.name).field("key", &self.key).finish_non_exhaustive()
     }
 }
 
 impl<'a> PartialPairs<'a> {
     /// For a run: the plan determines faces and options, the chunks determine the embeddings.
-    pub fn of(run: &RunDirectory, progress: &'a dyn Progress) -> Result<Self, RunError> {
+    /// With a shard, only its own part is read and written.
+    pub fn of(run: &RunDirectory, shard: Option<Shard>, progress: &'a dyn Progress) -> Result<Self, RunError> {
         let mut hasher = Hasher::default();
         hasher.update(&files::read(&run.file(RunDirectory::PLAN))?);
         for record in embed::read_records(run.path())? {
             hasher.update(record.sha256.to_string().as_bytes());
         }
-        Ok(Self { path: run.file(NAME), key: hasher.finish(), progress })
+        let name = shard.map_or_else(|| NAME.to_owned(), name_of);
+        Ok(Self { folder: run.path().to_owned(), name, whole: shard.is_none(), key: hasher.finish(), progress })
     }
 
-    /// Removes the file once the evaluation is written.
-    pub fn done(&self) {
-        // A leftover file is harmless: only the same comparison reads it again.
-        let _ = std::fs::remove_file(&self.path);
+    /// The files that are read.
+    fn names(&self) -> Vec<String> {
+        if self.whole { names(&self.folder).unwrap_or_default() } else { vec![self.name.clone()] }
+    }
+
+    fn read(&self, name: &str) -> Option<Vec<u8>> {
+        let bytes = files::read(&self.folder.join(name)).ok()?;
+        let (digest, state) = bytes.split_at_checked(DIGEST)?;
+        if digest != self.digest(state).as_bytes() {
+            let line = "a saved part of the comparison is damaged or of another comparison: comparing it again";
+            self.progress.say(line);
+            return None;
+        }
+        Some(state.into())
     }
 
     fn digest(&self, state: &[u8]) -> String {
@@ -54,20 +92,14 @@ impl<'a> PartialPairs<'a> {
 }
 
 impl PairCheckpoint for PartialPairs<'_> {
-    fn load(&self) -> Option<Vec<u8>> {
-        let bytes = files::read(&self.path).ok()?;
-        let (digest, state) = bytes.split_at_checked(DIGEST)?;
-        if digest != self.digest(state).as_bytes() {
-            self.progress.say("the saved part of the comparison is damaged or of another comparison: starting over");
-            return None;
-        }
-        Some(state.into())
+    fn load(&self) -> Vec<Vec<u8>> {
+        self.names().iter().filter_map(|name| self.read(name)).collect()
     }
 
     fn save(&self, state: &[u8]) {
         let mut bytes = self.digest(state).into_bytes();
         bytes.extend_from_slice(state);
-        if let Err(error) = files::commit_bytes(&self.path, &bytes) {
+        if let Err(error) = files::commit_bytes(&self.folder.join(&self.name), &bytes) {
             self.progress.say(&format!("the comparison continues but cannot be resumed if interrupted: {error}"));
         }
     }
@@ -79,7 +111,7 @@ mod tests {
     use crate::progress::Silent;
 
     fn keeper(folder: &std::path::Path, key: &[u8]) -> PartialPairs<'static> {
-        PartialPairs { path: folder.join(NAME), key: Digest::of(key), progress: &Silent }
+        PartialPairs { folder: folder.into(), name: NAME.into(), whole: true, key: Digest::of(key), progress: &Silent }
     }
 
     /// Fault (runs): the saved part of a comparison is damaged, cut short or of another comparison → it is not used,
@@ -88,19 +120,26 @@ mod tests {
     fn it_gives_back_what_the_same_comparison_kept() {
         let folder = tempfile::tempdir().unwrap();
         let mine = keeper(folder.path(), b"a");
-        assert_eq!(mine.load(), None);
+        assert!(mine.load().is_empty());
         mine.save(b"first");
         mine.save(b"second");
-        assert_eq!(mine.load().unwrap(), b"second");
-        assert_eq!(keeper(folder.path(), b"b").load(), None, "another comparison");
+        assert_eq!(mine.load(), [b"second"]);
+        assert!(keeper(folder.path(), b"b").load().is_empty(), "another comparison");
+        let shard = PartialPairs { name: name_of("3/8".parse().unwrap()), whole: false, ..keeper(folder.path(), b"a") };
+        shard.save(b"a part");
+        assert_eq!(shard.load(), [b"a part"]);
+        let mut all = mine.load();
+        all.sort();
+        assert_eq!(all, [&b"a part"[..], b"second"], "who compares everything has the parts of all");
+        std::fs::remove_file(folder.path().join(".pairs.partial.3-of-8")).unwrap();
         let path = folder.path().join(NAME);
         let mut bytes = std::fs::read(&path).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         std::fs::write(&path, bytes).unwrap();
-        assert_eq!(mine.load(), None, "damaged");
+        assert!(mine.load().is_empty(), "damaged");
         std::fs::write(&path, b"short").unwrap();
-        assert_eq!(mine.load(), None, "cut short");
-        mine.done();
+        assert!(mine.load().is_empty(), "cut short");
+        remove(&RunDirectory::new(folder.path().into()));
         assert!(!path.exists());
     }
 
@@ -109,6 +148,6 @@ mod tests {
     fn a_disk_that_fails_does_not_stop_the_comparison() {
         let nowhere = keeper(std::path::Path::new("/nonexistent/folder"), b"a");
         nowhere.save(b"state");
-        assert_eq!(nowhere.load(), None);
+        assert!(nowhere.load().is_empty());
     }
 }

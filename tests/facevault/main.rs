@@ -52,6 +52,7 @@ mod rows;
 mod runs;
 mod scale;
 mod schemas;
+mod shards;
 mod support;
 mod texts;
 mod throughput;

@@ -19,7 +19,7 @@ use crate::similarity::kernel::Rows;
 use crate::similarity::sampling::Quota;
 use crate::similarity::{
     self, Cards, ComparedPairs, HardPair, Histograms, IdentitySpread, NoCheckpoint, PairCheckpoint, PairKind,
-    PairRequest, Population, SimilarityOptions, hardest::Candidate,
+    PairRequest, Population, Share, SharedPairs, SimilarityOptions, card::CardPairs, hardest::Candidate,
 };
 use crate::verification::bootstrap::{Estimator, Resampling};
 use crate::verification::rates::RateEstimator;
@@ -129,6 +129,67 @@ pub fn evaluate(
     Ok(evaluation)
 }
 
+/// Compares one of several equal parts of the pairs that [`evaluate`] compares, and saves its state in the checkpoint of the
+/// input, where [`evaluate`] finds it: the numbers are those of one comparison, bit for bit.
+///
+/// # Errors
+/// As [`evaluate`], and [`EvaluateError::NotEvaluable`] for faces without identities, whose pairs are listed: they are few.
+pub fn evaluate_share(
+    input: &EvaluationInput<'_>,
+    share: Share,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<SharedPairs, EvaluateError> {
+    let rows = checked_rows(input)?;
+    if input.benchmarks.list_in_place_of_names(input.faces).is_some() {
+        let reason =
+            "no face has an identity, so only the pairs of its list are compared, which are not shared out".into();
+        return Err(EvaluateError::NotEvaluable { reason });
+    }
+    let named = Named::new(input, rows, cancel)?;
+    let card = named.card(input, rows, progress)?;
+    let engine = card.as_ref().map(|card| card as &dyn PairEngine);
+    let Named { population, bracket, .. } = &named;
+    let request = named.request(input, bracket);
+    similarity::compare_share(rows, population, &request, engine, share, input.checkpoint, progress, cancel)
+        .ok_or(EvaluateError::Interrupted)
+}
+
+/// Faces with identities, and which of their pairs are compared.
+struct Named<'a> {
+    population: Population<'a>,
+    quota: Quota,
+    /// Thresholds that the operating threshold should be among.
+    bracket: Vec<f32>,
+}
+
+impl<'a> Named<'a> {
+    fn new(input: &EvaluationInput<'a>, rows: Rows<'_>, cancel: &Cancel) -> Result<Self, EvaluateError> {
+        let population = Population::new(input.faces, input.seed);
+        evaluable(input, &population)?;
+        let quota = Quota::new(&population.available, input.options);
+        let bracket = similarity::bracket(rows, &population, quota.impostor, input.seed, cancel);
+        Ok(Self { population, quota, bracket: bracket.ok_or(EvaluateError::Interrupted)? })
+    }
+
+    /// The card that is to compare the pairs, if any.
+    fn card<'b>(
+        &'b self,
+        input: &EvaluationInput<'_>,
+        rows: Rows<'b>,
+        progress: &dyn Progress,
+    ) -> Result<Option<CardPairs<'b>>, EvaluateError> {
+        let Self { population, quota, .. } = self;
+        let all = if quota.impostor == population.available.impostor { quota.impostor } else { 0 };
+        let card = input.cards.load(rows, population, all, progress);
+        card.map_err(|reason| EvaluateError::NoCard { reason })
+    }
+
+    fn request<'b>(&self, input: &EvaluationInput<'_>, watched: &'b [f32]) -> PairRequest<'b> {
+        PairRequest { quota: self.quota, hardest: input.options.hardest, watched, seed: input.seed }
+    }
+}
+
 /// Evaluates faces with identities: all pairs, or a sample of them.
 fn by_names(
     input: &EvaluationInput<'_>,
@@ -136,22 +197,17 @@ fn by_names(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Evaluation, EvaluateError> {
-    let population = Population::new(input.faces, input.seed);
-    evaluable(input, &population)?;
-    let quota = Quota::new(&population.available, input.options);
-    let bracket = similarity::bracket(rows, &population, quota.impostor, input.seed, cancel);
-    let bracket = bracket.ok_or(EvaluateError::Interrupted)?;
-    let all = if quota.impostor == population.available.impostor { quota.impostor } else { 0 };
-    let card = input.cards.load(rows, &population, all, progress);
-    let card = card.map_err(|reason| EvaluateError::NoCard { reason })?;
+    let named = Named::new(input, rows, cancel)?;
+    let card = named.card(input, rows, progress)?;
     let engine = card.as_ref().map(|card| card as &dyn PairEngine);
     let compare = |watched: &[f32], checkpoint: &dyn PairCheckpoint| {
-        let request = PairRequest { quota, hardest: input.options.hardest, watched, seed: input.seed };
-        similarity::compare_resumably(rows, &population, &request, engine, checkpoint, progress, cancel)
+        let request = named.request(input, watched);
+        similarity::compare_resumably(rows, &named.population, &request, engine, checkpoint, progress, cancel)
             .ok_or(EvaluateError::Interrupted)
     };
-    let (found, watched) = counted_at_operating(&bracket, input.checkpoint, compare)?;
+    let (found, watched) = counted_at_operating(&named.bracket, input.checkpoint, compare)?;
     drop(card);
+    let Named { population, quota, .. } = named;
     if found.impostor.moments.count() == 0 {
         let reason = "the sample holds no two faces of different people in different photos".into();
         return Err(EvaluateError::NotEvaluable { reason });

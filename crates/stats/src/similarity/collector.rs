@@ -163,6 +163,12 @@ impl Collector {
         }
     }
 
+    /// Makes one cell of those of one pair of units, so that memory is bounded by the number of units.
+    pub fn coalesce(&mut self) {
+        CosineCell::coalesce(&mut self.genuine_cells);
+        CosineCell::coalesce(&mut self.impostor_cells);
+    }
+
     /// Adds another collector's closed cells.
     pub fn merge(&mut self, other: Self) {
         self.genuine.merge(&other.genuine);

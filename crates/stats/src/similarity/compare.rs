@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use super::blocks::{Blocks, Kinds, Scratch};
+use super::done::Done;
 use super::engine::{Helper, PairEngine};
 use super::hardest::Candidate;
 use super::kernel::Rows;
@@ -106,12 +107,33 @@ pub struct PairRequest<'a> {
     pub seed: u64,
 }
 
-/// Stores a long comparison between two sessions. Saving is optional: a state that cannot be stored is computed again.
+/// Stores a long comparison between two sessions, and its parts that others compared. Saving is optional: a state that cannot
+/// be stored is computed again.
 pub trait PairCheckpoint: Sync + std::fmt::Debug {
-    /// The saved state of this comparison, if any.
-    fn load(&self) -> Option<Vec<u8>>;
-    /// Replaces the saved state.
+    /// The saved states of this comparison: each of some of its pieces, in any order.
+    fn load(&self) -> Vec<Vec<u8>>;
+    /// Replaces the state that was saved here.
     fn save(&self, state: &[u8]);
+}
+
+/// One of several equal parts of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Which, from 0.
+    pub index: usize,
+    /// Of how many.
+    pub count: usize,
+}
+
+/// A part of a comparison that is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SharedPairs {
+    /// Pieces of work.
+    pub pieces: usize,
+    /// Of how many.
+    pub of: usize,
+    /// Pairs of both kinds.
+    pub pairs: u64,
 }
 
 /// Stores nothing.
@@ -119,8 +141,8 @@ pub trait PairCheckpoint: Sync + std::fmt::Debug {
 pub struct NoCheckpoint;
 
 impl PairCheckpoint for NoCheckpoint {
-    fn load(&self) -> Option<Vec<u8>> {
-        None
+    fn load(&self) -> Vec<Vec<u8>> {
+        Vec::new()
     }
 
     fn save(&self, _: &[u8]) {}
@@ -167,19 +189,62 @@ pub fn compare_resumably(
     let gave_up = AtomicBool::new(false);
     let helper = engine.map(|engine| Helper { engine, gave_up: &gave_up, progress });
     let session = Session { blocks, request, helper, checkpoint, progress, cancel };
-    let mut found = session.collect()?;
+    let mut found = session.collect(&tasks(population, request.quota))?;
     let wanted = population.available.impostor.min(request.hardest as u64);
     if tail > -1.0 && request.quota.impostor == population.available.impostor {
         if (found.hardest_impostor.len() as u64) < wanted {
             // The sample was misleading: the tail holds fewer hard pairs than are to be kept.
             let blocks = Blocks { tail: f32::NEG_INFINITY, ..session.blocks };
-            found = Session { blocks, checkpoint: &NoCheckpoint, ..session }.collect()?;
+            let session = Session { blocks, checkpoint: &NoCheckpoint, ..session };
+            found = session.collect(&tasks(population, request.quota))?;
         } else {
             nearest_outside_the_tail(session.blocks, &mut found);
         }
     }
     count_pairs_of_faces(population, request, &mut found);
     Some(ComparedPairs::new(population, found))
+}
+
+/// Compares one of several parts of the pairs, and saves its state for whoever compares all of them: parts that a checkpoint
+/// has are not compared again. `None` when cancelled.
+#[must_use]
+#[expect(clippy::too_many_arguments, reason = "those of `compare_resumably`, and the part")]
+pub fn compare_share(
+    rows: Rows<'_>,
+    population: &Population<'_>,
+    request: &PairRequest<'_>,
+    engine: Option<&dyn PairEngine>,
+    share: Share,
+    checkpoint: &dyn PairCheckpoint,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Option<SharedPairs> {
+    let products = Products::best(rows.dimension);
+    let tail = tail(rows, population, request, cancel)?;
+    let blocks = Blocks { rows, population, products, tail };
+    let gave_up = AtomicBool::new(false);
+    let helper = engine.map(|engine| Helper { engine, gave_up: &gave_up, progress });
+    let session = Session { blocks, request, helper, checkpoint, progress, cancel };
+    let tasks = tasks(population, request.quota);
+    let mine = part(&tasks, share);
+    let (done, found) = session.collect_part(&tasks, mine, SAVING)?;
+    checkpoint.save(&state::write(&done, &found, products));
+    let pairs = found.genuine.moments.count() + found.impostor.moments.count();
+    Some(SharedPairs { pieces: done.count(), of: tasks.len(), pairs })
+}
+
+/// The neighbouring pieces of a part, such that all parts take about as long.
+fn part(tasks: &[Task], Share { index, count }: Share) -> Range<usize> {
+    let ends: Vec<u128> = tasks
+        .iter()
+        .scan(0, |sum, task| {
+            *sum += task.weight();
+            Some(*sum)
+        })
+        .collect();
+    let total = ends.last().copied().unwrap_or(0);
+    let cut = |index: usize| ends.partition_point(|end| *end * count as u128 <= total * index as u128);
+    cut(index)..cut(index + 1)
 }
 
 /// One call of [`compare_resumably`].
@@ -198,22 +263,46 @@ impl Session<'_> {
         Collector::new(self.blocks.population, self.request.hardest, self.request.watched)
     }
 
-    fn collect(&self) -> Option<Collector> {
-        self.collect_saving_every(SAVING)
+    fn collect(&self, tasks: &[Task]) -> Option<Collector> {
+        self.collect_part(tasks, 0..tasks.len(), SAVING).map(|(_, found)| found)
     }
 
-    fn collect_saving_every(&self, interval: Duration) -> Option<Collector> {
+    /// What is saved of a comparison of so many pieces, as far as no piece would count twice.
+    fn kept(&self, pieces: usize) -> (Done, Collector) {
+        let read = |bytes: Vec<u8>| state::read(&bytes, self.collector(), self.blocks.products);
+        let fits = |(done, _): &(Done, Collector)| done.ranges().last().is_none_or(|last| last.end <= pieces);
+        let mut states: Vec<_> = self.checkpoint.load().into_iter().filter_map(read).filter(fits).collect();
+        // Shards of two splits may overlap: most work is saved by the largest.
+        states.sort_by_key(|(done, _)| std::cmp::Reverse(done.count()));
+        let (mut done, mut found) = (Done::default(), self.collector());
+        for (theirs, part) in states {
+            if done.is_apart_from(&theirs) {
+                for range in theirs.ranges() {
+                    done.add(range.clone());
+                }
+                found.merge(part);
+                found.coalesce();
+            }
+        }
+        (done, found)
+    }
+
+    /// Does the pieces of `part` that are not saved; all that is done, and the result.
+    fn collect_part(&self, tasks: &[Task], part: Range<usize>, interval: Duration) -> Option<(Done, Collector)> {
         let Self { blocks, request: PairRequest { quota, .. }, progress, cancel, .. } = *self;
-        let tasks = tasks(blocks.population, *quota);
-        let kept = self.checkpoint.load().and_then(|bytes| state::read(&bytes, self.collector(), blocks.products));
-        let (mut done, mut found) = kept.filter(|(done, _)| *done <= tasks.len()).unwrap_or((0, self.collector()));
+        let (mut done, mut found) = self.kept(tasks.len());
+        let rest = done.rest(part.clone());
         let before = found.genuine.moments.count() + found.impostor.moments.count();
         let idle: Mutex<Vec<(Collector, Scratch)>> = Mutex::default();
         let lock = || idle.lock().unwrap_or_else(PoisonError::into_inner);
-        progress.start("comparing", "pairs", Some(quota.genuine + quota.impostor), before);
+        // How many pairs a part has is known when it is done.
+        let total = (part == (0..tasks.len())).then_some(quota.genuine + quota.impostor);
+        progress.start("comparing", "pairs", total, before);
         let mut saved = Instant::now();
-        for piece in tasks[done..].chunks(if self.helper.is_some() { HELPED_PIECES } else { PIECES }) {
-            piece.par_iter().for_each(|task| {
+        let mut left = rest.len();
+        for piece in rest.chunks(if self.helper.is_some() { HELPED_PIECES } else { PIECES }) {
+            piece.par_iter().for_each(|&task| {
+                let task = &tasks[task];
                 let waiting = lock().pop();
                 let (mut collector, mut scratch) = waiting.unwrap_or_else(|| (self.collector(), Scratch::default()));
                 let units = self.work(task, &mut scratch, &mut collector);
@@ -223,18 +312,22 @@ impl Session<'_> {
             if cancel.requested() {
                 break;
             }
-            done += piece.len();
-            let last = done == tasks.len();
+            for neighbours in piece.chunk_by(|a, b| a + 1 == *b) {
+                done.add(neighbours[0]..neighbours[0] + neighbours.len());
+            }
+            left -= piece.len();
+            let last = left == 0;
             if last || saved.elapsed() >= interval {
                 lock().drain(..).for_each(|(collector, _)| found.merge(collector));
+                found.coalesce();
                 if !last {
-                    self.checkpoint.save(&state::write(done, &found, blocks.products));
+                    self.checkpoint.save(&state::write(&done, &found, blocks.products));
                     saved = Instant::now();
                 }
             }
         }
         progress.finish();
-        (!cancel.requested()).then_some(found)
+        (!cancel.requested()).then_some((done, found))
     }
 
     /// Does one piece of work and returns its units. A cancelled piece stays unfinished, because its result is not
@@ -259,6 +352,21 @@ impl Session<'_> {
                 draw_impostor(rows, population, units, wanted, seed, go_on, collector);
                 units
             }
+        }
+    }
+}
+
+impl Task {
+    /// About how long it takes: the pairs of positions it looks at.
+    fn weight(&self) -> u128 {
+        match self {
+            Self::All { left, right, .. } => {
+                let square = left.len() as u128 * right.len() as u128;
+                // Only pairs i < j.
+                let below = right.end.min(left.end).saturating_sub(left.start.max(right.start)) as u128;
+                1 + square - below * below / 2
+            }
+            Self::Genuine { wanted, .. } | Self::Impostor { wanted, .. } => 1 + u128::from(*wanted),
         }
     }
 }
@@ -374,8 +482,8 @@ mod tests {
     }
 
     impl PairCheckpoint for Interrupter {
-        fn load(&self) -> Option<Vec<u8>> {
-            self.state.lock().unwrap().clone()
+        fn load(&self) -> Vec<Vec<u8>> {
+            self.state.lock().unwrap().clone().into_iter().collect()
         }
 
         fn save(&self, state: &[u8]) {
@@ -404,7 +512,7 @@ mod tests {
             let checkpoint = Interrupter::default();
             let mut sessions = 0;
             let found = loop {
-                let fresh = Interrupter { state: Mutex::new(checkpoint.load()), cancel: Cancel::default() };
+                let fresh = Interrupter { state: Mutex::new(checkpoint.load().pop()), cancel: Cancel::default() };
                 let blocks = Blocks { rows, population: &population, products, tail: f32::NEG_INFINITY };
                 let session = Session {
                     blocks,
@@ -415,14 +523,62 @@ mod tests {
                     cancel: &fresh.cancel,
                 };
                 sessions += 1;
-                if let Some(mut found) = session.collect_saving_every(Duration::ZERO) {
+                let tasks = tasks(&population, quota);
+                if let Some((_, mut found)) = session.collect_part(&tasks, 0..tasks.len(), Duration::ZERO) {
                     count_pairs_of_faces(&population, &request, &mut found);
                     break ComparedPairs::new(&population, found);
                 }
-                *checkpoint.state.lock().unwrap() = fresh.load();
+                *checkpoint.state.lock().unwrap() = fresh.load().pop();
             };
             assert!(sessions > 10, "{sessions}");
             assert_eq!(found.with_sorted_cells(), whole.with_sorted_cells());
+        }
+    }
+
+    /// Keeps a state for each share, and gives all of them.
+    #[derive(Debug, Default)]
+    struct Shelf(Mutex<Vec<Vec<u8>>>);
+
+    impl PairCheckpoint for Shelf {
+        fn load(&self) -> Vec<Vec<u8>> {
+            self.0.lock().unwrap().clone()
+        }
+
+        fn save(&self, state: &[u8]) {
+            self.0.lock().unwrap().push(state.into());
+        }
+    }
+
+    #[test]
+    fn parts_that_others_compared_add_up_to_the_same_bits() {
+        let names = names(260);
+        let population = Population::new(&faces(&names), 1);
+        let data = unit_rows(names.len(), DIMENSION, 2);
+        let rows = Rows { data: &data, dimension: DIMENSION };
+        for quota in [Quota::all(&population.available), Quota { genuine: 50, impostor: 900 }] {
+            let request = PairRequest { quota, hardest: 9, watched: &[0.2, 0.7], seed: 3 };
+            let cancel = Cancel::default();
+            let whole = compare(rows, &population, &request, &Silent, &cancel).unwrap().with_sorted_cells();
+            let pieces = tasks(&population, quota).len();
+            // A split of three, of which one is missing, and one of five, of which only those that do not overlap count.
+            let shelf = Shelf::default();
+            let (mut done, mut pairs) = (0, 0);
+            for share in [(0, 3), (2, 3), (1, 5), (2, 5), (0, 5)].map(|(index, count)| Share { index, count }) {
+                let alone = Shelf::default();
+                let found = compare_share(rows, &population, &request, None, share, &alone, &Silent, &cancel).unwrap();
+                assert_eq!(found.of, pieces);
+                if share.count == 3 {
+                    (done, pairs) = (done + found.pieces, pairs + found.pairs);
+                }
+                shelf.save(&alone.load().remove(0));
+            }
+            assert!(done > pieces / 3 && done < pieces, "{done} of {pieces}");
+            let all = quota.genuine + quota.impostor;
+            assert!((all / 2..all * 5 / 6).contains(&pairs), "{pairs} of {all} in two thirds");
+            let found = compare_resumably(rows, &population, &request, None, &shelf, &Silent, &cancel)
+                .unwrap()
+                .with_sorted_cells();
+            assert_eq!(found, whole);
         }
     }
 
@@ -447,7 +603,7 @@ mod tests {
             progress: &Silent,
             cancel: &cancel,
         };
-        let mut found = session.collect().unwrap();
+        let mut found = session.collect(&tasks(&population, request.quota)).unwrap();
         assert!(found.spread.iter().any(|spread| spread.nearest == u32::MAX));
         nearest_outside_the_tail(blocks, &mut found);
         count_pairs_of_faces(&population, &request, &mut found);
@@ -461,8 +617,10 @@ mod tests {
         let population = Population::new(&faces(&names), 1);
         let products = Products::best(DIMENSION);
         let collector = |hardest, watched: &[f32]| Collector::new(&population, hardest, watched);
-        let bytes = state::write(3, &collector(4, &[0.5]), products);
-        assert_eq!(state::read(&bytes, collector(4, &[0.5]), products).unwrap().0, 3);
+        let mut done = Done::default();
+        assert!(done.add(3..5) && done.add(0..1));
+        let bytes = state::write(&done, &collector(4, &[0.5]), products);
+        assert_eq!(state::read(&bytes, collector(4, &[0.5]), products).unwrap().0, done);
         assert!(state::read(&bytes, collector(4, &[0.5, 0.6]), products).is_none(), "other thresholds");
         assert!(state::read(&bytes[..bytes.len() - 1], collector(4, &[0.5]), products).is_none(), "cut short");
         assert!(state::read(b"", collector(4, &[0.5]), products).is_none());

@@ -5,6 +5,7 @@ pub(crate) mod card;
 mod cards;
 mod collector;
 pub(crate) mod compare;
+mod done;
 pub mod engine;
 pub(crate) mod exclusions;
 pub(crate) mod faces;
@@ -25,7 +26,10 @@ pub mod watched;
 
 pub use cards::Cards;
 pub use collector::{Collector, IdentityCosines};
-pub use compare::{ComparedPairs, NoCheckpoint, PairCheckpoint, PairRequest, compare, compare_resumably};
+pub use compare::{
+    ComparedPairs, NoCheckpoint, PairCheckpoint, PairRequest, Share, SharedPairs, compare, compare_resumably,
+    compare_share,
+};
 pub use faces::FaceErrors;
 pub use nearest::nearest;
 pub use options::{PairMode, SimilarityOptions, UpstreamSampling};

@@ -1,10 +1,11 @@
-//! An unfinished comparison as bytes: safetensors, which preserves numbers bit for bit.
+//! A part of a comparison as bytes: safetensors, which preserves numbers bit for bit.
 
 use std::collections::BTreeMap;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::Collector;
+use super::done::Done;
 use super::faces::Between;
 use super::hardest::Hardest;
 use crate::verification::cells::CosineCell;
@@ -55,11 +56,11 @@ impl Columns {
     }
 }
 
-/// `done` pieces of work and their results.
+/// Pieces of work that are done, and their results.
 #[must_use]
-pub fn write(done: usize, found: &Collector, products: Products) -> Vec<u8> {
+pub fn write(done: &Done, found: &Collector, products: Products) -> Vec<u8> {
     let mut columns = Columns::default();
-    columns.u64s("done", [done as u64]);
+    columns.u64s("pieces", done.ranges().iter().flat_map(|range| [range.start as u64, range.end as u64]));
     columns.put("kernels", Dtype::U8, products.rounding().bytes().map(|byte| [byte]));
     columns.tally("genuine", &found.genuine);
     columns.tally("impostor", &found.impostor);
@@ -88,7 +89,7 @@ pub fn write(done: usize, found: &Collector, products: Products) -> Vec<u8> {
 
 /// What was written, in the shape of `empty`; `None` if it has another shape, because it is damaged or of other faces.
 #[must_use]
-pub fn read(bytes: &[u8], mut empty: Collector, products: Products) -> Option<(usize, Collector)> {
+pub fn read(bytes: &[u8], mut empty: Collector, products: Products) -> Option<(Done, Collector)> {
     let file = Reader(SafeTensors::deserialize(bytes).ok()?);
     if file.bytes("kernels", Dtype::U8)? != products.rounding().as_bytes() {
         return None;
@@ -129,8 +130,15 @@ pub fn read(bytes: &[u8], mut empty: Collector, products: Products) -> Option<(u
     }
     let pair = |&[a, b, cosine, genuine]: &[u32; 4]| Between { rows: [a, b], genuine: genuine > 0, cosine };
     faces.between = between.iter().map(pair).collect();
-    let done = *file.u64s("done")?.first()?;
-    Some((done as usize, empty))
+    let pieces = file.u64s("pieces")?;
+    let (pieces, []) = pieces.as_chunks::<2>() else { return None };
+    let mut done = Done::default();
+    for &[start, end] in pieces {
+        if start >= end || !done.add(start as usize..end as usize) {
+            return None;
+        }
+    }
+    Some((done, empty))
 }
 
 fn fill<T: Copy>(slots: &mut [T], numbers: &[T]) -> Option<()> {

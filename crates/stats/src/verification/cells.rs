@@ -59,6 +59,31 @@ impl CosineCell {
         Some(Self { units, moments, first, counts })
     }
 
+    /// Makes one cell of all that belong to one pair of units: every statistic is of sums of integers over them.
+    pub fn coalesce(cells: &mut Vec<Self>) {
+        cells.sort_by_key(|cell| cell.units);
+        cells.dedup_by(|next, cell| {
+            let same = next.units == cell.units;
+            if same {
+                cell.merge(next);
+            }
+            same
+        });
+    }
+
+    fn merge(&mut self, other: &Self) {
+        let (first, end) = (self.first.min(other.first), self.end().max(other.end()));
+        let mut counts = vec![0; end - first];
+        self.add_to(&mut counts, first);
+        other.add_to(&mut counts, first);
+        self.moments.merge(&other.moments);
+        (self.first, self.counts) = (first, counts);
+    }
+
+    fn end(&self) -> usize {
+        self.first + self.counts.len()
+    }
+
     /// Pairs in it.
     #[must_use]
     pub fn pairs(&self) -> u64 {
@@ -144,6 +169,18 @@ impl CosineCells {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cells_of_one_pair_of_units_become_one() {
+        let cosines = [0.25, -0.5, 0.2501, 1.0, 0.7, 0.1];
+        let (mut cells, other) = (Vec::new(), CosineCell::of((0, 2), &[0.5]).unwrap());
+        for part in [&cosines[..2], &cosines[2..3], &cosines[3..]] {
+            cells.extend(CosineCell::of((1, 2), part));
+            cells.push(other.clone());
+        }
+        CosineCell::coalesce(&mut cells);
+        assert_eq!(cells, [CosineCell::of((0, 2), &[0.5; 3]).unwrap(), CosineCell::of((1, 2), &cosines).unwrap()]);
+    }
 
     #[test]
     fn cells_of_cosines_are_those_of_their_tally() {

@@ -1,0 +1,345 @@
+//! Runs that several processes embed: whatever the split, the order and the accidents, the result has the bytes of one
+//! process.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::formula;
+use crate::support::workspace::Workspace;
+
+/// 42 faces in 9 chunks.
+fn workspace() -> Workspace {
+    Workspace::synthetic(6, 7, "")
+}
+
+/// Everything that is the same whoever embedded: not times, machines and digests of those.
+fn results(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(run).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        if entry.path().is_file() && !name.starts_with('.') && !["provenance.json", "SEALED"].contains(&&*name) {
+            files.insert(name, fs::read(entry.path()).unwrap());
+        }
+    }
+    files
+}
+
+/// What one process makes of the config.
+fn whole(workspace: &Workspace) -> BTreeMap<String, Vec<u8>> {
+    workspace.run(0, &["experiment", "config.yaml", "--experiments", "whole", "--quiet"]);
+    results(&run_in(workspace, "whole"))
+}
+
+#[track_caller]
+fn run_in(workspace: &Workspace, experiments: &str) -> PathBuf {
+    let runs = fs::read_dir(workspace.path(experiments)).unwrap().map(|entry| entry.unwrap().path());
+    runs.filter(|path| path.join("plan.json").is_file()).next().unwrap()
+}
+
+/// Prepares the config in a folder of runs.
+#[track_caller]
+fn prepare(workspace: &Workspace, experiments: &str, more: &[&str]) -> PathBuf {
+    workspace.run(0, &[&["prepare", "config.yaml", "--experiments", experiments], more].concat());
+    run_in(workspace, experiments)
+}
+
+fn shard(workspace: &Workspace, run: &Path, index: usize, count: usize) {
+    workspace.run(0, &["embed", run.to_str().unwrap(), "--quiet", "--shard", &format!("{index}/{count}")]);
+}
+
+fn missing(workspace: &Workspace, run: &Path, count: usize) -> String {
+    workspace.run(0, &["missing", run.to_str().unwrap(), "--shards", &count.to_string()]).0.trim().to_owned()
+}
+
+fn finish(workspace: &Workspace, run: &Path) {
+    let run = run.to_str().unwrap();
+    workspace.run(0, &["finish", run, "--quiet"]);
+    workspace.run(0, &["evaluate", run, "--quiet"]);
+    workspace.run(0, &["verify", run]);
+}
+
+fn differing(run: &Path, whole: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
+    let found = results(run);
+    let names = whole.keys().chain(found.keys());
+    names.filter(|name| found.get(*name) != whole.get(*name)).cloned().collect()
+}
+
+/// Fault (processes): shards run in any order and twice, with another split in between → the bytes of one process
+#[test]
+fn any_split_in_any_order_gives_the_bytes_of_one_process() {
+    let workspace = workspace();
+    let whole = whole(&workspace);
+    for count in [1, 2, 7] {
+        let run = prepare(&workspace, &format!("split-{count}"), &[]);
+        assert_eq!(
+            missing(&workspace, &run, count),
+            if count == 1 {
+                "0".into()
+            } else if count == 2 {
+                "0,1".into()
+            } else {
+                format!("0-{}", count - 1)
+            }
+        );
+        for index in (0..count).rev() {
+            shard(&workspace, &run, index, count);
+            // Engines may start a task again; and the number of shards may change.
+            shard(&workspace, &run, index, count);
+            shard(&workspace, &run, 1, 3);
+        }
+        assert_eq!(missing(&workspace, &run, count), "");
+        finish(&workspace, &run);
+        assert_eq!(differing(&run, &whole), [""; 0]);
+        assert!(!run.join("workers").exists());
+        let provenance: Value = serde_json::from_slice(&fs::read(run.join("provenance.json")).unwrap()).unwrap();
+        let sessions = provenance["sessions"].as_array().unwrap();
+        assert_eq!(sessions.iter().map(|session| session["embedded"].as_u64().unwrap()).sum::<u64>(), 42);
+        assert_eq!(sessions.len(), 3 * count, "each start is a session");
+        // A task that comes late has nothing to do.
+        shard(&workspace, &run, 0, count);
+    }
+}
+
+/// Fault (processes): workers are killed at random moments, and the split changes from one attempt to the next → nothing
+/// but the chunks in flight is lost, and the bytes are those of one process
+#[test]
+fn killed_workers_cost_only_their_chunk_in_flight() {
+    let workspace = workspace();
+    let whole = whole(&workspace);
+    let run = prepare(&workspace, "killed", &[]);
+    let mut moments = formula::fractions("moments of the kills of workers", 8).into_iter();
+    for count in [1, 2, 3, 2] {
+        let workers: Vec<_> = (0..count)
+            .map(|index| {
+                let shard = format!("{index}/{count}");
+                let mut command = workspace.command(&["embed", run.to_str().unwrap(), "--quiet", "--shard", &shard]);
+                command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
+            })
+            .collect();
+        for mut worker in workers {
+            std::thread::sleep(Duration::from_secs_f64(0.1 + 0.6 * moments.next().unwrap()));
+            worker.kill().unwrap(); // SIGKILL
+            worker.wait().unwrap();
+        }
+    }
+    let left = missing(&workspace, &run, 9);
+    println!("shards of 9 left after the kills: {left:?}");
+    for index in 0..2 {
+        shard(&workspace, &run, index, 2);
+    }
+    finish(&workspace, &run);
+    assert_eq!(differing(&run, &whole), [""; 0]);
+    let partial = |folder: PathBuf| {
+        fs::read_dir(folder)
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".partial"))
+            .count()
+    };
+    assert_eq!(partial(run.clone()) + partial(run.join("chunks")), 0);
+}
+
+/// Fault (processes): two workers compute the same chunks at once → both succeed, and each chunk is committed once
+#[test]
+fn two_workers_on_the_same_chunks_agree() {
+    let workspace = workspace();
+    let whole = whole(&workspace);
+    let run = prepare(&workspace, "twice", &[]);
+    let start = || {
+        workspace.command(&["embed", run.to_str().unwrap(), "--quiet", "--shard", "0/1"]).stderr(Stdio::null()).spawn()
+    };
+    let workers = [start().unwrap(), start().unwrap(), start().unwrap()];
+    for mut worker in workers {
+        assert!(worker.wait().unwrap().success());
+    }
+    finish(&workspace, &run);
+    assert_eq!(differing(&run, &whole), [""; 0]);
+}
+
+/// Fault (processes): a run is finished, or continued by one process, while a worker is at it → refused until the worker
+/// has ended
+#[test]
+fn one_process_continues_what_workers_began() {
+    let workspace = workspace();
+    let whole = whole(&workspace);
+    let run = prepare(&workspace, "experiments", &[]);
+    shard(&workspace, &run, 1, 4);
+    let (_, stderr) = workspace.run(1, &["finish", "small"]);
+    assert!(stderr.ends_with("lacks 7 of 9 chunks: `facevault missing small-b40f5a1ae8e6 --shards N` prints which of N shards to start again\n") || stderr.contains("lacks 7 of 9 chunks: `facevault missing "), "{stderr}");
+    workspace.run(0, &["experiment", "config.yaml", "--quiet"]);
+    assert_eq!(differing(&run, &whole), [""; 0]);
+    assert!(!run.join("workers").exists());
+}
+
+/// Fault (processes): a worker has other arithmetic than the machine that prepared the run, other weights, or no pictures →
+/// refused with what differs; nothing is committed
+#[test]
+fn a_worker_that_would_compute_something_else_is_refused() {
+    let workspace = workspace();
+    let run = prepare(&workspace, "experiments", &[]);
+    let refused = |code| {
+        let (_, stderr) = workspace.run(code, &["embed", run.to_str().unwrap(), "--shard", "0/2"]);
+        stderr.lines().last().unwrap().to_owned()
+    };
+    let edit = |name: &str, edit: &dyn Fn(&mut Value)| {
+        let before = fs::read(run.join(name)).unwrap();
+        let mut value = serde_json::from_slice(&before).unwrap();
+        edit(&mut value);
+        fs::write(run.join(name), serde_json::to_vec(&value).unwrap()).unwrap();
+        before
+    };
+    let before = edit("provenance.json", &|provenance| {
+        provenance["arithmetic"]["fingerprint"] = "0".repeat(64).into();
+    });
+    assert!(refused(1).contains("was started with"), "{}", refused(1));
+    fs::write(run.join("provenance.json"), before).unwrap();
+
+    let before = edit("provenance.json", &|provenance| provenance["dataset"]["root"] = "/nowhere/faces".into());
+    let said = refused(1);
+    assert!(said.contains("its pictures are in /nowhere/faces, which is no folder on "), "{said}");
+    fs::write(run.join("provenance.json"), before).unwrap();
+
+    let weights = fs::read(workspace.path("weights.safetensors")).unwrap();
+    let mut others = weights.clone();
+    *others.last_mut().unwrap() ^= 1;
+    fs::write(workspace.path("weights.safetensors"), others).unwrap();
+    let said = refused(1);
+    assert!(
+        said.contains("was prepared as another run than its config gives on this machine: `model.weights` was `"),
+        "{said}"
+    );
+    fs::write(workspace.path("weights.safetensors"), weights).unwrap();
+
+    assert_eq!(fs::read_dir(run.join("chunks")).unwrap().count(), 0);
+    shard(&workspace, &run, 0, 2);
+}
+
+/// Fault (processes): a shard that is not there, a run that is not prepared, embeddings that are given → refused with the
+/// remedy
+#[test]
+fn wrong_calls_say_what_to_do() {
+    let workspace = workspace();
+    workspace.run(0, &["embed", "config.yaml", "--quiet"]);
+    let said = |code, arguments: &[&str]| {
+        let (_, stderr) = workspace.run(code, arguments);
+        stderr.lines().filter(|line| line.starts_with("error")).collect::<String>()
+    };
+    let other = ["prepare", "config.yaml", "--set", "seed=9", "--quiet"];
+    workspace.run(0, &other);
+    let run = fs::read_dir(workspace.path("experiments")).unwrap().map(|entry| entry.unwrap());
+    let fresh = run.filter(|run| run.path().join("workers").exists()).map(|run| run.file_name()).next().unwrap();
+    let fresh = fresh.to_str().unwrap();
+    fs::remove_file(workspace.path("experiments").join(fresh).join("workers/prepared.json")).unwrap();
+    let text = [
+        said(2, &["embed", fresh, "--shard", "8/8"]),
+        said(2, &["embed", fresh, "--shard", "auto"]),
+        said(2, &["embed", fresh, "--shard", "0/2", "--no-reuse"]),
+        said(1, &["embed", fresh, "--shard", "0/2"]),
+        said(1, &["missing", fresh, "--shards", "2"]),
+        said(2, &["missing", fresh, "--shards", "0"]),
+    ]
+    .join("\n")
+    .replace(fresh, "RUN");
+    insta::assert_snapshot!(text, @"");
+}
+
+/// Fault (pictures): a picture that could be read when the run was prepared is missing for a worker → its chunk is not
+/// committed, and the error names it; other chunks are
+#[test]
+fn a_picture_that_a_worker_lacks_is_no_failure_of_the_face() {
+    let workspace = Workspace::new();
+    for person in 0..3 {
+        fs::create_dir_all(workspace.path(format!("faces/p{person}"))).unwrap();
+        for picture in 0..5 {
+            let value = |p: usize| ((p * 7 * (1 + picture) + person * 31) % 256).to_string();
+            let pixels: Vec<_> = (0..64 * 64).map(value).collect();
+            let path = workspace.path(format!("faces/p{person}/{picture}.pgm"));
+            fs::write(path, format!("P2 64 64 255\n{}", pixels.join(" "))).unwrap();
+        }
+    }
+    workspace.config("dataset: {source: folders, root: faces}");
+    let whole = whole(&workspace);
+    let run = prepare(&workspace, "experiments", &["--no-reuse"]);
+    let (picture, aside) = (workspace.path("faces/p1/2.pgm"), workspace.path("aside.pgm"));
+    fs::rename(&picture, &aside).unwrap();
+    let (_, stderr) = workspace.run(1, &["embed", run.to_str().unwrap(), "--shard", "0/1"]);
+    assert!(stderr.contains("1 face could not be read, the first is `p1/2.pgm` (row 7)"), "{stderr}");
+    assert_eq!(missing(&workspace, &run, 3), "1");
+    fs::rename(&aside, &picture).unwrap();
+    shard(&workspace, &run, 1, 3);
+    finish(&workspace, &run);
+    assert_eq!(differing(&run, &whole), [""; 0]);
+}
+
+/// Fault (disk): a committed chunk is damaged before the run is finished → found, removed, and missing again
+#[test]
+fn a_damaged_chunk_is_missing_again() {
+    let workspace = workspace();
+    let whole = whole(&workspace);
+    let run = prepare(&workspace, "experiments", &[]);
+    for index in 0..3 {
+        shard(&workspace, &run, index, 3);
+    }
+    let path = run.join("chunks/00004.npy");
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&path, bytes).unwrap();
+    // A worker of another shard does not look at it, and one of its own repairs it.
+    shard(&workspace, &run, 0, 3);
+    let (_, stderr) = workspace.run(1, &["finish", run.to_str().unwrap()]);
+    assert!(stderr.contains("chunk 00004 is damaged") && stderr.contains("lacks 1 of 9 chunks"), "{stderr}");
+    assert_eq!(missing(&workspace, &run, 9), "4");
+    shard(&workspace, &run, 4, 9);
+    // The manifest that a worker reads in part is checked as a whole at the end.
+    let sidecar = run.join("chunks/00002.json");
+    let text = fs::read_to_string(&sidecar).unwrap();
+    assert!(text.contains("faces_sha256"), "{text}");
+    finish(&workspace, &run);
+    assert_eq!(differing(&run, &whole), [""; 0]);
+}
+
+/// Workers share the ranges of int8 that preparing measured.
+#[test]
+fn int8_is_shared_out_with_its_ranges() {
+    let workspace = Workspace::synthetic(4, 4, "");
+    workspace.config(
+        "dataset: {source: synthetic, seed: 5, identities: 4, samples: 4, size: 96}\n\
+         embed: {device: cpu, precision: int8, batch_size: 4, chunk_size: 5, threads: 1}",
+    );
+    let whole = whole(&workspace);
+    let run = prepare(&workspace, "shared", &[]);
+    for index in 0..2 {
+        shard(&workspace, &run, index, 2);
+    }
+    finish(&workspace, &run);
+    assert_eq!(differing(&run, &whole), [""; 0]);
+}
+
+/// Fault (processes): pairs are compared by shards, some of them twice, some of another split, some not at all → the numbers
+/// of one process
+#[test]
+fn pairs_are_shared_out_too() {
+    let workspace = workspace();
+    let whole = whole(&workspace);
+    let run = prepare(&workspace, "shared", &[]);
+    shard(&workspace, &run, 0, 1);
+    let name = run.to_str().unwrap();
+    let (_, stderr) = workspace.run(1, &["evaluate", name, "--shard", "0/3"]);
+    assert!(stderr.contains("is not embedded yet"), "{stderr}");
+    workspace.run(0, &["finish", name, "--quiet"]);
+    let mut pairs = 0;
+    for part in ["0/3", "2/3", "2/3", "0/2"] {
+        let done = workspace.json(0, &["evaluate", name, "--quiet", "--shard", part]);
+        pairs += if part == "0/2" { 0 } else { done["pairs"].as_u64().unwrap() };
+    }
+    assert!(pairs > 0, "{pairs}");
+    workspace.run(0, &["evaluate", name, "--quiet"]);
+    workspace.run(0, &["verify", name]);
+    assert_eq!(differing(&run, &whole), [""; 0]);
+    let partial = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(".pairs");
+    assert_eq!(fs::read_dir(&run).unwrap().map(Result::unwrap).filter(partial).count(), 0);
+}
