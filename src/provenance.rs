@@ -286,6 +286,18 @@ pub struct RunSession {
     /// Revision of the build, as in [`Build`], which is that of the last start; absent from runs of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
+    /// The worker of a prepared run that it was; absent if one process embedded the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<WorkerOrigin>,
+}
+
+/// A worker of a prepared run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkerOrigin {
+    /// Its number, which is that of the session in the sidecars of its chunks.
+    pub number: u32,
+    /// Its shard, as `0/8`.
+    pub shard: String,
 }
 
 /// A machine.

@@ -140,10 +140,21 @@ pub enum RunError {
     )]
     WorkersDiffer { path: PathBuf, chunk: usize, mine: String, theirs: String },
     #[error(
-        "{run} lacks {missing} of {chunks} chunks: `facevault missing {argument} --shards N` prints which of N shards to \
-         start again"
+        "{run} lacks {missing} of {chunks} chunks: {}",
+        if *prepared {
+            format!("`facevault missing {argument} --shards N` prints which of N shards to start again")
+        } else {
+            format!("run `facevault embed {argument}`")
+        }
     )]
-    ShardsMissing { run: String, argument: String, missing: usize, chunks: usize },
+    ShardsMissing {
+        run: String,
+        argument: String,
+        missing: usize,
+        chunks: usize,
+        /// Whether workers can embed it.
+        prepared: bool,
+    },
     #[error(
         "{run} no longer matches its config: {changed}. The config now stands for {other}: make it with `{command}`; \
          {remedy}"

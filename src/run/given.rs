@@ -56,6 +56,7 @@ impl RunContext<'_> {
             batch_size: 1,
             embedded: 0,
             revision: Some(Build::current().revision),
+            worker: None,
         });
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
         let outcome = embed::give(&manifest.faces, matrix, options, store, self.progress, self.cancel);

@@ -330,6 +330,7 @@ impl RunContext<'_> {
             batch_size: options.batch_size.or(network.batch()),
             embedded: 0,
             revision: Some(Build::current().revision),
+            worker: None,
         });
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
 

@@ -21,7 +21,7 @@ use crate::files::{self, FileError};
 use crate::model;
 use crate::plan::RunPlan;
 use crate::progress::Progress;
-use crate::provenance::{self, Build, MachineInfo, Provenance, RunSession};
+use crate::provenance::{self, Build, MachineInfo, Provenance, RunSession, WorkerOrigin};
 use crate::quality::Quality;
 use crate::shard::Shard;
 
@@ -209,6 +209,7 @@ impl RunContext<'_> {
             batch_size: config.embed.batch_size.or(network.batch()),
             embedded: 0,
             revision: Some(Build::current().revision),
+            worker: None,
         };
         let record = WorkerRecord { shard: shard.to_string(), chunks: chunks.clone(), session };
         let worker = Worker::register(&lock, provenance.session_count(), record)?;
@@ -291,8 +292,14 @@ impl RunContext<'_> {
             ));
         }
         if !store.is_complete() {
-            let (missing, chunks) = (store.missing_count(), store.chunk_count());
-            return Err(RunError::ShardsMissing { run: run.name(), argument: run.argument(), missing, chunks });
+            let (missing, chunks, prepared) = (store.missing_count(), store.chunk_count(), run.has(PREPARED));
+            return Err(RunError::ShardsMissing {
+                run: run.name(),
+                argument: run.argument(),
+                missing,
+                chunks,
+                prepared,
+            });
         }
         embed::admit(options, embed::read_records(run.path())?.iter().flat_map(|record| &record.failures))?;
         provenance.count_reused(&store.rows_reused());
@@ -304,10 +311,11 @@ impl RunContext<'_> {
 
     /// Takes the sessions of workers into the provenance, which the caller writes.
     pub(super) fn gather(&self, run: &RunDirectory, provenance: &mut Provenance) -> Result<(), RunError> {
-        for (_, worker) in embed::workers(run.path())? {
+        for (number, worker) in embed::workers(run.path())? {
+            let origin = Some(WorkerOrigin { number, shard: worker.shard });
             // An interrupted finish may have taken it already.
-            if !provenance.sessions.contains(&worker.session) {
-                provenance.sessions.push(worker.session);
+            if provenance.sessions.iter().all(|session| session.worker != origin) {
+                provenance.sessions.push(RunSession { worker: origin, ..worker.session });
             }
         }
         Ok(())
