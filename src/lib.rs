@@ -35,7 +35,8 @@
 //! config
 //! detect · embed
 //! agreement · compare · dataset · results · weights
-//! closeness · generated · guides · hub · npy · numbers · parquet · sample · spelling · table · terminal · text_table
+//! closeness · generated · guides · hub · npy · numbers · parquet · sample · shard · spelling · table · terminal
+//! text_table
 //! ```
 //!
 //! `tests/facevault/layers.rs` fails when one points back. Only `terminal` writes to the terminal.

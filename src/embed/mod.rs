@@ -5,7 +5,6 @@
 //! <run>/.lock                 held while somebody writes; names the process
 //! <run>/chunks/00007.npy      the embedded rows of one range of the manifest
 //! <run>/chunks/00007.json     its sidecar, written last: rows, sha256, failures, timings
-//! <run>/workers/00002.json    a worker of a prepared run, until the run is finished
 //! ```
 
 mod adopt;
@@ -35,7 +34,6 @@ mod store;
 mod store_error;
 #[cfg(test)]
 mod tests;
-mod workers;
 
 pub use crate::npy::{EmbeddingMatrix, MatrixReader, NpyError};
 pub(crate) use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks, tables_differ};
@@ -53,7 +51,6 @@ pub(crate) use reuse::{DonorError, PictureKey, Reuse};
 pub(crate) use sample::EmbedSample;
 pub(crate) use store::ChunkStore;
 pub(crate) use store_error::StoreError;
-pub(crate) use workers::{WORKERS, Worker, WorkerRecord, remove_workers, workers};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

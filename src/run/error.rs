@@ -129,8 +129,8 @@ pub enum RunError {
     )]
     OtherPlan { run: String, changed: String },
     #[error(
-        "{run}: its pictures are in {}, which is no folder on {host}; mount it there, or prepare the run with the dataset \
-         and FACEVAULT_CACHE in a folder that all machines share", root.display()
+        "{run}: its pictures are in {}, which is no folder on {host}; mount it there, or prepare the run with the dataset, or HF_HOME \
+         for one on the Hub, in a folder that all machines share", root.display()
     )]
     NoPictures { run: String, root: PathBuf, host: String },
     /// Two workers committed different content for one chunk.

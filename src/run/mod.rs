@@ -32,6 +32,7 @@ mod sources;
 mod template_scores;
 mod traces;
 mod verify;
+mod workers;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};

@@ -10,12 +10,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::precision::{NetworkOpener, OpenNetwork};
+use super::workers::{self, Worker, WorkerRecord};
 use super::{PreparedRun, RunContext, RunDirectory, RunError, SourceCache, Stage, again, forget, given, seal, stored};
 use crate::config::ExperimentConfig;
 use crate::dataset::Manifest;
 use crate::embed::{
     self, ChunkStore, EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, FaceFailure, FaceReader, FailureKind,
-    PixelReader, RunLock, StoreError, Worker, WorkerRecord,
+    PixelReader, RunLock, StoreError,
 };
 use crate::files::{self, FileError};
 use crate::model;
@@ -146,7 +147,7 @@ impl RunContext<'_> {
     /// Records what workers need to know of a store.
     pub(super) fn share(&self, run: &RunDirectory, store: &ChunkStore) -> Result<(), RunError> {
         let [manifest_rows, dimension, chunk_size] = store.layout();
-        files::create_dir_inside(run.path(), embed::WORKERS)?;
+        files::create_dir_inside(run.path(), workers::WORKERS)?;
         run.write_json(PREPARED, &PreparedShards { manifest_rows, dimension, chunk_size })
     }
 
@@ -311,7 +312,7 @@ impl RunContext<'_> {
 
     /// Takes the sessions of workers into the provenance, which the caller writes.
     pub(super) fn gather(&self, run: &RunDirectory, provenance: &mut Provenance) -> Result<(), RunError> {
-        for (number, worker) in embed::workers(run.path())? {
+        for (number, worker) in workers::all(run.path())? {
             let origin = Some(WorkerOrigin { number, shard: worker.shard });
             // An interrupted finish may have taken it already.
             if provenance.sessions.iter().all(|session| session.worker != origin) {
@@ -347,7 +348,7 @@ pub(super) fn remove(run: &RunDirectory) -> Result<(), RunError> {
     if run.has(PREPARED) {
         seal::remove(run, PREPARED)?;
     }
-    Ok(embed::remove_workers(run.path())?)
+    Ok(workers::remove(run.path())?)
 }
 
 fn prepared_shards(run: &RunDirectory) -> Result<PreparedShards, RunError> {
@@ -422,12 +423,12 @@ impl ShardWork<'_> {
 
     /// Names the machines of two workers that do not agree.
     fn differ(&self, path: std::path::PathBuf, chunk: usize, theirs: Option<u32>) -> Result<RunError, FileError> {
-        let workers: BTreeMap<u32, WorkerRecord> = embed::workers(self.run.path())?.into_iter().collect();
+        let known: BTreeMap<u32, WorkerRecord> = workers::all(self.run.path())?.into_iter().collect();
         let mine = MachineInfo::current().host;
-        let mut others: Vec<String> = match theirs.and_then(|theirs| workers.get(&theirs)) {
+        let mut others: Vec<String> = match theirs.and_then(|theirs| known.get(&theirs)) {
             Some(worker) => vec![worker.session.machine.host.clone()],
             None => {
-                let has = workers.into_values().filter(|worker| worker.chunks.contains(&chunk));
+                let has = known.into_values().filter(|worker| worker.chunks.contains(&chunk));
                 has.map(|worker| worker.session.machine.host).collect()
             }
         };

@@ -250,7 +250,7 @@ fn wrong_calls_say_what_to_do() {
     error: the argument '--shard <I/N|auto>' cannot be used with '--no-reuse'
     error: RUN is not prepared for workers: run `facevault prepare` with its config first, on one machine
     error: RUN is not prepared for workers: run `facevault prepare` with its config first, on one machine
-    error: invalid value '0' for '--shards <N>': 0 is not in 1..4294967295
+    error: invalid value '0' for '--shards <N>': 0 is not in 1..=4294967295
     ");
 }
 
