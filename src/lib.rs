@@ -27,7 +27,9 @@
 //! api · commands
 //! pages
 //! error
-//! cli · report
+//! cli
+//! init
+//! report
 //! throughput
 //! run
 //! provenance · reproduce
@@ -61,6 +63,7 @@ pub mod fuzzing;
 mod generated;
 mod guides;
 pub mod hub;
+mod init;
 pub mod npy;
 pub mod numbers;
 mod pages;

@@ -13,6 +13,7 @@ mod experiment;
 mod fetch;
 mod forget;
 mod guide;
+mod init;
 mod lookup;
 mod man;
 mod report;
@@ -51,6 +52,7 @@ pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
         Command::Report(arguments) => report::run(&arguments),
         Command::Fetch(arguments) => fetch::run(&arguments),
         Command::Detect(arguments) => detect::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Lookup(arguments) => lookup::run(&arguments),

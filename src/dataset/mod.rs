@@ -20,6 +20,7 @@ mod ijb;
 mod image_folder;
 mod left_out;
 mod listing;
+pub(crate) mod look;
 mod manifest_file;
 mod normalisation;
 mod pair_list;

@@ -30,6 +30,7 @@ mod hub_network;
 mod hub_secrets;
 mod identification;
 mod ijb;
+mod init;
 mod interruption;
 mod layers;
 mod lfw;

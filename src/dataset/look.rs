@@ -1,0 +1,44 @@
+//! A first look at files that somebody has, before a config says what they are.
+
+use std::path::Path;
+
+use super::DatasetError;
+use super::csv_lines::CsvLines;
+use super::left_out::LeftOut;
+use super::listing::Walk;
+use super::scan::OpenContext;
+use crate::files;
+use crate::progress::{Cancel, Silent};
+
+/// The beginning of a table.
+pub(crate) struct FirstLines {
+    /// Without the spaces around them.
+    pub headers: Vec<String>,
+    /// The values of each line, as many as there are headers.
+    pub lines: Vec<Vec<String>>,
+}
+
+/// The columns of a table and its first lines, at most `most`.
+pub(crate) fn first_lines(table: &Path, most: usize) -> Result<FirstLines, DatasetError> {
+    let bytes = files::read(table)?;
+    let read = || {
+        let mut lines = CsvLines::open(&bytes)?;
+        let headers = lines.headers.iter().map(|name| name.trim().to_owned()).collect();
+        let mut found = FirstLines { headers, lines: Vec::new() };
+        while found.lines.len() < most && lines.advance()? {
+            found.lines.push(lines.row().record.iter().map(str::to_owned).collect());
+        }
+        Ok(found)
+    };
+    read().map_err(|error: super::csv_lines::CsvError| error.at(table, &bytes))
+}
+
+/// The paths of all pictures below a folder, in byte order.
+pub(crate) fn pictures(folder: &Path) -> Result<Vec<String>, DatasetError> {
+    let context = OpenContext { cache: None, progress: &Silent, cancel: &Cancel::default() };
+    let mut paths = Vec::new();
+    Walk::new([], &|_| false, &context)
+        .pictures(folder, "", &mut LeftOut::default(), &mut |path, _| paths.push(path))?;
+    paths.sort_unstable();
+    Ok(paths)
+}
