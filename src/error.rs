@@ -137,9 +137,8 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Config(_) | Self::Usage(_) | Self::Compare(_) => ErrorKind::Usage,
-            Self::Init(InitError::File(_)) => ErrorKind::Failure,
-            Self::Init(_) => ErrorKind::Usage,
+            Self::Init(error) if !error.is_usage() => ErrorKind::Failure,
+            Self::Config(_) | Self::Init(_) | Self::Usage(_) | Self::Compare(_) => ErrorKind::Usage,
             Self::Run(error) | Self::Throughput(ThroughputError::Run(error)) => run_kind(error),
             Self::Throughput(ThroughputError::Interrupted) => ErrorKind::Interrupted,
             Self::Throughput(ThroughputError::NoFaces { .. } | ThroughputError::Variant { .. })

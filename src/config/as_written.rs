@@ -87,6 +87,7 @@ fn dataset(source: &DatasetSource) -> Json {
         | DatasetSource::Files { .. }
         | DatasetSource::HubFolders { .. }
         | DatasetSource::Ijb { .. }
+        | DatasetSource::Webdataset { .. }
         | DatasetSource::Embeddings { .. }
         | DatasetSource::Synthetic { .. } => written,
     }

@@ -51,6 +51,17 @@ impl Context<'_> {
         Err(self.problem(path, format!("`{name}` must be from {low} to {high}, got {value}")))
     }
 
+    /// Where a relative path of the config starts.
+    fn start(&self, path: &[&str]) -> &Path {
+        if self.tree.deepest(path).place.source == 0 { self.base } else { self.working_directory }
+    }
+
+    /// A path of the config from where it starts.
+    pub(super) fn resolved(&self, path: &[&str], text: &Path) -> PathBuf {
+        let joined = self.start(path).join(text);
+        std::path::absolute(&joined).unwrap_or(joined)
+    }
+
     /// A path of the config, resolved. `kind` is what must exist there.
     pub(super) fn path(&self, path: &[&str], text: &Path, kind: PathKind) -> Result<PathBuf, Diagnostic> {
         let name = path.join(".");
@@ -58,9 +69,7 @@ impl Context<'_> {
         if given.trim().is_empty() || given.contains('\0') {
             return Err(self.problem(path, format!("`{name}` must be the path of a {}", kind.word())));
         }
-        let base = if self.tree.deepest(path).place.source == 0 { self.base } else { self.working_directory };
-        let joined = base.join(text);
-        let resolved = std::path::absolute(&joined).unwrap_or(joined);
+        let resolved = self.resolved(path, text);
         if !self.must_exist || kind.is_there(&resolved) {
             return Ok(resolved);
         }
@@ -70,7 +79,8 @@ impl Context<'_> {
         } else {
             format!("`{name}`: no such {}: {shown}", kind.word())
         };
-        let start = (!text.is_absolute()).then(|| format!("relative paths here start in {}", base.display()));
+        let start =
+            (!text.is_absolute()).then(|| format!("relative paths here start in {}", self.start(path).display()));
         let home = given.starts_with('~').then(|| "`~` is not expanded: write the full path".to_owned());
         let near = if home.is_none() { similar_entry(&resolved) } else { None };
         Err(self.problem(path, rule).maybe_help(near).maybe_help(home).maybe_help(start))
@@ -247,6 +257,14 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
         }
         DatasetSource::Archive { archive, tables } => {
             containers::validate(&["dataset"], archive, PathKind::File, context)?;
+            local_tables(tables, context)?;
+        }
+        DatasetSource::Webdataset { shards, identity, field, tables, .. } => {
+            *shards = containers::shards(&key("shards"), shards, context)?;
+            if field.is_some() && identity.as_deref().is_some_and(|ending| !ending.eq_ignore_ascii_case("json")) {
+                let rule = "`dataset.field` is a field of JSON, and `dataset.identity` names another kind of member";
+                return Err(at_key(context, &key("field"), rule.into()).help("remove it, or set `identity: json`"));
+            }
             local_tables(tables, context)?;
         }
         DatasetSource::InsightfaceBin { file } => containers::validate(&["dataset"], file, PathKind::File, context)?,

@@ -176,7 +176,15 @@ pub(crate) fn boxes(data: &[u8]) {
 fn opened(source: &DatasetSource, cache: &Path) -> Result<(), DatasetError> {
     let manifest = open(source, Some(cache), &Silent, &Cancel::default())?;
     for face in &manifest.faces {
-        let PixelSource::File { path, .. } = &face.pixels else { panic!("a container draws no faces") };
+        let path = match &face.pixels {
+            PixelSource::File { path, .. } => path,
+            PixelSource::Part(part) => {
+                let file = fs::metadata(manifest.root.join(&part.path)).expect("the archive");
+                assert!(part.offset.checked_add(part.size).is_some_and(|end| end <= file.len()));
+                &part.path
+            }
+            other => panic!("a container draws no faces: {other:?}"),
+        };
         assert_eq!(normalise(path).as_deref(), Some(&path[..]));
         assert!(face.content.is_some() || face.fault.is_some());
     }
@@ -213,6 +221,11 @@ pub(crate) fn tar(data: &[u8]) {
         gzip.write_all(archive).and_then(|()| gzip.finish()).expect("memory does not fail to be written")
     };
     container("faces.tar", &archive, |archive| DatasetSource::Archive { archive, tables: Tables::default() });
+    as_file("faces.tar", &archive, |path, cache| {
+        let (shards, tables) = (path.into(), Tables::default());
+        let source = DatasetSource::Webdataset { shards, picture: None, identity: None, field: None, tables };
+        drop(opened(&source, cache).err().map(|error| error.to_string()));
+    });
 }
 
 /// A run's `manifest.parquet`, `pair_lists.parquet` and `roles.parquet`, the first with a digest of itself that is right: whoever hands on a run can

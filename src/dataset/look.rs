@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::DatasetError;
 use super::csv_lines::CsvLines;
 use super::left_out::LeftOut;
 use super::listing::Walk;
 use super::scan::OpenContext;
+use super::{DatasetError, container};
 use crate::files;
 use crate::progress::{Cancel, Silent};
 
@@ -31,6 +31,12 @@ pub(crate) fn first_lines(table: &Path, most: usize) -> Result<FirstLines, Datas
         Ok(found)
     };
     read().map_err(|error: super::csv_lines::CsvError| error.at(table, &bytes))
+}
+
+/// Whether an archive holds WebDataset's samples rather than pictures in folders of people.
+pub(crate) fn has_samples(archive: &Path) -> Result<bool, DatasetError> {
+    let context = OpenContext { cache: None, progress: &Silent, cancel: &Cancel::default() };
+    container::webdataset::has_samples(archive, &context)
 }
 
 /// The paths of all pictures below a folder, in byte order.

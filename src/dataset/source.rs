@@ -125,6 +125,37 @@ pub enum DatasetSource {
         #[schemars(with = "WrittenContainer<HubFile>")]
         file: Container,
     },
+    /// WebDataset: tar archives in which the files of one name are a sample, such as `000.jpg` and `000.cls`.
+    Webdataset {
+        /// The archives, not compressed: one, a folder whose `*.tar` are read by name, or a pattern.
+        #[schemars(
+            with = "String",
+            length(min = 1),
+            extend("x-values" = "path of a file or folder, or a pattern such as `faces-{000000..000009}.tar` or `{train,val}.tar`")
+        )]
+        shards: PathBuf,
+        /// Ending of a sample's picture.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(length(min = 1), extend("x-values" = "ending such as `jpg`", "x-default" = "`jpg`, `png`, `webp` or another picture's, whichever a sample has"))]
+        picture: Option<String>,
+        /// Ending of the member that says who a sample shows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(length(min = 1), extend("x-values" = "ending such as `cls`, `json` or `txt`", "x-default" = "`cls`, `json` or `txt`, whichever the first sample has"))]
+        identity: Option<String>,
+        /// Field of a JSON member with the identity.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(
+            length(min = 1),
+            extend(
+                "x-values" = "name of a field",
+                "x-default" = "`identity_id`, `identity`, `label_name`, `person`, `person_id`, `subject`, `name`, `label` or `class`"
+            )
+        )]
+        field: Option<String>,
+        /// What lies next to the archives.
+        #[serde(flatten)]
+        tables: Tables,
+    },
     /// Parquet with encoded pictures: faces with an identity column, or pairs (`pair`, `img_0`, `img_1`, or `image1`,
     /// `image2`, `target`). The columns tell which.
     Parquet {
@@ -262,7 +293,8 @@ impl DatasetSource {
             Self::Folders { tables, .. }
             | Self::Files { tables, .. }
             | Self::HubFolders { tables, .. }
-            | Self::Archive { tables, .. } => Some(tables),
+            | Self::Archive { tables, .. }
+            | Self::Webdataset { tables, .. } => Some(tables),
             _ => None,
         }
     }

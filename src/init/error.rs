@@ -106,3 +106,10 @@ pub enum InitError {
     #[error(transparent)]
     File(#[from] FileError),
 }
+
+impl InitError {
+    /// Whether the command has to change, rather than this machine.
+    pub(crate) fn is_usage(&self) -> bool {
+        !matches!(self, Self::File(_))
+    }
+}

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::InitError;
 use super::scalar::scalar;
+use crate::dataset::look;
 use crate::dataset::pattern::Pattern;
 
 /// What a person says about the faces beforehand.
@@ -112,6 +113,7 @@ fn file(path: &Path, hints: &Hints, paths: Paths) -> Result<Found, InitError> {
             paths.yaml(path),
             "a file, or a folder whose `*.parquet` are read by name",
         )),
+        () if ends(path, &[".tar"]) && look::has_samples(path)? => Ok(shards(path, paths)),
         () if ends(path, &archive) => Ok(Found::new("identity folders in an archive", Content::Pictures, "archive")
             .with("path", paths.yaml(path), "<identity>/<picture> inside; unpacked once, beside the runs")),
         () if ends(path, &[".bin"]) => Ok(Found::new(
@@ -122,6 +124,15 @@ fn file(path: &Path, hints: &Hints, paths: Paths) -> Result<Found, InitError> {
         .with("path", paths.yaml(path), "a pickle of encoded pictures and of one bool for each pair")),
         () => Err(InitError::NoFaces { path: path.into(), what: "a file of another kind".into() }),
     }
+}
+
+/// WebDataset's archives: one, or those in a folder.
+fn shards(path: &Path, paths: Paths) -> Found {
+    Found::new("samples in WebDataset tars", Content::Pictures, "webdataset").with(
+        "shards",
+        paths.yaml(path),
+        "an archive, a folder of them, or a pattern such as `faces-{000..009}.tar`",
+    )
 }
 
 /// A name for a config: what a run's name may be made of.

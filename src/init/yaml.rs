@@ -13,7 +13,7 @@ impl Section {
     }
 
     fn line(mut self, text: &str, comment: &str) -> Self {
-        self.0 += &format!("  {}\n", with_comment(text, comment));
+        self.0.extend(["  ", &with_comment(text, comment), "\n"]);
         self
     }
 }

@@ -57,4 +57,5 @@ mod support;
 mod texts;
 mod throughput;
 mod url;
+mod webdataset;
 mod weights;

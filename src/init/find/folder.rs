@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{Content, Found, Hints, Paths, ends, file, table};
+use super::{Content, Found, Hints, Paths, ends, file, shards, table};
 use crate::dataset::look;
 use crate::dataset::pattern::Pattern;
 use crate::files;
@@ -114,6 +114,11 @@ fn of_files(root: &Path, hints: &Hints, paths: Paths) -> Result<Found, InitError
     if !of(&[".parquet"]).is_empty() {
         let found = Found::new("pictures in parquet", Content::Pictures, "parquet");
         return Ok(found.with("path", paths.yaml(root), "a file, or a folder whose `*.parquet` are read by name"));
+    }
+    if let [first, _, ..] = of(&[".tar"])[..]
+        && look::has_samples(first)?
+    {
+        return Ok(shards(root, paths));
     }
     for endings in [&[".npy"][..], &[".tar", ".tar.gz", ".tgz"], &[".bin"], &[".csv", ".tsv"]] {
         match of(endings)[..] {
