@@ -89,6 +89,7 @@ fn dataset(source: &DatasetSource) -> Json {
         | DatasetSource::Ijb { .. }
         | DatasetSource::Webdataset { .. }
         | DatasetSource::Embeddings { .. }
+        | DatasetSource::Array { .. }
         | DatasetSource::Synthetic { .. } => written,
     }
 }

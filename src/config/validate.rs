@@ -13,7 +13,7 @@ use super::tree::Node;
 use super::types::ExperimentConfig;
 use super::{ablation, wire};
 use crate::dataset::pattern::Pattern;
-use crate::dataset::{DatasetSource, Phase1Image, Tables};
+use crate::dataset::{DatasetSource, Phase1Image, RowTable, Tables};
 use crate::detect::{Detect, DetectorFiles};
 use crate::hub::{self, Unusable};
 use crate::metrics::{self, Expectation};
@@ -274,16 +274,25 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
             containers::validate(&key("boxes"), boxes, PathKind::File, context)?;
         }
         DatasetSource::Ijb { root, .. } => *root = context.path(&key("root"), root, PathKind::Folder)?,
-        DatasetSource::Embeddings { matrix, faces, pairs, .. } => {
+        DatasetSource::Embeddings { matrix, table, .. } => {
             *matrix = context.path(&key("matrix"), matrix, PathKind::File)?;
-            *faces = context.path(&key("faces"), faces, PathKind::File)?;
-            let mut tables = Tables { pairs: pairs.take(), boxes: None };
-            local_tables(&mut tables, context)?;
-            *pairs = tables.pairs;
+            row_table(table, context)?;
+        }
+        DatasetSource::Array { array, table } => {
+            *array = context.path(&key("array"), array, PathKind::File)?;
+            row_table(table, context)?;
         }
         DatasetSource::Synthetic { .. } => {}
     }
     Ok(dataset)
+}
+
+fn row_table(table: &mut RowTable, context: &Context<'_>) -> Result<(), Diagnostic> {
+    table.faces = context.path(&["dataset", "faces"], &table.faces, PathKind::File)?;
+    let mut tables = Tables { pairs: table.pairs.take(), boxes: None };
+    local_tables(&mut tables, context)?;
+    table.pairs = tables.pairs;
+    Ok(())
 }
 
 /// Resolves those tables that are written as shells know local files; the others are names in the dataset's folder.
@@ -344,6 +353,7 @@ fn detect(mut detect: Detect, dataset: &DatasetSource, context: &Context<'_>) ->
         | DatasetSource::Vggface2 { .. }
         | DatasetSource::Ijb { .. }
         | DatasetSource::Embeddings { .. }
+        | DatasetSource::Array { .. }
         | DatasetSource::Synthetic { .. } => {
             Some(("`detect` needs photos, and this dataset's faces are located already", "remove `detect`"))
         }

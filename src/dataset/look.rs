@@ -7,8 +7,8 @@ use super::left_out::LeftOut;
 use super::listing::Walk;
 use super::scan::OpenContext;
 use super::{DatasetError, container};
-use crate::files;
 use crate::progress::{Cancel, Silent};
+use crate::{files, npy};
 
 /// The beginning of a table.
 pub(crate) struct FirstLines {
@@ -31,6 +31,11 @@ pub(crate) fn first_lines(table: &Path, most: usize) -> Result<FirstLines, Datas
         Ok(found)
     };
     read().map_err(|error: super::csv_lines::CsvError| error.at(table, &bytes))
+}
+
+/// Whether a `.npy` holds crops rather than embeddings: it has four dimensions. The error is that of what it seems to be.
+pub(crate) fn holds_crops(array: &Path) -> Result<bool, DatasetError> {
+    Ok(npy::dimensions(array)? > 2)
 }
 
 /// Whether an archive holds WebDataset's samples rather than pictures in folders of people.

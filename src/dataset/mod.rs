@@ -1,6 +1,7 @@
 //! Turns a dataset into a [`Manifest`]: one row per face, in input order. Each kind of source has its own file.
 
 mod anywhere;
+mod array;
 mod boxes;
 pub(crate) mod braces;
 mod changes;
@@ -79,7 +80,7 @@ pub use pair_list::{contradictions, read_pair_list};
 pub use part::Part;
 pub use role_table::read_roles;
 pub(crate) use short_name::short_name;
-pub use source::{Container, DatasetSource, HubFiles, IjbSet, PathRewrite, Phase1Image, Tables};
+pub use source::{Container, DatasetSource, HubFiles, IjbSet, PathRewrite, Phase1Image, RowTable, Tables};
 pub use table::{SourceTable, TextColumn};
 
 /// The tables that a run keeps of its dataset.
@@ -242,6 +243,7 @@ pub fn open(
         DatasetSource::Vggface2 { archive, boxes } => container::vggface2(archive, boxes, &context),
         DatasetSource::Ijb { root, set } => ijb::open(root, *set, &context),
         DatasetSource::Embeddings { .. } => given::open(source, &context),
+        DatasetSource::Array { array, table } => array::open(array, table, &context),
         DatasetSource::Files { .. } => anywhere::open(source, &context),
         &DatasetSource::Synthetic { seed, identities, samples, size } => {
             procedural::open(seed, identities, samples, size)
@@ -283,6 +285,7 @@ pub(crate) fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Re
         DatasetSource::Ijb { root, set } => Some(ijb::list(root, *set, &context)),
         DatasetSource::Folders { root, parts, tables } => Some(folders::list(root, parts, tables, &context)),
         DatasetSource::Embeddings { .. } => Some(given::open(source, &context)),
+        DatasetSource::Array { array, table } => Some(array::list(array, table, &context)),
         DatasetSource::Files { .. } => Some(anywhere::list(source, &context)),
         DatasetSource::Webdataset { .. } => Some(container::webdataset::list(source, &context)),
         &DatasetSource::Synthetic { seed, identities, samples, size } => {
@@ -361,10 +364,15 @@ pub(crate) fn describe(source: &DatasetSource) -> String {
                 tables::describe(tables)
             )
         }
-        DatasetSource::Embeddings { matrix, faces, .. } => format!(
+        DatasetSource::Embeddings { matrix, table, .. } => format!(
             "given embeddings {}, of the faces in {}; nothing to download",
             there(matrix, matrix.is_file()),
-            there(faces, faces.is_file())
+            there(&table.faces, table.faces.is_file())
+        ),
+        DatasetSource::Array { array, table } => format!(
+            "crops in the array {}, of the faces in {}; nothing to download",
+            there(array, array.is_file()),
+            there(&table.faces, table.faces.is_file())
         ),
         DatasetSource::Synthetic { seed, identities, samples, size } => format!(
             "{} synthetic faces ({identities} identities × {samples} samples, {size}×{size} pixels, seed {seed}, \

@@ -192,41 +192,18 @@ pub enum DatasetSource {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(extend("x-default" = "recorded, not checked"))]
         sha256: Option<Digest>,
-        /// The CSV that says whose they are, one line each face.
-        #[schemars(extend("x-values" = "path of a file"))]
-        faces: PathBuf,
-        /// Its column with the row of the matrix, from 0.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(length(min = 1), extend("x-values" = "name of a column", "x-default" = "the lines are the rows, in order"))]
-        row: Option<String>,
-        /// Its column with the face's id.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(
-            length(min = 1),
-            extend("x-values" = "name of a column", "x-default" = "`face_id`, `file_name`, `path` or `image`, else numbers")
-        )]
-        face: Option<String>,
-        /// Its column with the identity.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(
-            length(min = 1),
-            extend(
-                "x-values" = "name of a column",
-                "x-default" = "`identity_id`, `identity`, `label_name`, `label`, `person` or `name`, if there is one"
-            )
-        )]
-        identity: Option<String>,
-        /// Its column with the photo that the face is from; two faces of one photo are not compared.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(
-            length(min = 1),
-            extend("x-values" = "name of a column", "x-default" = "`image_id` or `photo_id`, else each face has its own")
-        )]
-        photo: Option<String>,
-        /// The list of pairs the dataset ships with.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(transform = reference::table)]
-        pairs: Option<PathBuf>,
+        /// Whose they are.
+        #[serde(flatten)]
+        table: RowTable,
+    },
+    /// Crops in an array: the rows of a `.npy` of bytes, and a table that says whose they are.
+    Array {
+        /// The array: a `.npy` of uint8, (faces, height, width, 3), RGB.
+        #[schemars(regex(pattern = r"\.[nN][pP][yY]$"), extend("x-values" = "the path of a file ending in `.npy`"))]
+        array: PathBuf,
+        /// Whose they are.
+        #[serde(flatten)]
+        table: RowTable,
     },
     /// Procedural faces: a pure function of these numbers and the generator's version.
     Synthetic {
@@ -316,6 +293,46 @@ pub struct Tables {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = reference::table)]
     pub boxes: Option<PathBuf>,
+}
+
+/// The table of an array's rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RowTable {
+    /// The CSV that says whose they are, one line each face.
+    #[schemars(extend("x-values" = "path of a file"))]
+    pub faces: PathBuf,
+    /// Its column with the row of the matrix or array, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), extend("x-values" = "name of a column", "x-default" = "the lines are the rows, in order"))]
+    pub row: Option<String>,
+    /// Its column with the face's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1),
+        extend("x-values" = "name of a column", "x-default" = "`face_id`, `file_name`, `path` or `image`, else numbers")
+    )]
+    pub face: Option<String>,
+    /// Its column with the identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1),
+        extend(
+            "x-values" = "name of a column",
+            "x-default" = "`identity_id`, `identity`, `label_name`, `label`, `person` or `name`, if there is one"
+        )
+    )]
+    pub identity: Option<String>,
+    /// Its column with the photo that the face is from; two faces of one photo are not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1),
+        extend("x-values" = "name of a column", "x-default" = "`image_id` or `photo_id`, else each face has its own")
+    )]
+    pub photo: Option<String>,
+    /// The list of pairs the dataset ships with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = reference::table)]
+    pub pairs: Option<PathBuf>,
 }
 
 /// A file that holds a whole dataset, or the few files that do together. Read as a config writes it, `WrittenContainer`.

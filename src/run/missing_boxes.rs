@@ -49,7 +49,9 @@ impl MissingBoxes {
     pub fn of(config: &ExperimentConfig, manifest: &Manifest) -> Option<Self> {
         let crops = matches!(
             config.dataset,
-            DatasetSource::Synthetic { .. } | DatasetSource::Phase1 { image: Phase1Image::Crop, .. }
+            DatasetSource::Synthetic { .. }
+                | DatasetSource::Array { .. }
+                | DatasetSource::Phase1 { image: Phase1Image::Crop, .. }
         );
         // Detection fails a photo without a face to keep.
         if crops || config.detect.is_some() || !matches!(config.preprocess.crop, Crop::Box { .. }) {

@@ -3,6 +3,7 @@
 mod ablate;
 mod align;
 mod arithmetic;
+mod array;
 mod bounds;
 mod breakdown;
 mod changed;

@@ -118,6 +118,14 @@ pub(super) fn array(array: &Path, hints: &Hints, paths: Paths) -> Result<Found, 
         Some(table) => table.clone(),
         None => beside(array).ok_or_else(|| InitError::NoTable { path: array.into() })?,
     };
+    if look::holds_crops(array)? {
+        let found = Found::new("crops in an array", Content::Crops, "array").with(
+            "array",
+            paths.yaml(array),
+            "uint8, (faces, height, width, 3), RGB",
+        );
+        return with_columns(found, &faces, paths);
+    }
     let found = Found::new("embeddings that another program computed", Content::Embeddings, "embeddings").with(
         "matrix",
         paths.yaml(array),
