@@ -37,6 +37,7 @@
 //! config
 //! detect · embed
 //! agreement · compare · dataset · results · weights
+//! matrix
 //! closeness · generated · guides · hub · npy · numbers · parquet · sample · spelling · table · terminal · text_table
 //! ```
 //!
@@ -64,6 +65,7 @@ mod generated;
 mod guides;
 pub mod hub;
 mod init;
+mod matrix;
 pub mod npy;
 pub mod numbers;
 mod pages;

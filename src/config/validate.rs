@@ -16,6 +16,7 @@ use crate::dataset::pattern::Pattern;
 use crate::dataset::{DatasetSource, Phase1Image, RowTable, Tables};
 use crate::detect::{Detect, DetectorFiles};
 use crate::hub::{self, Unusable};
+use crate::matrix;
 use crate::metrics::{self, Expectation};
 use crate::model::{Facts, ModelSpec, Network, UNIT_RANGE};
 use crate::preprocess::{Crop, MarginUnit, PROFILES, Preprocess, PreprocessChanges, Standardise, profile};
@@ -276,19 +277,25 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
         DatasetSource::Ijb { root, .. } => *root = context.path(&key("root"), root, PathKind::Folder)?,
         DatasetSource::Embeddings { matrix, table, .. } => {
             *matrix = context.path(&key("matrix"), matrix, PathKind::File)?;
-            row_table(table, context)?;
+            row_table(table, !matrix::is_parquet(matrix), context)?;
         }
         DatasetSource::Array { array, table } => {
             *array = context.path(&key("array"), array, PathKind::File)?;
-            row_table(table, context)?;
+            row_table(table, true, context)?;
         }
         DatasetSource::Synthetic { .. } => {}
     }
     Ok(dataset)
 }
 
-fn row_table(table: &mut RowTable, context: &Context<'_>) -> Result<(), Diagnostic> {
-    table.faces = context.path(&["dataset", "faces"], &table.faces, PathKind::File)?;
+/// The table of an array's rows; `needed` unless the rows' own file says whose they are.
+fn row_table(table: &mut RowTable, needed: bool, context: &Context<'_>) -> Result<(), Diagnostic> {
+    if !table.faces.as_os_str().is_empty() {
+        table.faces = context.path(&["dataset", "faces"], &table.faces, PathKind::File)?;
+    } else if needed {
+        let rule = "missing key `faces` in `dataset`: the CSV that says whose the rows are";
+        return Err(context.problem(&["dataset"], rule).help("one line each row, in order"));
+    }
     let mut tables = Tables { pairs: table.pairs.take(), boxes: None };
     local_tables(&mut tables, context)?;
     table.pairs = tables.pairs;

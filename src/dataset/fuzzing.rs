@@ -13,9 +13,10 @@ use super::columns::TableKind;
 use super::paths::{PathRules, normalise};
 use super::phase1::FaceTableParser;
 use super::{
-    Container, DatasetError, DatasetSource, Face, FaultIn, IjbSet, Manifest, Phase1Image, PixelSource, Tables, boxes,
-    open, read_pair_list, read_roles, self_digest,
+    Container, DatasetError, DatasetSource, Face, FaultIn, IjbSet, Manifest, Phase1Image, PixelSource, RowTable,
+    Tables, boxes, open, read_pair_list, read_roles, self_digest,
 };
+use crate::matrix::Matrix;
 use crate::progress::{Cancel, Silent};
 use crate::protocol::{ABSENT, PairList};
 
@@ -209,6 +210,16 @@ pub(crate) fn insightface(data: &[u8]) {
 /// Parquet shards.
 pub(crate) fn parquet(data: &[u8]) {
     container("faces.parquet", data, |shards| DatasetSource::Parquet { shards });
+    as_file("rows.parquet", data, |path, cache| {
+        let source =
+            DatasetSource::Embeddings { matrix: path.into(), column: None, sha256: None, table: RowTable::default() };
+        let Ok(manifest) = open(&source, Some(cache), &Silent, &Cancel::default()) else { return };
+        let mut matrix = Matrix::open(path, None).expect("a matrix that a dataset was opened of");
+        let mut row = vec![0.0; matrix.dimension()];
+        for at in 0..manifest.len().min(100) {
+            drop(matrix.read(at, &mut row).map_err(|error| error.to_string()));
+        }
+    });
 }
 
 /// A tar archive. The first byte decides whether it is read as it is or compressed first: no fuzzer finds gzip's checksum.

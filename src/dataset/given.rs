@@ -8,23 +8,20 @@ use super::fault::LineFault;
 use super::scan::OpenContext;
 use super::{
     CsvProblem, DatasetError, DatasetSource, Face, FaultIn, Manifest, PixelSource, RowTable, SourceTable, Tables,
-    columns, tables,
+    columns, given_columns, tables,
 };
 use crate::files;
-use crate::npy::AnyMatrix;
+use crate::matrix::{Matrix, WIDEST};
 
 /// Columns that are looked for where the config names none.
 const FACE: [&str; 4] = ["face_id", "file_name", "path", "image"];
 const IDENTITY: [&str; 6] = ["identity_id", "identity", "label_name", "label", "person", "name"];
 const PHOTO: [&str; 2] = ["image_id", "photo_id"];
 
-/// Most numbers in a row: none that is known has a tenth of them, and each takes memory.
-const WIDEST: usize = 65_536;
-
 /// Reads the table, and the header of the matrix.
 pub(super) fn open(source: &DatasetSource, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
-    let DatasetSource::Embeddings { matrix, table, .. } = source else { return Ok(Manifest::default()) };
-    let opened = AnyMatrix::open(matrix)?;
+    let DatasetSource::Embeddings { matrix, column, table, .. } = source else { return Ok(Manifest::default()) };
+    let opened = Matrix::open(matrix, column.as_deref())?;
     let (rows, width) = (opened.rows(), opened.dimension());
     if width > WIDEST {
         return Err(DatasetError::Wide { matrix: matrix.clone(), width, most: WIDEST });
@@ -52,10 +49,13 @@ pub(super) struct Rows<'a> {
 pub(super) fn of_rows(table: &RowTable, of: &Rows<'_>, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
     let RowTable { faces: path, row, pairs, .. } = table;
     let Rows { file, rows, what, holds, .. } = of;
-    let bytes = files::read(path)?;
+    // Parquet may say itself whose its rows are.
+    let own = path.as_os_str().is_empty();
+    let path = if own { *file } else { path };
+    let bytes = if own { given_columns::as_csv(path)? } else { files::read(path)? };
     let read = parse(&bytes, table, *rows, of.a_row).map_err(|error| error.at(path, &bytes))?;
     if row.is_none() && read.faces.len() != *rows {
-        let (matrix, rows, path, lines) = (file.to_path_buf(), *rows, path.clone(), read.faces.len());
+        let (matrix, rows, path, lines) = (file.to_path_buf(), *rows, path.to_owned(), read.faces.len());
         return Err(DatasetError::OtherLength { matrix, rows, path, lines });
     }
     if read.unnamed > 0 {

@@ -8,7 +8,7 @@ use super::listing::Walk;
 use super::scan::OpenContext;
 use super::{DatasetError, container};
 use crate::progress::{Cancel, Silent};
-use crate::{files, npy};
+use crate::{files, matrix, npy, parquet};
 
 /// The beginning of a table.
 pub(crate) struct FirstLines {
@@ -36,6 +36,14 @@ pub(crate) fn first_lines(table: &Path, most: usize) -> Result<FirstLines, Datas
 /// Whether a `.npy` holds crops rather than embeddings: it has four dimensions. The error is that of what it seems to be.
 pub(crate) fn holds_crops(array: &Path) -> Result<bool, DatasetError> {
     Ok(npy::dimensions(array)? > 2)
+}
+
+/// The columns of a parquet file: those with lists of floats, and those with plain values.
+pub(crate) fn parquet_columns(path: &Path) -> Result<(Vec<String>, Vec<String>), DatasetError> {
+    let failed = |source| DatasetError::Parquet { action: "read", path: path.into(), source };
+    let read = || parquet::reader(|| files::open(path))?.schema();
+    let schema = parquet::guarded(read).map_err(failed)?;
+    Ok((matrix::vectors(&schema), container::plain_columns(&schema)))
 }
 
 /// Whether an archive holds WebDataset's samples rather than pictures in folders of people.

@@ -16,6 +16,7 @@ pub(crate) mod forget;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod given;
+mod given_columns;
 mod hand_over;
 mod hub_folders;
 mod ijb;
@@ -367,7 +368,11 @@ pub(crate) fn describe(source: &DatasetSource) -> String {
         DatasetSource::Embeddings { matrix, table, .. } => format!(
             "given embeddings {}, of the faces in {}; nothing to download",
             there(matrix, matrix.is_file()),
-            there(&table.faces, table.faces.is_file())
+            if table.faces.as_os_str().is_empty() {
+                "its other columns".into()
+            } else {
+                there(&table.faces, table.faces.is_file())
+            }
         ),
         DatasetSource::Array { array, table } => format!(
             "crops in the array {}, of the faces in {}; nothing to download",

@@ -1,6 +1,6 @@
 //! Where faces come from: `dataset` in a config.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::ser::{SerializeMap, Serializer};
@@ -185,9 +185,16 @@ pub enum DatasetSource {
     /// Embeddings that somebody has computed: the rows of a matrix, and a table that says whose they are. No pictures, no
     /// network: `model`, `preprocess`, `weights` and most of `embed` are left out.
     Embeddings {
-        /// The matrix: a `.npy` of f16, f32 or f64, a row each face.
-        #[schemars(regex(pattern = r"\.[nN][pP][yY]$"), extend("x-values" = "the path of a file ending in `.npy`"))]
+        /// The matrix, a row each face: a `.npy` of f16, f32 or f64, or a `.parquet` with a column of lists of f32 or f64.
+        #[schemars(
+            regex(pattern = r"\.([nN][pP][yY]|[pP][aA][rR][qQ][uU][eE][tT])$"),
+            extend("x-values" = "the path of a file ending in `.npy` or `.parquet`")
+        )]
         matrix: PathBuf,
+        /// The column of a parquet file with the embeddings.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(length(min = 1), extend("x-values" = "name of a column", "x-default" = "the only one with lists of floats"))]
+        column: Option<String>,
         /// Expected SHA-256 of the matrix.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(extend("x-default" = "recorded, not checked"))]
@@ -277,6 +284,10 @@ impl DatasetSource {
     }
 }
 
+fn is_empty(path: &Path) -> bool {
+    path.as_os_str().is_empty()
+}
+
 fn synthetic_size() -> u32 {
     112
 }
@@ -299,7 +310,12 @@ pub struct Tables {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RowTable {
     /// The CSV that says whose they are, one line each face.
-    #[schemars(extend("x-values" = "path of a file"))]
+    #[serde(default, skip_serializing_if = "is_empty")]
+    #[schemars(
+        with = "Option<PathBuf>",
+        length(min = 1),
+        extend("x-values" = "path of a file", "x-default" = "required, but for embeddings in parquet: its other columns")
+    )]
     pub faces: PathBuf,
     /// Its column with the row of the matrix or array, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -108,11 +108,7 @@ fn file(path: &Path, hints: &Hints, paths: Paths) -> Result<Found, InitError> {
     match () {
         () if ends(path, &[".csv", ".tsv"]) => table::pictures(path, None, paths),
         () if ends(path, &[".npy"]) => table::array(path, hints, paths),
-        () if ends(path, &[".parquet"]) => Ok(Found::new("pictures in parquet", Content::Pictures, "parquet").with(
-            "path",
-            paths.yaml(path),
-            "a file, or a folder whose `*.parquet` are read by name",
-        )),
+        () if ends(path, &[".parquet"]) => table::parquet(path, hints, paths),
         () if ends(path, &[".tar"]) && look::has_samples(path)? => Ok(shards(path, paths)),
         () if ends(path, &archive) => Ok(Found::new("identity folders in an archive", Content::Pictures, "archive")
             .with("path", paths.yaml(path), "<identity>/<picture> inside; unpacked once, beside the runs")),

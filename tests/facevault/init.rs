@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use polars::prelude::{Column, DataFrame, ParquetWriter};
 use serde_json::Value;
 
 use crate::support::workspace::Workspace;
@@ -173,6 +174,13 @@ fn tables_archives_and_arrays_become_configs() {
     assert!(!text.contains("weights:") && !text.contains("preprocess:"), "{text}");
     // What `init` writes, `experiment` takes.
     workspace.run(0, &["experiment", "rows.yaml"]);
+
+    let pictures = [&b"P6 1 1 255 abc"[..], b"P6 1 1 255 abd"];
+    let columns = [Column::new("image".into(), pictures), Column::new("label".into(), [7i64, 8])];
+    let mut frame = DataFrame::new(2, columns.into()).unwrap();
+    ParquetWriter::new(fs::File::create(workspace.path("pictures.parquet")).unwrap()).finish(&mut frame).unwrap();
+    let (_, text) = init(&workspace, &["pictures.parquet"]);
+    assert_eq!(dataset(&text), "source: parquet, path: pictures.parquet");
 
     let mut tar = tar::Builder::new(fs::File::create(workspace.path("people.tar")).unwrap());
     tar.append_dir_all("people", workspace.path("celeba")).unwrap();

@@ -22,6 +22,7 @@ mod faults;
 mod forget;
 mod gate;
 mod given;
+mod given_parquet;
 mod gpu;
 mod hub;
 mod hub_bounds;

@@ -97,8 +97,8 @@ pub enum ContainerProblem {
         rule: String,
     },
     /// More rows than its bytes could hold: a damaged table could request any amount of memory.
-    #[error("it claims {rows} rows in {bytes} bytes, so it is damaged; download or copy it again")]
-    Rows { rows: u64, bytes: u64 },
+    #[error("{0}")]
+    Rows(String),
     /// It unpacks to more than containers of pictures do.
     #[error(
         "it has {packed} bytes and unpacks to more than {most}, the limit for its size, which pictures do not reach: it is \

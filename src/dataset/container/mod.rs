@@ -33,6 +33,7 @@ use crate::files::{self, FileError};
 use crate::progress::Progress;
 
 pub use error::ContainerProblem;
+pub(super) use layout::plain_columns;
 pub(super) use locate::describe;
 pub(super) use unpacked::{forget_unpacked, sweep_unpacked};
 

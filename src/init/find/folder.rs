@@ -111,9 +111,10 @@ fn of_files(root: &Path, hints: &Hints, paths: Paths) -> Result<Found, InitError
     let of = |endings: &[&str]| -> Vec<&PathBuf> {
         entries.iter().filter(|path| path.is_file() && ends(path, endings)).collect()
     };
-    if !of(&[".parquet"]).is_empty() {
-        let found = Found::new("pictures in parquet", Content::Pictures, "parquet");
-        return Ok(found.with("path", paths.yaml(root), "a file, or a folder whose `*.parquet` are read by name"));
+    match of(&[".parquet"])[..] {
+        [] => {}
+        [only] => return file(only, hints, paths),
+        [..] => return Ok(table::pictures_in_parquet(root, paths)),
     }
     if let [first, _, ..] = of(&[".tar"])[..]
         && look::has_samples(first)?

@@ -134,17 +134,41 @@ pub(super) fn array(array: &Path, hints: &Hints, paths: Paths) -> Result<Found, 
     with_columns(found, &faces, paths)
 }
 
+/// Pictures in parquet, or embeddings, which are lists of floats.
+pub(super) fn parquet(path: &Path, hints: &Hints, paths: Paths) -> Result<Found, InitError> {
+    let (vectors, plain) = look::parquet_columns(path)?;
+    let Some(first) = vectors.first() else { return Ok(pictures_in_parquet(path, paths)) };
+    let found = Found::new("embeddings that another program computed", Content::Embeddings, "embeddings")
+        .with("matrix", paths.yaml(path), "a row each face; a column of lists of f32 or f64")
+        .with("column", scalar(first), "the column with the embeddings");
+    match &hints.table {
+        Some(table) => with_columns(found, table, paths),
+        None => Ok(with_identity(found, &FirstLines { headers: plain, lines: Vec::new() })),
+    }
+}
+
+/// One file of pictures, or a folder of them.
+pub(super) fn pictures_in_parquet(path: &Path, paths: Paths) -> Found {
+    let comment = "a file, or a folder whose `*.parquet` are read by name";
+    Found::new("pictures in parquet", Content::Pictures, "parquet").with("path", paths.yaml(path), comment)
+}
+
 /// Adds the table of an array's rows and its columns.
 fn with_columns(found: Found, faces: &Path, paths: Paths) -> Result<Found, InitError> {
     let first = look::first_lines(faces, 0)?;
     let found = found.with("faces", paths.yaml(faces), "a line for each row, in order");
+    Ok(with_identity(found, &first))
+}
+
+/// Adds the column of the identity, where it is not one of those that are looked for.
+fn with_identity(found: Found, table: &FirstLines) -> Found {
     let usual = ["identity_id", "identity", "label_name", "label", "person", "name"];
-    Ok(match named(&first, &IDENTITIES) {
-        Some(at) if !usual.contains(&first.headers[at].as_str()) => {
-            found.with("identity", scalar(&first.headers[at]), "its column with the identity")
+    match named(table, &IDENTITIES) {
+        Some(at) if !usual.contains(&table.headers[at].as_str()) => {
+            found.with("identity", scalar(&table.headers[at]), "the column with the identity")
         }
         _ => found,
-    })
+    }
 }
 
 /// The table beside an array.
