@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::de::DeserializeOwned;
 
+use crate::init::{Purpose, Shown};
 use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
 use crate::provenance;
 use crate::run::{DEFAULT_FOLDER, RunState};
@@ -120,6 +121,8 @@ pub enum Command {
     Fetch(ConfigArgs),
     /// Find the faces in a config's photos and write them as Phase 1's `face_metadata.csv`, without embedding them.
     Detect(DetectArgs),
+    /// Write a commented config for the faces at a path: a folder, CSV, archive or array.
+    Init(InitArgs),
     /// Validate a config and print the plan and the pending downloads, without downloading or computing anything.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(ConfigArgs),
@@ -177,6 +180,55 @@ pub struct ConfigArgs {
     /// May be repeated; recorded with the run.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub common: CommonArgs,
+}
+
+const INIT_HELP: &str = "\
+Looks at what is there (kind, number of pictures and people, size of the pictures), says what it found and why it reads it \
+as it does, and writes NAME.yaml, which `check` and `experiment` take as it is. On a terminal it asks what no flag says; \
+elsewhere, and with --yes or --json, it takes the defaults and names them.
+
+Examples:
+  facevault init /data/faces
+      folders of people, nested folders, or one folder with the identity in the file names
+  facevault init face_metadata.csv --weights demo --yes
+  facevault init /data/celeba --table list_attr.csv --for search --out celeba.yaml
+  facevault init rows.npy --table people.csv
+      embeddings that another program computed";
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+#[command(after_help = INIT_HELP)]
+pub struct InitArgs {
+    /// The faces: a folder, a CSV, an archive, a parquet file or an array.
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub path: PathBuf,
+    /// The config to write; the default is NAME.yaml in the current folder, after the name of PATH.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Replace the config if it is there.
+    #[arg(long)]
+    pub force: bool,
+    /// Ask nothing: take the defaults for what no flag says.
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Weights: `vggface2` (from the Hub), `demo` (in the program), or the path of a checkpoint.
+    #[arg(long, value_name = "WHICH")]
+    pub weights: Option<String>,
+    /// What the embeddings are for.
+    #[arg(long = "for", value_name = "PURPOSE")]
+    pub purpose: Option<Purpose>,
+    /// What the pictures show [default: by their size].
+    #[arg(long, value_name = "WHAT")]
+    pub pictures: Option<Shown>,
+    /// How the paths of the pictures say who is who, such as `{identity}_{n}.*`.
+    #[arg(long, value_name = "PATTERN", conflicts_with = "table")]
+    pub pattern: Option<String>,
+    /// A CSV that says who is who: a line for each picture, or for each row of an array.
+    #[arg(long, value_name = "CSV")]
+    pub table: Option<PathBuf>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub common: CommonArgs,

@@ -3,6 +3,7 @@
 use crate::compare::CompareError;
 use crate::config::ConfigError;
 use crate::files::FileError;
+use crate::init::InitError;
 use crate::report::ReportError;
 use crate::run::RunError;
 use crate::throughput::ThroughputError;
@@ -13,6 +14,9 @@ pub enum Error {
     /// The config is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// No config could be written.
+    #[error(transparent)]
+    Init(#[from] InitError),
     /// A run could not be made, found or read.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -133,7 +137,8 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Config(_) | Self::Usage(_) | Self::Compare(_) => ErrorKind::Usage,
+            Self::Init(error) if !error.is_usage() => ErrorKind::Failure,
+            Self::Config(_) | Self::Init(_) | Self::Usage(_) | Self::Compare(_) => ErrorKind::Usage,
             Self::Run(error) | Self::Throughput(ThroughputError::Run(error)) => run_kind(error),
             Self::Throughput(ThroughputError::Interrupted) => ErrorKind::Interrupted,
             Self::Throughput(ThroughputError::NoFaces { .. } | ThroughputError::Variant { .. })
@@ -154,6 +159,7 @@ impl Error {
     pub fn render(&self) -> String {
         match self {
             Self::Config(error)
+            | Self::Init(InitError::Config(error))
             | Self::Run(RunError::Config(error))
             | Self::Throughput(ThroughputError::Run(RunError::Config(error))) => error.to_string(),
             other => format!("error: {other}"),

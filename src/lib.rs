@@ -27,7 +27,9 @@
 //! api · commands
 //! pages
 //! error
-//! cli · report
+//! cli
+//! init
+//! report
 //! throughput
 //! run
 //! provenance · reproduce
@@ -35,6 +37,7 @@
 //! config
 //! detect · embed
 //! agreement · compare · dataset · results · weights
+//! matrix
 //! closeness · generated · guides · hub · npy · numbers · parquet · sample · shard · spelling · table · terminal
 //! text_table
 //! ```
@@ -62,6 +65,8 @@ pub mod fuzzing;
 mod generated;
 mod guides;
 pub mod hub;
+mod init;
+mod matrix;
 pub mod npy;
 pub mod numbers;
 mod pages;

@@ -14,6 +14,7 @@ mod fetch;
 mod finish;
 mod forget;
 mod guide;
+mod init;
 mod lookup;
 mod man;
 mod missing;
@@ -57,6 +58,7 @@ pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
         Command::Report(arguments) => report::run(&arguments),
         Command::Fetch(arguments) => fetch::run(&arguments),
         Command::Detect(arguments) => detect::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Lookup(arguments) => lookup::run(&arguments),

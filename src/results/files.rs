@@ -259,7 +259,9 @@ fn read_centroids(path: &Path) -> Result<Centroids, ResultsError> {
     match EmbeddingMatrix::open(path) {
         Ok(EmbeddingMatrix { data, dimension, .. }) => Ok(Centroids { data, dimension }),
         Err(NpyError::File(error)) => Err(error.into()),
-        Err(NpyError::Format { path, rule }) => Err(ResultsError::Damaged { path, reason: rule }),
+        Err(NpyError::Format { path, rule } | NpyError::Pictures { path, rule }) => {
+            Err(ResultsError::Damaged { path, reason: rule })
+        }
     }
 }
 

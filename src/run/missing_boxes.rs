@@ -11,7 +11,7 @@ const SAMPLE: usize = 64;
 
 /// Pictures larger than this multiple of the network's input count as photos. Face crops are about as large as the
 /// input (160 or 182 pixels for 160, at most 224); the smallest photos in use, LFW's, have 250.
-const PHOTO_RATIO: f64 = 1.5;
+pub(crate) const PHOTO_RATIO: f64 = 1.5;
 
 /// Faces without a box under a crop by box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,9 @@ impl MissingBoxes {
     pub fn of(config: &ExperimentConfig, manifest: &Manifest) -> Option<Self> {
         let crops = matches!(
             config.dataset,
-            DatasetSource::Synthetic { .. } | DatasetSource::Phase1 { image: Phase1Image::Crop, .. }
+            DatasetSource::Synthetic { .. }
+                | DatasetSource::Array { .. }
+                | DatasetSource::Phase1 { image: Phase1Image::Crop, .. }
         );
         // Detection fails a photo without a face to keep.
         if crops || config.detect.is_some() || !matches!(config.preprocess.crop, Crop::Box { .. }) {

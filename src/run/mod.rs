@@ -48,7 +48,7 @@ pub(crate) use forget::{Forgotten, Named};
 pub(crate) use given::describe as given;
 pub(crate) use inspect::{EmbeddedFaces, Lookup, LookupThreshold, lookup};
 pub(crate) use list::{RunRow, RunState, list};
-pub(crate) use missing_boxes::{MissingBoxes, unused_boxes};
+pub(crate) use missing_boxes::{MissingBoxes, PHOTO_RATIO, unused_boxes};
 pub(crate) use missing_landmarks::MissingLandmarks;
 pub(crate) use pairs_left_out::PAIRS_LEFT_OUT;
 use partial::PartialPairs;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{RunContext, RunDirectory, RunError, precision, seal};
 use crate::config::ExperimentConfig;
-use crate::dataset::{self, Face, Manifest, PixelSource};
+use crate::dataset::{self, Face, Manifest, Part, PixelSource};
 use crate::digest::Digest;
 use crate::embed::{self, ChunkStore, DonorError, PictureKey, Reuse};
 use crate::model::{EmbedderInfo, Kernels, Precision};
@@ -212,6 +212,10 @@ fn key_here(face: &Face, root: &Path, crop: Crop) -> Option<PictureKey> {
             let (size, modified) = dataset::stamp(&path)?;
             face.failing(crop).is_none().then(|| key_of_file(face, &path, size, modified))
         }
+        PixelSource::Part(part) => {
+            let (_, modified) = dataset::stamp(&root.join(&part.path))?;
+            face.failing(crop).is_none().then(|| key_of_part(face, root, part, modified))
+        }
     }
 }
 
@@ -221,7 +225,13 @@ fn key_there(face: &Face, root: &Path) -> Option<PictureKey> {
         PixelSource::Given { .. } => None,
         PixelSource::Synthetic { .. } => Some(PictureKey::of_part(face, face.content?.bytes())),
         PixelSource::File { path, size, modified } => Some(key_of_file(face, &root.join(path), *size, *modified)),
+        PixelSource::Part(part) => Some(key_of_part(face, root, part, part.modified)),
     }
+}
+
+/// The place of a picture within a file takes that of a path.
+fn key_of_part(face: &Face, root: &Path, part: &Part, modified: i64) -> PictureKey {
+    key_of_file(face, &root.join(format!("{}#{}", part.path, part.offset)), part.size, modified)
 }
 
 fn key_of_file(face: &Face, path: &Path, size: u64, modified: i64) -> PictureKey {

@@ -12,12 +12,14 @@ mod parquet;
 mod tarball;
 mod unpacked;
 mod vggface2;
+pub(super) mod webdataset;
 
 #[cfg(test)]
 mod tests;
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -31,6 +33,7 @@ use crate::files::{self, FileError};
 use crate::progress::Progress;
 
 pub use error::ContainerProblem;
+pub(super) use layout::plain_columns;
 pub(super) use locate::describe;
 pub(super) use unpacked::{forget_unpacked, sweep_unpacked};
 
@@ -48,16 +51,30 @@ pub struct ContainerFile {
     pub sha256: Digest,
 }
 
-/// A local container file.
-struct Located {
+/// A file on this machine.
+struct Place {
     /// For messages.
     name: String,
     path: PathBuf,
+    bytes: u64,
+}
+
+/// A local container file, whose content is known.
+struct Located {
+    place: Place,
     sha256: Digest,
     record: ContainerFile,
 }
 
-impl Located {
+impl Deref for Located {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.place
+    }
+}
+
+impl Place {
     fn problem(&self, problem: ContainerProblem) -> DatasetError {
         DatasetError::Container { name: self.name.clone(), problem: Box::new(problem) }
     }
