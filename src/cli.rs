@@ -122,6 +122,8 @@ pub enum Command {
     Forget(ForgetArgs),
     /// List runs with their headline metrics, sorted and selected, also as a page.
     Runs(RunsArgs),
+    /// Show how far a run is that another process works on, until it is done.
+    Watch(WatchArgs),
     /// Compare two or more runs on the faces they share: what differs, by how much, and whether it could be
     /// chance.
     Compare(CompareArgs),
@@ -395,6 +397,41 @@ impl StateFilter {
             Self::Incomplete => !matches!(state, RunState::Complete | RunState::Damaged),
         }
     }
+}
+
+const WATCH_HELP: &str = "\
+Reads what the run has so far (chunks, times, who has its lock) and takes no lock: any number of terminals, users and \
+machines that see the folder may watch. On a terminal the line is drawn anew; elsewhere, and with --json, there is a line \
+for each change.
+
+Exit codes: 0 when the run is complete, or embedded and nobody evaluates it; 1 when its process died, gave up or was \
+stopped before that, with the command that continues it. A process of another machine cannot be seen from here: if nothing \
+has changed for --patience seconds, that is said, with exit code 1. With --once, a run that is being worked on is 0.
+
+Examples:
+  facevault watch demo
+  facevault watch lfw-3fa9 --json > progress.jsonl
+  facevault watch demo --once && echo it is well";
+
+/// Arguments of `watch`.
+#[derive(Debug, Args)]
+#[command(after_help = WATCH_HELP)]
+pub struct WatchArgs {
+    /// Run: its directory, its name, its config's name, or a unique prefix.
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Print one line and end.
+    #[arg(long)]
+    pub once: bool,
+    /// Seconds between two looks.
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds)]
+    pub every: f64,
+    /// Seconds without any change after which a process that cannot be seen counts as dead.
+    #[arg(long, value_name = "S", default_value_t = 600.0, value_parser = seconds)]
+    pub patience: f64,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub common: CommonArgs,
 }
 
 const COMPARE_HELP: &str = "\

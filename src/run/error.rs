@@ -221,6 +221,9 @@ pub enum RunError {
         folder.display(), experiments_option(folder)
     )]
     NoFolder { folder: PathBuf },
+    /// A run that is watched and that nobody works on.
+    #[error("{run} {what}; to continue it: {remedy}")]
+    Abandoned { run: String, what: String, remedy: String },
     #[error("interrupted; {resume}")]
     Interrupted { resume: String },
 }

@@ -32,6 +32,7 @@ mod sources;
 mod template_scores;
 mod traces;
 mod verify;
+mod watch;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -60,6 +61,7 @@ pub(crate) use select::{RunCondition, RunKey, sort};
 use sources::DatasetFaces;
 pub(crate) use sources::SourceCache;
 pub(crate) use verify::{Check, Verified};
+pub(crate) use watch::{RunWatch, WatchState, WatchedRun};
 
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};

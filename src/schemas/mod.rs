@@ -23,7 +23,7 @@ use crate::metrics::{self, Metrics};
 use crate::people::{self, People};
 use crate::plan::RunPlan;
 use crate::provenance::Provenance;
-use crate::run::{Check, Forgotten, Lookup, PAIRS_LEFT_OUT, RunRow, StoredCalibration};
+use crate::run::{Check, Forgotten, Lookup, PAIRS_LEFT_OUT, RunRow, StoredCalibration, WatchedRun};
 use crate::table::Table;
 use crate::throughput::{self, Throughput};
 use crate::{dataset, detect, embed, results};
@@ -81,6 +81,7 @@ pub fn published() -> Vec<PublishedSchema> {
         PublishedSchema::new::<AblationResult>("ablate", "facevault ablate --json", ablation::SCHEMA),
         PublishedSchema::new::<Throughput>("throughput", "facevault throughput --json", throughput::SCHEMA),
         PublishedSchema::new::<Vec<RunRow>>("runs", "facevault runs --json", 1),
+        PublishedSchema::new::<WatchedRun>("watch", "facevault watch --json, each line", 1),
     ]
 }
 

@@ -56,4 +56,6 @@ mod support;
 mod texts;
 mod throughput;
 mod url;
+#[cfg(target_os = "linux")]
+mod watch;
 mod weights;
