@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::init::{Purpose, Shown};
 use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
 use crate::provenance;
-use crate::run::{DEFAULT_FOLDER, RunState};
+use crate::run::{DEFAULT_FOLDER, RunCondition, RunState};
 use crate::shard::Shard;
 use crate::throughput::{Choice, Reference};
 
@@ -134,8 +134,10 @@ pub enum Command {
     Lookup(LookupArgs),
     /// Remove faces, or all faces of a person, from every file of a run, its pages and its caches.
     Forget(ForgetArgs),
-    /// List all runs with their headline metrics.
+    /// List runs with their headline metrics, sorted and selected, also as a page.
     Runs(RunsArgs),
+    /// Show how far a run is that another process works on, until it is done.
+    Watch(WatchArgs),
     /// Compare two or more runs on the faces they share: what differs, by how much, and whether it could be
     /// chance.
     Compare(CompareArgs),
@@ -475,11 +477,25 @@ pub struct ForgetArgs {
 const RUNS_HELP: &str = "\
 One line for each run, the last worked on first: its dataset, network and crop, the equal error rate, TAR at FMR 1e-3 \
 (“≤” where its pairs are too few to resolve that), the accuracy of its first protocol, whether it met its expectations, \
-and its values of the plan's keys in which runs of the same config differ.
+and its values of the plan's keys in which runs of the same config differ. A run that cannot be read is a line as well. \
+Reads and never writes, but for the page of --html.
+
+Keys of --sort and --where: name, date, state, dataset, network, precision, profile, crop, weights, faces, embedded, speed \
+(faces per second), every metric that `expect` names (eer, tar@fmr=1e-3, auc, lfw.accuracy, …) and every key of plan.json \
+(seed, similarity.replicates, …).
+
+--html writes one page, which needs nothing else: the table, to be sorted and filtered in a browser, with links to the runs' \
+reports and folders, their distributions of cosines, what differs between the runs, and the pages of comparisons.
 
 Examples:
   facevault runs lfw --state complete
       finished runs whose name begins with `lfw`
+  facevault runs --sort eer --limit 5
+      the five with the lowest equal error rate
+  facevault runs --where precision=int8 --where 'tar@fmr=1e-3>=95%' --sort speed
+      the fastest first of those that are good enough
+  facevault runs --where 'name=*casia*' --html
+      writes reports/index.html
   facevault runs --since 2026-11-01 --last 5 --json";
 
 /// Arguments of `runs`.
@@ -489,15 +505,92 @@ pub struct RunsArgs {
     /// Only runs whose name begins with this.
     #[arg(value_name = "PREFIX", default_value = "", hide_default_value = true)]
     pub prefix: String,
-    /// Only runs in this state: `embedding`, `embedded`, `complete`, `unfinished-removal` or `damaged`.
-    #[arg(long, value_name = "STATE", value_parser = named::<RunState>)]
-    pub state: Option<RunState>,
+    /// Only runs in this state: `embedding`, `embedded`, `complete`, `unfinished-removal` or `damaged`; or `incomplete`, the
+    /// first two and the fourth.
+    #[arg(long, value_name = "STATE", value_parser = StateFilter::parse)]
+    pub state: Option<StateFilter>,
     /// Only runs worked on since the start of this day (UTC).
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = provenance::day)]
     pub since: Option<u64>,
-    /// Only the last N runs.
+    /// Only runs that fit: `=`, `!=`, `~` (contains), `<`, `<=`, `>`, `>=`; `*` in a text stands for any characters. May be
+    /// repeated: all have to fit. A run without the value does not.
+    #[arg(long = "where", value_name = "KEY=VALUE", value_parser = RunCondition::parse)]
+    pub conditions: Vec<RunCondition>,
+    /// Only the last N runs worked on.
     #[arg(long, value_name = "N")]
     pub last: Option<usize>,
+    /// Sort by this: texts from A, later days, larger numbers and better metrics first, runs without a value last [default:
+    /// date].
+    #[arg(long, value_name = "KEY")]
+    pub sort: Option<String>,
+    /// Turn the order round.
+    #[arg(long, short)]
+    pub reverse: bool,
+    /// At most N runs, the first of the order.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Also write a page of these runs [default: index.html in the folder of reports].
+    #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true)]
+    pub html: Option<Option<PathBuf>>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub common: CommonArgs,
+}
+
+/// States that runs are selected by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateFilter {
+    /// This one.
+    One(RunState),
+    /// Neither complete nor damaged.
+    Incomplete,
+}
+
+impl StateFilter {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "incomplete" { Ok(Self::Incomplete) } else { named(text).map(Self::One) }
+    }
+
+    /// Whether a state is one of them.
+    #[must_use]
+    pub fn fits(self, state: RunState) -> bool {
+        match self {
+            Self::One(wanted) => state == wanted,
+            Self::Incomplete => !matches!(state, RunState::Complete | RunState::Damaged),
+        }
+    }
+}
+
+const WATCH_HELP: &str = "\
+Reads what the run has so far (chunks, times, who has its lock) and takes no lock: any number of terminals, users and \
+machines that see the folder may watch. On a terminal the line is drawn anew; elsewhere, and with --json, there is a line \
+for each change.
+
+Exit codes: 0 when the run is complete, or embedded and nobody evaluates it; 1 when its process died, gave up or was \
+stopped before that, with the command that continues it. A process of another machine cannot be seen from here: if nothing \
+has changed for --patience seconds, that is said, with exit code 1. With --once, a run that is being worked on is 0.
+
+Examples:
+  facevault watch demo
+  facevault watch lfw-3fa9 --json > progress.jsonl
+  facevault watch demo --once && echo it is well";
+
+/// Arguments of `watch`.
+#[derive(Debug, Args)]
+#[command(after_help = WATCH_HELP)]
+pub struct WatchArgs {
+    /// Run: its directory, its name, its config's name, or a unique prefix.
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Print one line and end.
+    #[arg(long)]
+    pub once: bool,
+    /// Seconds between two looks.
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds)]
+    pub every: f64,
+    /// Seconds without any change after which a process that cannot be seen counts as dead.
+    #[arg(long, value_name = "S", default_value_t = 600.0, value_parser = seconds)]
+    pub patience: f64,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub common: CommonArgs,

@@ -78,6 +78,17 @@ pub fn print(text: &str) -> io::Result<()> {
     unless_closed(write_to(&mut io::stdout().lock(), text))
 }
 
+/// [`print()`] of one line of many: whether anybody still reads.
+///
+/// # Errors
+/// Any failure to write except a closed pipe.
+pub fn print_line(line: &str) -> io::Result<bool> {
+    match write_to(&mut io::stdout().lock(), line) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        other => other.map(|()| true),
+    }
+}
+
 fn write_to(out: &mut impl Write, text: &str) -> io::Result<()> {
     write_raw(out, &text::whole(text))
 }

@@ -25,6 +25,7 @@ mod runs;
 mod shared;
 mod throughput;
 mod verify;
+mod watch;
 
 use clap::ValueEnum as _;
 pub(crate) use embed::EmbedOutput;
@@ -64,6 +65,7 @@ pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
         Command::Lookup(arguments) => lookup::run(&arguments),
         Command::Forget(arguments) => forget::run(&arguments),
         Command::Runs(arguments) => runs::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Ablate(arguments) => ablate::run(&arguments),
         Command::Reproduce(arguments) => reproduce::run(&arguments),

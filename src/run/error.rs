@@ -239,6 +239,29 @@ pub enum RunError {
         path.display()
     )]
     NotFresh { run: String, path: PathBuf, how: String, here: String },
+    /// Something that runs cannot be sorted or selected by.
+    #[error(
+        "runs have no `{key}`{}; they are sorted and selected by name, date, state, dataset, network, precision, profile, \
+         crop, weights, faces, embedded, speed, any metric that `expect` names, such as eer or tar@fmr=1e-3, and any key of \
+         plan.json",
+        match near {
+            Some(near) => format!("; did you mean `{near}`?"),
+            None => String::new(),
+        }
+    )]
+    UnknownKey { key: String, near: Option<String> },
+    #[error("`{key}` is compared with {wanted}, this is `{value}`")]
+    NotComparable { key: String, value: String, wanted: &'static str },
+    /// A folder of runs that somebody named and that is not there.
+    #[error(
+        "there is no folder {}; name the folder of runs with --experiments, or create a run with `facevault experiment \
+         CONFIG{}`",
+        folder.display(), experiments_option(folder)
+    )]
+    NoFolder { folder: PathBuf },
+    /// A run that is watched and that nobody works on.
+    #[error("{run} {what}; to continue it: {remedy}")]
+    Abandoned { run: String, what: String, remedy: String },
     #[error("interrupted; {resume}")]
     Interrupted { resume: String },
 }
@@ -262,6 +285,9 @@ impl RunError {
                 | Self::NothingLeft { .. }
                 | Self::Forgotten { .. }
                 | Self::NotFresh { .. }
+                | Self::UnknownKey { .. }
+                | Self::NotComparable { .. }
+                | Self::NoFolder { .. }
         )
     }
 

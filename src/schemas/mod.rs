@@ -24,7 +24,7 @@ use crate::people::{self, People};
 use crate::plan::RunPlan;
 use crate::provenance::Provenance;
 use crate::run::{
-    Check, Forgotten, Lookup, MissingShards, PAIRS_LEFT_OUT, RunRow, ShardSummary, SharedRun, StoredCalibration,
+    Check, Forgotten, Lookup, MissingShards, PAIRS_LEFT_OUT, RunRow, ShardSummary, SharedRun, StoredCalibration, WatchedRun,
 };
 use crate::table::Table;
 use crate::throughput::{self, Throughput};
@@ -86,6 +86,7 @@ pub fn published() -> Vec<PublishedSchema> {
         PublishedSchema::new::<AblationResult>("ablate", "facevault ablate --json", ablation::SCHEMA),
         PublishedSchema::new::<Throughput>("throughput", "facevault throughput --json", throughput::SCHEMA),
         PublishedSchema::new::<Vec<RunRow>>("runs", "facevault runs --json", 1),
+        PublishedSchema::new::<WatchedRun>("watch", "facevault watch --json, each line", 1),
     ]
 }
 

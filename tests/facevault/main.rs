@@ -60,5 +60,7 @@ mod support;
 mod texts;
 mod throughput;
 mod url;
+#[cfg(target_os = "linux")]
+mod watch;
 mod webdataset;
 mod weights;
