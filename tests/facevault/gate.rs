@@ -171,12 +171,17 @@ fn the_action_fails_where_it_has_no_answer_and_says_why() {
     );
     assert_eq!(output, "report=\n");
 
-    let (code, _, summary, _) =
-        act(&workspace, "BASELINE='$(touch run)`touch run`</pre><b>' TOLERATE='eer=$(touch run)'");
-    assert_eq!(code, Some(2));
-    assert!(summary.contains("&lt;/pre>&lt;b>") || summary.contains("eer=$(touch"), "{summary}");
-    assert_eq!(summary.matches("</pre>").count(), 2, "{summary}");
-    assert!(!workspace.path("run").exists());
+    let hostile = "$(touch run)`touch run`</pre><b>";
+    for (inputs, shown) in [
+        (format!("BASELINE='{hostile}'"), "no run `$(touch run)`touch run`&lt;/pre>&lt;b>`"),
+        (format!("TOLERATE='eer={hostile}'"), "eer=$(touch"),
+        (format!("CONFIG='{hostile}'"), "touch run`&lt;/pre>&lt;b>"),
+    ] {
+        let (code, told, summary, _) = act(&workspace, &inputs);
+        assert_eq!(code, Some(2), "{told}");
+        assert!(summary.contains(shown) && summary.matches("</pre>").count() == 2, "{summary}");
+        assert!(!workspace.path("run").exists());
+    }
 
     // A candidate that cannot be made is not compared.
     let (code, told, summary, _) = act(&workspace, "CONFIG=nowhere.yaml");
