@@ -78,6 +78,11 @@ sbom:
 wheel profile="release":
     .ci/wheel {{profile}}
 
+# Put the release binary into an OCI image, a folder, without a daemon (needs GNU tar and zstd)
+oci folder="facevault-oci":
+    cargo build --release --locked
+    scripts/oci target/release/facevault {{folder}}
+
 # Check licences, sources, duplicates and advisories of all dependencies
 deny:
     .ci/deny
