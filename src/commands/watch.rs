@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &WatchArgs) -> Result<CommandOutcome, Error> {
             WatchState::Unknown if lost => {
                 let (process, seconds) = (found.process.as_deref().unwrap_or("its process"), quiet.as_secs());
                 Some(format!(
-                    "has not changed for {seconds} s, and {process} cannot be seen from here; look there first"
+                    "has not changed for {seconds} s, and who works on it cannot be seen from here ({process}); look there first"
                 ))
             }
             WatchState::Working | WatchState::Unknown => None,

@@ -340,6 +340,18 @@ pub(crate) fn missing_shards(run: &RunDirectory, shards: usize) -> Result<Missin
     Ok(MissingShards { run: name, shards, missing, chunks, chunks_missing: absent(0..chunks) })
 }
 
+/// Who works on a prepared run, by what the workers say, in words; `None` for a run that is not prepared.
+pub(super) fn at_work(run: &RunDirectory) -> Result<Option<String>, RunError> {
+    if !run.has(PREPARED) {
+        return Ok(None);
+    }
+    let open = workers::all(run.path())?.into_iter().filter(|(_, worker)| worker.session.ended.is_none());
+    let mut hosts: BTreeMap<String, usize> = BTreeMap::new();
+    open.for_each(|(_, worker)| *hosts.entry(worker.session.machine.host).or_default() += 1);
+    let each: Vec<_> = hosts.into_iter().map(|(host, count)| format!("{count} on {host}")).collect();
+    Ok(Some(if each.is_empty() { "no worker".into() } else { format!("workers: {}", each.join(", ")) }))
+}
+
 /// The file that makes a run one that workers can embed.
 pub(super) const PREPARED: &str = "workers/prepared.json";
 

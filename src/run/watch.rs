@@ -1,10 +1,13 @@
 //! How far a run is that another process works on, from the files that it has. Reads only, and takes no lock.
 
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::directory::experiments_option;
-use super::{RunDirectory, RunError, command, partial, seal};
+use super::{RunDirectory, RunError, command, partial, seal, shards};
 use crate::embed::{self, CommittedChunks};
 use crate::file_lock::{self, Holder};
 use crate::provenance::{Provenance, RunSession};
@@ -84,7 +87,7 @@ pub struct WatchedRun {
     pub faces_per_second: Option<f64>,
     /// Seconds until the last face is embedded, at this speed; null where it cannot be told.
     pub seconds_left: Option<f64>,
-    /// The process that has the run, or had it when it ended.
+    /// The process that has the run, or had it when it ended; of a prepared run, its workers.
     pub process: Option<String>,
     /// The machine that embeds it, or did last.
     pub host: Option<String>,
@@ -97,11 +100,16 @@ pub struct WatchedRun {
 pub struct RunWatch {
     run: RunDirectory,
     committed: CommittedChunks,
+    /// When so many faces were done, of the last [`WINDOW`].
+    seen: VecDeque<(Instant, u64)>,
 }
+
+/// The speed of several workers is that of the faces that were done in this time.
+const WINDOW: Duration = Duration::from_mins(1);
 
 impl RunWatch {
     pub fn new(run: RunDirectory) -> Self {
-        Self { run, committed: CommittedChunks::default() }
+        Self { run, committed: CommittedChunks::default(), seen: VecDeque::new() }
     }
 
     /// How far it is now. Fails with [`RunError`] where its provenance or its folder of chunks cannot be read.
@@ -123,16 +131,21 @@ impl RunWatch {
             () if self.committed.len() > 0 => RunStage::Embedding,
             () => RunStage::Opening,
         };
+        let workers = if embedded { None } else { shards::at_work(run)? };
         let (state, process) = match holder {
             Holder::Here(process) => (WatchState::Working, Some(process)),
             // A finished run has nothing to continue, whoever was killed after that.
             _ if sealed && stage == RunStage::Done => (WatchState::Complete, None),
             Holder::Gone(process) => (WatchState::Died, Some(process)),
             Holder::Elsewhere(process) => (WatchState::Unknown, Some(process)),
+            // They share the lock, so that it does not tell who they are.
+            Holder::Nobody if let Some(workers) = &workers => (WatchState::Unknown, Some(workers.clone())),
             Holder::Nobody if stage == RunStage::Done => (WatchState::Embedded, None),
             Holder::Nobody => (WatchState::Stopped, None),
         };
-        let speed = self.committed.faces_per_second().filter(|_| stage == RunStage::Embedding);
+        let speed = if workers.is_some() { self.speed_seen(done) } else { self.committed.faces_per_second() };
+        let speed = speed.filter(|_| stage == RunStage::Embedding);
+        let run = &self.run;
         Ok(WatchedRun {
             run: run.name(),
             state,
@@ -147,11 +160,27 @@ impl RunWatch {
             process,
             host: provenance.sessions.last().map(|RunSession { machine, .. }| machine.host.clone()),
             resume: match state {
+                WatchState::Unknown if workers.is_some() => Some(match done >= faces {
+                    true => format!("facevault finish {}", run.argument()),
+                    false => format!("facevault missing {} --shards N", run.argument()),
+                }),
                 WatchState::Stopped | WatchState::Died | WatchState::Unknown => Some(self.resume(&provenance, stage)),
                 WatchState::Embedded => Some(format!("facevault evaluate {}", run.argument())),
                 WatchState::Working | WatchState::Complete => None,
             },
         })
+    }
+
+    /// Faces a second since the first look of the window.
+    fn speed_seen(&mut self, done: u64) -> Option<f64> {
+        let now = Instant::now();
+        self.seen.push_back((now, done));
+        while self.seen.len() > 2 && self.seen.front().is_some_and(|(then, _)| now - *then > WINDOW) {
+            self.seen.pop_front();
+        }
+        let (then, before) = self.seen.front()?;
+        let (faces, seconds) = (done.saturating_sub(*before), (now - *then).as_secs_f64());
+        (faces > 0 && seconds > 0.0).then(|| faces as f64 / seconds)
     }
 
     fn resume(&self, provenance: &Provenance, stage: RunStage) -> String {

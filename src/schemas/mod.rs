@@ -24,7 +24,8 @@ use crate::people::{self, People};
 use crate::plan::RunPlan;
 use crate::provenance::Provenance;
 use crate::run::{
-    Check, Forgotten, Lookup, MissingShards, PAIRS_LEFT_OUT, RunRow, ShardSummary, SharedRun, StoredCalibration, WatchedRun,
+    Check, Forgotten, Lookup, MissingShards, PAIRS_LEFT_OUT, RunRow, ShardSummary, SharedRun, StoredCalibration,
+    WatchedRun,
 };
 use crate::table::Table;
 use crate::throughput::{self, Throughput};

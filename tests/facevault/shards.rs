@@ -309,6 +309,35 @@ fn a_damaged_chunk_is_missing_again() {
     assert_eq!(differing(&run, &whole), [""; 0]);
 }
 
+/// Somebody who watches sees the workers of a prepared run, which share its lock.
+#[test]
+fn a_prepared_run_can_be_watched() {
+    let workspace = workspace();
+    let run = prepare(&workspace, "experiments", &[]);
+    let look = |code| workspace.json(code, &["watch", run.to_str().unwrap(), "--once"]);
+    let state = |found: &Value| {
+        ["state", "stage", "process", "resume"].map(|key| found[key].as_str().unwrap_or("-").to_owned())
+    };
+    let command = |verb: &str| format!("facevault {verb}").replace("RUN", &run.display().to_string());
+    assert_eq!(state(&look(0)), ["unknown", "opening", "no worker", &command("missing RUN --shards N")]);
+    shard(&workspace, &run, 0, 3);
+    let found = look(0);
+    assert_eq!(state(&found), ["unknown", "embedding", "no worker", &command("missing RUN --shards N")]);
+    assert_eq!([&found["done"], &found["chunks_done"], &found["chunks"]].map(|n| n.as_u64().unwrap()), [15, 3, 9]);
+    // A worker that is at it, or was killed.
+    let worker = run.join("workers/00001.json");
+    let text = fs::read_to_string(&worker).unwrap();
+    let mut record: Value = serde_json::from_str(&text).unwrap();
+    record["session"]["ended"] = Value::Null;
+    record["session"]["machine"]["host"] = "node7".into();
+    fs::write(&worker, serde_json::to_vec(&record).unwrap()).unwrap();
+    assert_eq!(state(&look(0))[2], "workers: 1 on node7");
+    shard(&workspace, &run, 0, 1);
+    assert_eq!(state(&look(0))[3], command("finish RUN"));
+    finish(&workspace, &run);
+    assert_eq!(state(&look(0))[0], "complete");
+}
+
 /// Workers share the ranges of int8 that preparing measured.
 #[test]
 fn int8_is_shared_out_with_its_ranges() {
