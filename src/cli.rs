@@ -236,6 +236,17 @@ Examples:
   facevault experiment configs/demo.yaml
   facevault experiment CONFIG --set name=candidate --fresh";
 
+/// Whose embeddings are reused.
+#[derive(Debug, Args)]
+pub struct ReuseArgs {
+    /// Embed every face that the run lacks, whatever other runs have of it.
+    #[arg(long)]
+    pub no_reuse: bool,
+    /// Reuse embeddings of this run alone, or of the runs in this folder, wherever they are. May be repeated.
+    #[arg(long, value_name = "RUN", conflicts_with = "no_reuse")]
+    pub reuse_from: Vec<String>,
+}
+
 /// Arguments of `experiment`.
 #[derive(Debug, Args)]
 #[command(after_help = EXPERIMENT_HELP)]
@@ -244,11 +255,11 @@ pub struct ExperimentArgs {
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub config: ConfigArgs,
     /// Embed every face with this build: reuse no embeddings, and replace no run.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "reuse_from")]
     pub fresh: bool,
-    /// Embed every face of a new run, whatever other runs have of it.
-    #[arg(long)]
-    pub no_reuse: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub reuse: ReuseArgs,
 }
 
 const DETECT_HELP: &str = "\
@@ -289,9 +300,9 @@ pub struct EmbedArgs {
     /// Override a config key; requires a config file.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
-    /// Embed every remaining face, whatever other runs have of it.
-    #[arg(long)]
-    pub no_reuse: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub reuse: ReuseArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub common: CommonArgs,
