@@ -249,6 +249,17 @@ Examples:
   facevault experiment configs/demo.yaml
   facevault experiment CONFIG --set name=candidate --fresh";
 
+/// Whose embeddings are reused.
+#[derive(Debug, Args)]
+pub struct ReuseArgs {
+    /// Embed every face that the run lacks, whatever other runs have of it.
+    #[arg(long)]
+    pub no_reuse: bool,
+    /// Reuse embeddings of this run alone, or of the runs in this folder, wherever they are. May be repeated.
+    #[arg(long, value_name = "RUN", conflicts_with = "no_reuse")]
+    pub reuse_from: Vec<String>,
+}
+
 /// Arguments of `experiment`.
 #[derive(Debug, Args)]
 #[command(after_help = EXPERIMENT_HELP)]
@@ -257,11 +268,11 @@ pub struct ExperimentArgs {
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub config: ConfigArgs,
     /// Embed every face with this build: reuse no embeddings, and replace no run.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "reuse_from")]
     pub fresh: bool,
-    /// Embed every face of a new run, whatever other runs have of it.
-    #[arg(long)]
-    pub no_reuse: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub reuse: ReuseArgs,
 }
 
 const DETECT_HELP: &str = "\
@@ -302,13 +313,18 @@ pub struct EmbedArgs {
     /// Override a config key; requires a config file.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
-    /// Embed every remaining face, whatever other runs have of it.
-    #[arg(long)]
-    pub no_reuse: bool,
     /// Embed a part of a prepared run: shard I of N, numbered from 0, or `auto`: what the environment says of a task of a Slurm
     /// array, an array job of AWS Batch or an Indexed Job of Kubernetes (with FACEVAULT_SHARDS as N where they do not say it).
-    #[arg(long, value_name = "I/N|auto", conflicts_with_all = ["overrides", "no_reuse"], value_parser = ShardArg::parse)]
+    #[arg(
+        long,
+        value_name = "I/N|auto",
+        conflicts_with_all = ["overrides", "no_reuse", "reuse_from"],
+        value_parser = ShardArg::parse
+    )]
     pub shard: Option<ShardArg>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub reuse: ReuseArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub common: CommonArgs,
@@ -359,9 +375,9 @@ pub struct PrepareArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub config: ConfigArgs,
-    /// Leave every face to the workers, whatever other runs have of it.
-    #[arg(long)]
-    pub no_reuse: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub reuse: ReuseArgs,
 }
 
 const MISSING_HELP: &str = "\

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::shared::{any_embedded, interrupted, left_out, without_reuse};
+use super::shared::{any_embedded, donors, interrupted, left_out, reuse_options};
 use super::{options_to_repeat, print, with_context};
 use crate::agreement::PrecisionAgreement;
 use crate::cli::EmbedArgs;
@@ -116,7 +116,8 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<CommandOutcome, Error> {
         )));
     };
     let options = options_to_repeat(&arguments.common, &arguments.overrides);
-    let alone = without_reuse(arguments.no_reuse);
+    let donors = donors(&arguments.reuse, &arguments.common.experiments)?;
+    let alone = reuse_options(&arguments.reuse);
     let again = format!("to resume: facevault embed {}{alone}{options}", arguments.target.display());
     with_context(&arguments.common, &again, |context| {
         let prepared = match target {
@@ -127,7 +128,7 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<CommandOutcome, Error> {
             Err(error) if error.interrupted() => return Ok(interrupted(&again)),
             other => other?,
         };
-        let prepared = if arguments.no_reuse { prepared.without_reuse() } else { prepared };
+        let prepared = prepared.reusing(donors);
         let (run, whole) = (prepared.directory.clone(), prepared.missing_boxes);
         match context.embed(prepared) {
             Err(error) if error.interrupted() => Ok(interrupted(&again)),

@@ -1,11 +1,14 @@
 //! What several commands print, and how they end.
 
+use std::path::Path;
+
+use crate::cli::ReuseArgs;
 use crate::dataset::LeftOut;
 use crate::error::{CommandOutcome, Error};
 use crate::headline::{HeadlineRate, headline};
 use crate::metrics::{self, Judged, Metrics};
 use crate::numbers::{self, Quantity};
-use crate::run::{Evaluated, RunDirectory};
+use crate::run::{Evaluated, RunDirectory, RunError, quoted};
 use crate::templates::TemplatePoint;
 use crate::terminal::say;
 use crate::text_table::TextTable;
@@ -24,9 +27,20 @@ pub(super) fn outcome(evaluated: &Evaluated) -> CommandOutcome {
     if evaluated.met() { CommandOutcome::Done } else { CommandOutcome::ExpectationNotMet }
 }
 
-/// The option of a command to resume that embeds whatever other runs have.
-pub(super) fn without_reuse(no_reuse: bool) -> &'static str {
-    if no_reuse { " --no-reuse" } else { "" }
+/// The options of a command to resume that say whose embeddings are reused.
+pub(super) fn reuse_options(reuse: &ReuseArgs) -> String {
+    let from = reuse.reuse_from.iter().map(|run| format!(" --reuse-from {}", quoted(run)));
+    let none = reuse.no_reuse.then(|| " --no-reuse".to_owned());
+    none.into_iter().chain(from).collect()
+}
+
+/// The runs that the options name; `None`: whichever the folder has.
+pub(super) fn donors(reuse: &ReuseArgs, experiments: &Path) -> Result<Option<Vec<RunDirectory>>, RunError> {
+    if !reuse.no_reuse && reuse.reuse_from.is_empty() {
+        return Ok(None);
+    }
+    let named = reuse.reuse_from.iter().map(|text| RunDirectory::named(experiments, text));
+    Ok(Some(named.collect::<Result<Vec<_>, _>>()?.concat()))
 }
 
 pub(super) fn interrupted(resume: &str) -> CommandOutcome {

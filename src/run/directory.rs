@@ -113,6 +113,14 @@ impl RunDirectory {
         Ok(runs)
     }
 
+    /// The run that a text names, as [`Self::find`] does, or the runs in the folder that it names.
+    pub fn named(experiments: &Path, text: &str) -> Result<Vec<Self>, RunError> {
+        match Self::find(experiments, text) {
+            Err(RunError::NotARun { path, holds: true, .. }) => Ok(Self::list(&path)?),
+            found => found.map(|run| vec![run]),
+        }
+    }
+
     /// The folder it is in.
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))

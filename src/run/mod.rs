@@ -109,8 +109,8 @@ pub(crate) struct PreparedRun {
     checkpoint: Arc<Checkpoint<Weights>>,
     embedder: EmbedderInfo,
     provenance: Provenance,
-    /// Whether it may reuse the embeddings of other runs.
-    adopts: bool,
+    /// The runs whose embeddings it may reuse; `None`: those of the folder.
+    donors: Option<Vec<RunDirectory>>,
 }
 
 /// How far a run is embedded.
@@ -205,7 +205,7 @@ impl RunContext<'_> {
             checkpoint,
             embedder,
             provenance,
-            adopts: true,
+            donors: None,
         })
     }
 
@@ -247,7 +247,7 @@ impl RunContext<'_> {
         if !prepared.directory.has(RunDirectory::PLAN) {
             self.say_unfinished_runs(&prepared)?;
         }
-        let PreparedRun { directory, plan, loaded, manifest, checkpoint, embedder, mut provenance, adopts, .. } =
+        let PreparedRun { directory, plan, loaded, manifest, checkpoint, embedder, mut provenance, donors, .. } =
             prepared;
         let (run, manifest) = (&directory, &*manifest);
         let lock = self.lock(run)?;
@@ -298,8 +298,13 @@ impl RunContext<'_> {
             opened: RefCell::default(),
         };
         // What another library computes may depend on the faces beside it (docs/onnx-runtime.md).
-        let adopts = adopts && options.kernels != Kernels::OnnxRuntime;
-        let refused = if adopts { self.adopt(run, &plan, &mut store, &mut provenance, &opening)? } else { Vec::new() };
+        let alone = options.kernels == Kernels::OnnxRuntime;
+        let donors = match donors {
+            _ if alone => Vec::new(),
+            Some(named) => reuse::that_fit(named, &plan, self.progress),
+            None => RunDirectory::list(self.experiments)?,
+        };
+        let refused = self.adopt(run, &donors, &plan, &mut store, &mut provenance, &opening)?;
         provenance.count_reused(&store.rows_reused());
         let before = store.rows_computed();
         let begun = provenance.arithmetic.take().filter(|_| !store.is_empty());
@@ -313,8 +318,8 @@ impl RunContext<'_> {
         store.computed_by(arithmetic.fingerprint);
         let crop = loaded.config.preprocess.crop;
         let ours = Embedding { run, plan: &plan, manifest, crop, arithmetic: arithmetic.fingerprint };
-        let taken = if adopts { Some(self.reuse(&ours, &store, &mut provenance, &refused)?) } else { None };
-        let job = taken.as_ref().filter(|taken| taken.rows() > 0).map_or(job, |taken| job.reusing(taken));
+        let taken = self.reuse(&ours, donors, &store, &mut provenance, &refused);
+        let job = if taken.rows() > 0 { job.reusing(&taken) } else { job };
         provenance.arithmetic = begun.or(Some(arithmetic));
         if stage == Stage::Prepared {
             let resumed = store.rows_embedded() + store.rows_failed();
