@@ -10,6 +10,7 @@ mod detect;
 mod embed;
 mod evaluate;
 mod experiment;
+mod export;
 mod fetch;
 mod forget;
 mod guide;
@@ -58,6 +59,7 @@ pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
         Command::Forget(arguments) => forget::run(&arguments),
         Command::Runs(arguments) => runs::run(&arguments),
         Command::Watch(arguments) => watch::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Ablate(arguments) => ablate::run(&arguments),
         Command::Reproduce(arguments) => reproduce::run(&arguments),

@@ -19,6 +19,7 @@ use crate::breakdown::{self, Breakdown};
 use crate::commands::{EmbedOutput, ExperimentOutput};
 use crate::compare::RunComparison;
 use crate::embed::ChunkRecord;
+use crate::export::Exported;
 use crate::metrics::{self, Metrics};
 use crate::people::{self, People};
 use crate::plan::RunPlan;
@@ -81,6 +82,7 @@ pub fn published() -> Vec<PublishedSchema> {
         PublishedSchema::new::<AblationResult>("ablate", "facevault ablate --json", ablation::SCHEMA),
         PublishedSchema::new::<Throughput>("throughput", "facevault throughput --json", throughput::SCHEMA),
         PublishedSchema::new::<Vec<RunRow>>("runs", "facevault runs --json", 1),
+        PublishedSchema::new::<Exported>("export", "facevault export --json", 1),
         PublishedSchema::new::<WatchedRun>("watch", "facevault watch --json, each line", 1),
     ]
 }
