@@ -24,9 +24,15 @@ mod throughput;
 mod verify;
 mod watch;
 
+pub(crate) use check::CheckOutput;
 use clap::ValueEnum as _;
+pub(crate) use detect::DetectOutput;
 pub(crate) use embed::EmbedOutput;
 pub(crate) use experiment::ExperimentOutput;
+pub(crate) use fetch::FetchOutput;
+pub(crate) use guide::GuideOutput;
+pub(crate) use report::ReportOutput;
+pub(crate) use reproduce::ReproduceOutput;
 use std::time::Duration;
 
 use serde::Serialize;

@@ -16,7 +16,9 @@ use serde_json::{Map, Value as Json, json};
 use crate::ablation::{self, AblationResult};
 use crate::agreement::PrecisionAgreement;
 use crate::breakdown::{self, Breakdown};
-use crate::commands::{EmbedOutput, ExperimentOutput};
+use crate::commands::{
+    CheckOutput, DetectOutput, EmbedOutput, ExperimentOutput, FetchOutput, GuideOutput, ReportOutput, ReproduceOutput,
+};
 use crate::compare::RunComparison;
 use crate::embed::ChunkRecord;
 use crate::export::Exported;
@@ -75,6 +77,12 @@ pub fn published() -> Vec<PublishedSchema> {
         PublishedSchema::new::<PrecisionAgreement>("agreement", "agreement.json", 1),
         PublishedSchema::new::<ExperimentOutput>("experiment", "facevault experiment --json", 1),
         PublishedSchema::new::<EmbedOutput>("embed", "facevault embed --json", 1),
+        PublishedSchema::new::<CheckOutput>("check", "facevault check --json", 1),
+        PublishedSchema::new::<FetchOutput>("fetch", "facevault fetch --json", 1),
+        PublishedSchema::new::<DetectOutput>("detect", "facevault detect --json", 1),
+        PublishedSchema::new::<ReportOutput>("report", "facevault report --json", 1),
+        PublishedSchema::new::<ReproduceOutput>("reproduce", "facevault reproduce --json", 1),
+        PublishedSchema::new::<GuideOutput>("guide", "facevault guide --json", 1),
         PublishedSchema::new::<Vec<Check>>("verify", "facevault verify --json", 1),
         PublishedSchema::new::<Lookup>("lookup", "facevault lookup --json", 1),
         PublishedSchema::new::<Forgotten>("forget", "facevault forget --json", 1),
