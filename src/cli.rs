@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::init::{Purpose, Shown};
@@ -138,6 +140,8 @@ pub enum Command {
     Runs(RunsArgs),
     /// Show how far a run is that another process works on, until it is done.
     Watch(WatchArgs),
+    /// Write a run in the format of another tool: WebDataset, MLflow, FAISS or Lance.
+    Export(ExportArgs),
     /// Compare two or more runs on the faces they share: what differs, by how much, and whether it could be
     /// chance.
     Compare(CompareArgs),
@@ -607,6 +611,78 @@ pub struct WatchArgs {
     /// Seconds without any change after which a process that cannot be seen counts as dead.
     #[arg(long, value_name = "S", default_value_t = 600.0, value_parser = seconds)]
     pub patience: f64,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub common: CommonArgs,
+}
+
+const EXPORT_HELP: &str = "\
+webdataset: tar files of --shard samples; each has a row of the matrix (.npy) and its face_id and identity (.json), with \
+--pictures also the face as the network saw it (.png). Default folder: exports/RUN/webdataset.
+
+mlflow: a run in a store of files (default folder: mlruns): keys of the plan as parameters; metrics, with the ends of each \
+interval as NAME.lower and NAME.upper; the report, config and metrics as artifacts. MLflow 3.7 and later read such a store \
+with MLFLOW_ALLOW_FILE_STORE=true, or after `mlflow migrate-filestore`.
+
+faiss, lance: written by Python's own libraries. The command of the Python package writes them where they are installed; \
+this one names what to install.
+
+Faces, embeddings and identities are personal data: so is an export, and `facevault forget` does not reach it.
+
+Examples:
+  facevault export demo --to webdataset
+  facevault export demo --to webdataset --pictures --shard 1000 --out /data/demo
+  facevault export demo --to mlflow --out mlruns";
+
+/// What a run is exported to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExportFormat {
+    /// Tar files of samples, a row and its identity each.
+    #[value(name = "webdataset")]
+    WebDataset,
+    /// A run in MLflow's store of files.
+    #[value(name = "mlflow")]
+    MlFlow,
+    /// An index of FAISS, through Python.
+    Faiss,
+    /// A table of Lance, through Python.
+    Lance,
+}
+
+impl ExportFormat {
+    /// As on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WebDataset => "webdataset",
+            Self::MlFlow => "mlflow",
+            Self::Faiss => "faiss",
+            Self::Lance => "lance",
+        }
+    }
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+#[command(after_help = EXPORT_HELP)]
+pub struct ExportArgs {
+    /// Run: its directory, its name, its config's name, or a unique prefix.
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// The format: `webdataset`, `mlflow`, `faiss` or `lance`.
+    #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
+    pub to: ExportFormat,
+    /// The folder to write.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Also write pictures of the faces: in webdataset, each face as the network saw it; in mlflow, those that the report
+    /// shows if its config has `report.pictures`.
+    #[arg(long)]
+    pub pictures: bool,
+    /// Samples of each tar file.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub shard: u32,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub common: CommonArgs,

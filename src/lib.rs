@@ -25,6 +25,7 @@
 //! ```text
 //! fuzzing · schemas
 //! api · commands
+//! export
 //! pages
 //! error
 //! cli
@@ -58,6 +59,7 @@ pub mod dataset;
 mod detect;
 mod embed;
 pub mod error;
+mod export;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

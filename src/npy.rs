@@ -23,7 +23,10 @@ const STEP: usize = 64 * 1024;
 /// # Errors
 /// Those of writing.
 pub fn write_header(out: &mut impl Write, rows: usize, dimension: usize) -> io::Result<()> {
-    let dictionary = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dimension}), }}");
+    write_dictionary(out, &format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dimension}), }}"))
+}
+
+fn write_dictionary(out: &mut impl Write, dictionary: &str) -> io::Result<()> {
     let length = (MAGIC.len() + 2 + dictionary.len() + 1).next_multiple_of(64) - MAGIC.len() - 2;
     out.write_all(MAGIC)?;
     out.write_all(&(length as u16).to_le_bytes())?;
@@ -50,6 +53,15 @@ pub fn write_rows(out: &mut impl Write, rows: &[f32]) -> io::Result<()> {
 pub fn write(out: &mut impl Write, data: &[f32], dimension: usize) -> io::Result<()> {
     write_header(out, data.len().checked_div(dimension).unwrap_or(0), dimension)?;
     write_rows(out, data)
+}
+
+/// Writes one row as an array of one dimension.
+///
+/// # Errors
+/// Those of writing.
+pub fn write_vector(out: &mut impl Write, row: &[f32]) -> io::Result<()> {
+    write_dictionary(out, &format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({},), }}", row.len()))?;
+    write_rows(out, row)
 }
 
 fn decode(bytes: &[u8], out: &mut [f32]) {

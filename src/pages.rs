@@ -34,6 +34,11 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
     write(reports, &named(reports, run.name(), &[folder]), &html)
 }
 
+/// The page of [`experiment`] as text; with `pictures` of faces only if they are asked for and its config does, too.
+pub(crate) fn html(run: &RunDirectory, pictures: bool) -> Result<String, Error> {
+    Ok(report::render(&report_of(run, pictures)?)?)
+}
+
 /// The drawings of its figures, title and SVG each. No face is in them.
 pub(crate) fn drawings(run: &RunDirectory) -> Result<Vec<(String, String)>, Error> {
     Ok(report::drawings(&report_of(run, false)?)?)
@@ -294,6 +299,12 @@ fn address(home: &Path, to: &Path) -> String {
     let up = home.components().skip(shared).map(|_| "..".to_owned());
     let down = to.components().skip(shared).map(|part| escaped(part.as_os_str().as_encoded_bytes()));
     up.chain(down).collect::<Vec<_>>().join("/")
+}
+
+/// An absolute path as the path of an address.
+pub(crate) fn escaped_path(path: &Path) -> String {
+    let parts = path.components().filter(|part| matches!(part, std::path::Component::Normal(_)));
+    parts.map(|part| format!("/{}", escaped(part.as_os_str().as_encoded_bytes()))).collect()
 }
 
 /// A part of a path as a part of an address.

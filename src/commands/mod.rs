@@ -10,6 +10,7 @@ mod detect;
 mod embed;
 mod evaluate;
 mod experiment;
+mod export;
 mod fetch;
 mod finish;
 mod forget;
@@ -27,9 +28,15 @@ mod throughput;
 mod verify;
 mod watch;
 
+pub(crate) use check::CheckOutput;
 use clap::ValueEnum as _;
+pub(crate) use detect::DetectOutput;
 pub(crate) use embed::EmbedOutput;
 pub(crate) use experiment::ExperimentOutput;
+pub(crate) use fetch::FetchOutput;
+pub(crate) use guide::GuideOutput;
+pub(crate) use report::ReportOutput;
+pub(crate) use reproduce::ReproduceOutput;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -66,6 +73,7 @@ pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
         Command::Forget(arguments) => forget::run(&arguments),
         Command::Runs(arguments) => runs::run(&arguments),
         Command::Watch(arguments) => watch::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Ablate(arguments) => ablate::run(&arguments),
         Command::Reproduce(arguments) => reproduce::run(&arguments),

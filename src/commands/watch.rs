@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &WatchArgs) -> Result<CommandOutcome, Error> {
             WatchState::Stopped => Some("was stopped or failed before it was done".to_owned()),
             WatchState::Died => {
                 let process = found.process.as_deref().unwrap_or("its process");
-                Some(format!("is not done, and {process} has ended without giving it back: it was killed"))
+                Some(format!("is not done, and {process} has ended: it was stopped or killed"))
             }
             WatchState::Unknown if lost => {
                 let (process, seconds) = (found.process.as_deref().unwrap_or("its process"), quiet.as_secs());

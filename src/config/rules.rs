@@ -103,6 +103,12 @@ impl Reader<'_> {
             let Some(rules) = schema["properties"].get(&key.name) else {
                 return Err(self.unknown(node, schema, key));
             };
+            // A section is empty once all of its lines are comments. An empty value is more often a variable that is not set.
+            let section =
+                || matches!(kind(resolved(rules).1), SchemaKind::Mapping | SchemaKind::Map(_) | SchemaKind::List(_));
+            if value.is_null() && texts(&schema["required"]).all(|required| required != key.name) && section() {
+                continue;
+            }
             let value = self.below(&key.name, |reader| reader.value(value, rules, key.place))?;
             if !value.is_null() {
                 map.insert(key.name.clone(), value);

@@ -275,6 +275,13 @@ fn what_may_be_left_empty_is_as_if_it_was_not_given() {
     let empty = "preprocess={profile: null, crop: null, mirror: ~, resize: {size: null}}";
     let config = accepted(SMALL, &[empty, "embed={threads: null}", "similarity={max_pairs: ~, upstream: }"]);
     assert_eq!(config, accepted(SMALL, &[]));
+    for section in ["preprocess", "model", "embed", "similarity", "protocols", "report", "expect", "published"] {
+        assert_eq!(accepted(SMALL, &[&format!("{section}=null")]), accepted(SMALL, &[]), "{section}");
+    }
+    // The last of what was set counts.
+    assert!(accepted(SMALL, &["expect.eer.max=0.1", "expect=null"]).expect.is_empty());
+    let commented = format!("{SMALL}expect:\n  # eer: {{max: 0.1}}\nprotocols:\n");
+    assert_eq!(accepted(&commented, &[]), accepted(SMALL, &[]));
 }
 
 #[test]

@@ -201,7 +201,7 @@ pub enum RunError {
          name (`--set name=…`)"
     )]
     Forgotten { run: String, argument: String, faces: String },
-    #[error("face `{face_id}` of {run} has no embedding: {reason}")]
+    #[error("face `{face_id}` of {run} has no embedding: {reason}; failures.csv of the run lists all such faces")]
     FailedFace { run: String, face_id: String, reason: String },
     #[error(
         "none of the {faces} faces has a box, so a crop by box would take whole pictures; their shorter side is \
@@ -278,6 +278,7 @@ impl RunError {
                 | Self::NotARun { .. }
                 | Self::Ambiguous { .. }
                 | Self::NoSuchFace { .. }
+                | Self::FailedFace { .. }
                 | Self::NoSuchIdentity { .. }
                 | Self::OfAnotherKind { .. }
                 | Self::NotAfterAll { .. }

@@ -98,7 +98,7 @@ pub struct RunFacts {
 }
 
 impl ListedRun {
-    fn of(run: &RunDirectory) -> Self {
+    pub fn of(run: &RunDirectory) -> Self {
         let (row, facts) = RunRow::read(run).unwrap_or_else(|error| {
             let state = match error {
                 RunError::Forgetting { .. } => RunState::UnfinishedRemoval,

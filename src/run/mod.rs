@@ -48,7 +48,7 @@ use failures::failures_in;
 pub(crate) use failures::{Failures, failures};
 pub(crate) use forget::{Forgotten, Named};
 pub(crate) use given::describe as given;
-pub(crate) use inspect::{EmbeddedFaces, Lookup, LookupThreshold, lookup};
+pub(crate) use inspect::{EmbeddedFaces, Lookup, LookupThreshold, embedded_and_intact, lookup};
 pub(crate) use list::{ListedRun, ListedValue, RunRow, RunState, differing, list};
 pub(crate) use missing_boxes::{MissingBoxes, PHOTO_RATIO, unused_boxes};
 pub(crate) use missing_landmarks::MissingLandmarks;

@@ -48,7 +48,7 @@ impl PreparedShards {
     }
 }
 
-/// A run that workers can embed. `facevault prepare --json`.
+/// A run that workers can embed: what `prepare --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SharedRun {
     /// The run's name.
@@ -63,7 +63,7 @@ pub(crate) struct SharedRun {
     pub committed: usize,
 }
 
-/// What a worker did. `facevault embed RUN --shard i/n --json`.
+/// What a worker did: what `embed RUN --shard I/N --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ShardSummary {
     /// The run's name.
@@ -86,7 +86,7 @@ pub(crate) struct ShardSummary {
     pub complete: bool,
 }
 
-/// What is not committed yet. `facevault missing --json`.
+/// What is not committed yet: what `missing --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct MissingShards {
     /// The run's name.

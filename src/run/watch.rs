@@ -22,9 +22,9 @@ pub enum WatchState {
     Complete,
     /// Its embeddings are complete, and nobody evaluates it.
     Embedded,
-    /// It was stopped, or ended with an error: it gave the run back before it was done.
+    /// Its process gave the run back before it was done: it was stopped, or met an error.
     Stopped,
-    /// The process ended without giving the run back: it was killed, or the machine went down.
+    /// Its process ended without giving the run back: it was killed, or stopped in a step that does not end by itself.
     Died,
     /// A process that cannot be seen from here has the run, or was killed.
     Unknown,

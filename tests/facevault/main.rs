@@ -17,6 +17,7 @@ mod docs;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod endurance;
 mod experiment;
+mod export;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod faults;
 mod forget;

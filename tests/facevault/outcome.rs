@@ -150,6 +150,20 @@ fn a_finished_run_is_held_to_what_its_failures_may_be_as_well() {
     workspace.run(0, &["embed", "config.yaml", "-q", "--set", "embed.max_failures=2"]);
 }
 
+/// Fault (config): `lookup` of a face that has no embedding → refused like a face that is not there, with the reason and the
+/// table that lists all such faces
+#[test]
+fn a_face_without_an_embedding_cannot_be_looked_up() {
+    let workspace = folders(4, 1, "");
+    workspace.run(0, &["embed", "config.yaml", "-q"]);
+    let (_, stderr) = workspace.run(2, &["lookup", "small", "p2/4.pgm"]);
+    assert!(
+        stderr.starts_with("error: face `p2/4.pgm` of small-") && stderr.contains(" has no embedding: "),
+        "{stderr}"
+    );
+    assert!(stderr.trim_end().ends_with("; failures.csv of the run lists all such faces"), "{stderr}");
+}
+
 #[test]
 fn boxes_that_no_crop_uses_are_said() {
     let workspace = folders(4, 0, "");
