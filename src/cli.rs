@@ -977,7 +977,8 @@ mod tests {
             assert!(commands.len() >= 2, "{name}: {commands:?}");
             for (i, line) in commands.into_iter().enumerate() {
                 // What follows is the shell's.
-                let command = [" > ", " | "].iter().fold(line, |line, mark| line.split(mark).next().unwrap_or(line));
+                let command =
+                    [" > ", " | ", " && "].iter().fold(line, |line, mark| line.split(mark).next().unwrap_or(line));
                 let words = command.split(" '").flat_map(|part| match part.split_once('\'') {
                     Some((quoted, rest)) => [vec![quoted], rest.split_whitespace().collect()].concat(),
                     None => part.split_whitespace().collect(),
