@@ -11,11 +11,15 @@ use crate::config;
 use crate::detect;
 use crate::embed::OnError;
 use crate::error::{CommandOutcome, Error};
+use crate::text::counted;
 
 pub(super) fn run(arguments: &DetectArgs) -> Result<CommandOutcome, Error> {
     let given = &arguments.config;
     let config = config::load(&given.config, &given.overrides)?.config;
     let Some(options) = &config.detect else {
+        if let Some((rule, _)) = config::without_photos(&config.dataset) {
+            return Err(Error::Usage(format!("{} detects no faces: {rule}", given.config.display())));
+        }
         return Err(Error::Usage(format!(
             "{} detects no faces; add `detect: {{detector: mtcnn}}` to it, or --set detect.detector=mtcnn to the command",
             given.config.display()
@@ -50,7 +54,12 @@ pub(super) fn run(arguments: &DetectArgs) -> Result<CommandOutcome, Error> {
         print(&given.common, &value, || {
             let mut lines = vec![origin.sentence(), format!("faces     {}", table.faces.display())];
             lines.extend((table.failed > 0).then(|| {
-                format!("failures  {} of {} photos: {}", table.failed, found.photos, table.failures.display())
+                format!(
+                    "failures  {} of {}: {}",
+                    table.failed,
+                    counted(found.photos, "photo"),
+                    table.failures.display()
+                )
             }));
             lines.extend(table.crops.as_ref().map(|crops| format!("crops     {}", crops.display())));
             lines.join("\n")

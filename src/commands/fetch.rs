@@ -8,6 +8,7 @@ use crate::cli::ConfigArgs;
 use crate::config;
 use crate::error::{CommandOutcome, Error};
 use crate::model::weights::Weights;
+use crate::text::counted;
 use crate::weights::GraphFacts;
 
 pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
@@ -38,13 +39,13 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
         });
         print(&arguments.common, &value, || {
             let fetched = format!(
-                "{}  {}, {} bytes, sha256 {}\ndataset  {} {pictures}, {} identities, manifest {}",
+                "{}  {}, {} bytes, sha256 {}\ndataset  {}, {}, manifest {}",
                 if config.is_given() { "matrix " } else { "weights" },
                 checkpoint.origin.location,
                 checkpoint.origin.bytes,
                 checkpoint.digest,
-                manifest.len(),
-                manifest.identities().len(),
+                counted(manifest.len(), pictures.trim_end_matches('s')),
+                counted(manifest.identities().len(), "identity"),
                 manifest.digest()
             );
             let network = network.as_ref().map(|network| format!("network  {network}"));

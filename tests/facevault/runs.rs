@@ -69,3 +69,18 @@ fn a_damaged_run_is_a_line_with_its_reason_and_filters_leave_the_rest() {
     let (_, error) = workspace.run(2, &["runs", "--since", "yesterday"]);
     assert!(error.contains("expected a day from 1970 on as YYYY-MM-DD"), "{error}");
 }
+
+/// Fault (config): `--experiments` or `--reports` names a file, or a folder in one → refused before anything is read
+#[test]
+fn a_file_is_no_folder_of_runs() {
+    let workspace = Workspace::empty();
+    std::fs::write(workspace.path("file"), "").unwrap();
+    for (arguments, named) in [
+        (["runs", "--experiments", "file"], "file is a file; name a folder"),
+        (["runs", "--reports", "file/inside"], "file is a file; name a folder"),
+        (["runs", "--experiments", ""], "name a folder"),
+    ] {
+        let (_, stderr) = workspace.run(2, &arguments);
+        assert!(stderr.contains(named), "{stderr}");
+    }
+}
