@@ -163,10 +163,10 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct CommonArgs {
     /// Folder that holds the runs.
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_FOLDER)]
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_FOLDER, value_parser = folder)]
     pub experiments: PathBuf,
     /// Folder for rendered reports.
-    #[arg(long, value_name = "DIR", default_value = "reports")]
+    #[arg(long, value_name = "DIR", default_value = "reports", value_parser = folder)]
     pub reports: PathBuf,
     /// Print the result as one JSON object on standard output.
     #[arg(long)]
@@ -945,6 +945,19 @@ fn batches(text: &str) -> Result<OrAll<usize>, String> {
     }
     let size = text.parse().ok().filter(|size| (1..=BatchSize::MOST).contains(size));
     size.map(OrAll::One).ok_or_else(|| format!("expected `grid` or a whole number from 1 to {}", BatchSize::MOST))
+}
+
+/// A folder that is there or can be made.
+fn folder(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if text.is_empty() {
+        return Err("name a folder".into());
+    }
+    let there = path.ancestors().find(|part| part.exists() && !part.as_os_str().is_empty());
+    match there.filter(|part| !part.is_dir()) {
+        Some(file) => Err(format!("{} is a file; name a folder", file.display())),
+        None => Ok(path),
+    }
 }
 
 /// Parses a value the way a config spells it.

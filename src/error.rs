@@ -6,6 +6,7 @@ use crate::files::FileError;
 use crate::init::InitError;
 use crate::report::ReportError;
 use crate::run::RunError;
+use crate::text::counted;
 use crate::throughput::ThroughputError;
 
 /// Anything that ends a command.
@@ -33,7 +34,7 @@ pub enum Error {
     #[error(transparent)]
     File(#[from] FileError),
     /// No face could be embedded, so later steps have nothing to work on.
-    #[error("none of the {faces} faces could be embedded; the reason of each is in {file}")]
+    #[error("no face could be embedded (of {faces}); the reason of each is in {file}")]
     NothingEmbedded {
         /// Faces of the manifest.
         faces: usize,
@@ -41,7 +42,7 @@ pub enum Error {
         file: String,
     },
     /// No face was found in any photo.
-    #[error("no face to keep was found in any of the {photos} photos; the reasons are in {file}")]
+    #[error("no face to keep was found in any photo (of {photos}); the reasons are in {file}")]
     NothingDetected {
         /// Photos of the dataset.
         photos: u64,
@@ -50,7 +51,8 @@ pub enum Error {
     },
     /// More photos without a face to keep than the config accepts.
     #[error(
-        "{failed} of {photos} photos have no face to keep, and the config accepts {accepted}; the reasons are in {file}"
+        "{failed} of {} {} no face to keep, and the config accepts {accepted}; the reasons are in {file}",
+        counted(*photos, "photo"), if *failed == 1 { "has" } else { "have" }
     )]
     TooManyUndetected {
         /// Photos without a face to keep.

@@ -158,8 +158,9 @@ impl ParquetMatrix {
         if let Some(at) = other {
             let found = lists[at].as_ref().map_or(0, Vec::len);
             let rule = format!(
-                "row {} has {found} numbers, and the first has {}; all rows of a matrix have the same",
+                "row {} has {}, and the first has {}; all rows of a matrix have the same",
                 row + at,
+                text::counted(found, "number"),
                 self.dimension
             );
             return Err(NpyError::Format { path: self.path.clone(), rule });

@@ -17,6 +17,7 @@ use crate::plan;
 use crate::provenance::{self, Provenance, Removal};
 use crate::report::{self, ChunkTiming, FailureRow, IndexedRun, Report, RunsIndex};
 use crate::run::{self, EmbeddedFaces, ListedRun, RunDirectory, RunError};
+use crate::text::counted;
 use crate::throughput::Throughput;
 use crate::{files, published, results};
 
@@ -145,7 +146,10 @@ fn facts(
     });
     let mut facts = vec![
         ("Run", run_id.to_owned()),
-        ("Dataset", format!("{dataset}: {} faces of {} identities", faces.manifest, faces.identities)),
+        ("Dataset", {
+            let (of, who) = (counted(faces.manifest, "face"), counted(faces.identities, "identity"));
+            format!("{dataset}: {of} of {who}")
+        }),
         ("Network", value("model.network").unwrap_or_default().to_owned()),
         ("Weights", format!("{place}, sha256 {}", weights.sha256.short(12))),
         ("Crop", crop + &detector.unwrap_or_default() + &profile.unwrap_or_default()),
@@ -161,7 +165,7 @@ fn facts(
         facts.extend(date.map(|date| ("Embedded", date)));
     }
     let removed: u64 = provenance.removals.iter().map(|removal| removal.faces).sum();
-    let faces = if removed == 1 { "1 face".into() } else { format!("{removed} faces") };
+    let faces = counted(removed, "face");
     facts.extend(provenance.removals.last().map(|last| ("Removed", format!("{faces}, {}", provenance::utc(last.at)))));
     facts
 }

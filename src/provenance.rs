@@ -14,6 +14,7 @@ use crate::dataset::{ContainerFile, LeftOut};
 use crate::detect;
 use crate::digest::Digest;
 use crate::model::{Embedder, EmbedderInfo, Library, device};
+use crate::text::counted;
 use crate::weights::WeightsOrigin;
 
 /// Where a run's numbers come from: source, compiler, machine, inputs and times. `provenance.json`.
@@ -262,7 +263,7 @@ impl DetectionOrigin {
             1 => "; 1 photo has no face to keep and fails".into(),
             n => format!("; {n} photos have no face to keep and fail"),
         };
-        format!("{detector}: {faces} faces kept in {photos} photos{none}")
+        format!("{detector}: {} kept in {}{none}", counted(*faces, "face"), counted(*photos, "photo"))
     }
 }
 

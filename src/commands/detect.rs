@@ -13,6 +13,7 @@ use crate::detect;
 use crate::embed::OnError;
 use crate::error::{CommandOutcome, Error};
 use crate::provenance::DetectionOrigin;
+use crate::text::counted;
 
 /// What `detect --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -39,6 +40,9 @@ pub(super) fn run(arguments: &DetectArgs) -> Result<CommandOutcome, Error> {
     let given = &arguments.config;
     let config = config::load(&given.config, &given.overrides)?.config;
     let Some(options) = &config.detect else {
+        if let Some((rule, _)) = config::without_photos(&config.dataset) {
+            return Err(Error::Usage(format!("{} detects no faces: {rule}", given.config.display())));
+        }
         return Err(Error::Usage(format!(
             "{} detects no faces; add `detect: {{detector: mtcnn}}` to it, or --set detect.detector=mtcnn to the command",
             given.config.display()
@@ -73,7 +77,12 @@ pub(super) fn run(arguments: &DetectArgs) -> Result<CommandOutcome, Error> {
         print(&given.common, &value, || {
             let mut lines = vec![origin.sentence(), format!("faces     {}", table.faces.display())];
             lines.extend((table.failed > 0).then(|| {
-                format!("failures  {} of {} photos: {}", table.failed, found.photos, table.failures.display())
+                format!(
+                    "failures  {} of {}: {}",
+                    table.failed,
+                    counted(found.photos, "photo"),
+                    table.failures.display()
+                )
             }));
             lines.extend(table.crops.as_ref().map(|crops| format!("crops     {}", crops.display())));
             lines.join("\n")

@@ -14,6 +14,7 @@ use crate::error::{CommandOutcome, Error};
 use crate::provenance::RunArithmetic;
 use crate::run::{self, Failures, MissingBoxes, RunDirectory, RunError};
 use crate::shard::Shard;
+use crate::text::counted;
 
 /// What `embed --json` prints, and `experiment --json` among the rest.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -82,8 +83,13 @@ impl EmbedOutput {
 
     /// The counts, a line each.
     pub fn lines(&self) -> Vec<String> {
-        let mut lines = vec![format!("{} of {} faces embedded, {} failed", self.embedded, self.faces, self.failed)];
-        lines.extend(self.reused.iter().map(|ReusedFrom { run, rows }| format!("reused  {rows} embeddings of {run}")));
+        let mut lines =
+            vec![format!("{} of {} embedded, {} failed", self.embedded, counted(self.faces, "face"), self.failed)];
+        lines.extend(
+            self.reused
+                .iter()
+                .map(|ReusedFrom { run, rows }| format!("reused  {} of {run}", counted(*rows, "embedding"))),
+        );
         lines.extend(left_out(&self.left_out));
         lines
     }

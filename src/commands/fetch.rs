@@ -10,6 +10,7 @@ use crate::config;
 use crate::digest::Digest;
 use crate::error::{CommandOutcome, Error};
 use crate::model::weights::{Origin, Weights};
+use crate::text::counted;
 use crate::weights::{GraphFacts, Pin};
 
 /// What `fetch --json` prints.
@@ -84,13 +85,13 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
         };
         print(&arguments.common, &value, || {
             let fetched = format!(
-                "{}  {}, {} bytes, sha256 {}\ndataset  {} {pictures}, {} identities, manifest {}",
+                "{}  {}, {} bytes, sha256 {}\ndataset  {}, {}, manifest {}",
                 if config.is_given() { "matrix " } else { "weights" },
                 checkpoint.origin.location,
                 checkpoint.origin.bytes,
                 checkpoint.digest,
-                manifest.len(),
-                manifest.identities().len(),
+                counted(manifest.len(), pictures.trim_end_matches('s')),
+                counted(manifest.identities().len(), "identity"),
                 manifest.digest()
             );
             let network = network.as_ref().map(|network| format!("network  {network}"));

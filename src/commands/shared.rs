@@ -11,6 +11,7 @@ use crate::numbers::{self, Quantity};
 use crate::run::{Evaluated, RunDirectory, RunError, quoted};
 use crate::templates::TemplatePoint;
 use crate::terminal::say;
+use crate::text::counted;
 use crate::text_table::TextTable;
 
 /// Fails a run of so many faces of which not one is embedded.
@@ -73,7 +74,7 @@ pub(super) fn found(metrics: &Metrics) -> String {
         let (accuracy, spread) = (Quantity::Rate.sentence(&found.accuracy), Quantity::Rate.value(found.accuracy_std));
         let missing = match found.pairs.missing {
             0 => String::new(),
-            n => format!(", {n} of {} pairs left out", found.pairs.listed),
+            n => format!(", {n} of {} left out", counted(found.pairs.listed, "pair")),
         };
         [format!("{} accuracy", found.protocol.name), format!("{accuracy}, ± {spread} over folds{missing}")]
     });
@@ -88,7 +89,7 @@ pub(super) fn found(metrics: &Metrics) -> String {
         let rank = found.estimate("rank1").map(|rank| format!(", rank 1 {}", Quantity::Rate.value(rank.point)));
         let missing = match found.counts.missing {
             0 => String::new(),
-            n => format!(", {n} of {} pairs left out", found.counts.listed),
+            n => format!(", {n} of {} left out", counted(found.counts.listed, "pair")),
         };
         let name = format!("{} TAR at FMR {:e}", found.protocol.name, point.target_fmr);
         Some([name, Quantity::Rate.sentence(point.tar.as_ref()?) + &rank.unwrap_or_default() + &missing])
@@ -99,10 +100,10 @@ pub(super) fn found(metrics: &Metrics) -> String {
         let strictest = strictest.min_by(|a, b| a.0.total_cmp(&b.0));
         let left_out = match found.left_out.searches() {
             0 => String::new(),
-            n => format!("   {n} of {} probes left out", found.probes()),
+            n => format!("   {n} of {} left out", counted(found.probes(), "probe")),
         };
         let rank = found.estimate("rank1").map(|rate| {
-            let people = format!("   {} people in the gallery", found.rates.counts.gallery);
+            let people = format!("   {} in the gallery", counted(found.rates.counts.gallery, "person"));
             [format!("{name} rank 1"), Quantity::Rate.sentence(rate) + &people + &left_out]
         });
         let tpir =
@@ -113,7 +114,9 @@ pub(super) fn found(metrics: &Metrics) -> String {
         ("genuine cosine", &metrics.genuine.mean, metrics.pairs.genuine),
         ("impostor cosine", &metrics.impostor.mean, metrics.pairs.impostor),
     ]
-    .map(|(name, mean, pairs)| [name.into(), format!("{}   {pairs} pairs", Quantity::Cosine.sentence(mean))]);
+    .map(|(name, mean, pairs)| {
+        [name.into(), format!("{}   {}", Quantity::Cosine.sentence(mean), counted(pairs, "pair"))]
+    });
     let found = rates.chain(protocols).chain(groups).chain(templates).chain(searches).chain(cosines);
     TextTable::default().rows(found).to_string()
 }

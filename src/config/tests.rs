@@ -520,6 +520,15 @@ fn missing_keys() {
 }
 
 #[test]
+fn a_digest_of_digits_alone_is_shown_as_it_is_written() {
+    let digits = "1234".repeat(16);
+    let refused = refused_instead("weights", &format!("{{source: file, path: a.pth, sha256: {digits}}}"));
+    assert!(refused.contains(&format!("must be a text, got the number {digits}")), "{refused}");
+    assert!(refused.contains("put it in quotes to make it a text"), "{refused}");
+    assert!(refused_with("description: 0x1F").contains("got the number 0x1F"));
+}
+
+#[test]
 fn names_that_do_not_exist() {
     assert_snapshot!(refused_with("preprocess:\n  profile: facenet-pytorh\n"), @"config.yaml:5:12 `facenet-pytorh`: `preprocess.profile` must be `facenet-tf`, `facenet-pytorch`, `facevault-notebook`, `facevault-api`, `insightface`, `insightface-bin`, `adaface`, `sface`, `dinov2` or `clip`, got `facenet-pytorh` | did you mean `facenet-pytorch`?");
     assert_snapshot!(refused_with("embed: {device: gpu}"), @"config.yaml:4:17 `gpu`: `embed.device` must be `auto`, `cpu` or `cuda`, got `gpu`");

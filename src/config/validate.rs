@@ -346,9 +346,9 @@ fn model(model: &ModelSpec, weights: &WeightsSource, context: &Context<'_>) -> R
     Err(context.problem(&["model", "width"], rule).help("only `inception-resnet-v1` has other widths"))
 }
 
-/// Whether whole photos can be had from the dataset, and the paths of the detector's weights.
-fn detect(mut detect: Detect, dataset: &DatasetSource, context: &Context<'_>) -> Result<Detect, Diagnostic> {
-    let refused = match dataset {
+/// Why no face can be detected in a dataset, and what helps; `None` if its pictures may be photos.
+pub(crate) fn without_photos(dataset: &DatasetSource) -> Option<(&'static str, &'static str)> {
+    match dataset {
         _ if dataset.tables().is_some_and(|tables| tables.boxes.is_some()) => {
             Some(("`detect` finds the boxes that `dataset.boxes` gives", "remove one of them"))
         }
@@ -365,8 +365,12 @@ fn detect(mut detect: Detect, dataset: &DatasetSource, context: &Context<'_>) ->
             Some(("`detect` needs photos, and this dataset's faces are located already", "remove `detect`"))
         }
         _ => None,
-    };
-    if let Some((rule, help)) = refused {
+    }
+}
+
+/// Whether whole photos can be had from the dataset, and the paths of the detector's weights.
+fn detect(mut detect: Detect, dataset: &DatasetSource, context: &Context<'_>) -> Result<Detect, Diagnostic> {
+    if let Some((rule, help)) = without_photos(dataset) {
         return Err(at_key(context, &["detect"], rule.into()).help(help));
     }
     if let Some(DetectorFiles { pnet, rnet, onet }) = detect.weights.take() {

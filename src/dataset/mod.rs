@@ -69,6 +69,7 @@ use crate::protocol::{ABSENT, ListedPair, PairList};
 use crate::similarity::Labelled;
 use crate::table::Table;
 use crate::templates::{TemplatePair, TemplateSet};
+use crate::text::counted;
 use crate::transient;
 
 pub(crate) use columns::landmarks as landmark_columns;
@@ -380,9 +381,10 @@ pub(crate) fn describe(source: &DatasetSource) -> String {
             there(&table.faces, table.faces.is_file())
         ),
         DatasetSource::Synthetic { seed, identities, samples, size } => format!(
-            "{} synthetic faces ({identities} identities × {samples} samples, {size}×{size} pixels, seed {seed}, \
-             generator {}); nothing to download",
-            u64::from(*identities) * u64::from(*samples),
+            "{} ({} × {}, {size}×{size} pixels, seed {seed}, generator {}); nothing to download",
+            counted(u64::from(*identities) * u64::from(*samples), "synthetic face"),
+            counted(*identities, "identity"),
+            counted(*samples, "sample"),
             synthetic::GENERATOR_VERSION
         ),
     }
@@ -490,7 +492,10 @@ impl Manifest {
         let all = self.len();
         match wrong {
             0 => None,
-            1 => Some(format!("1 of {all} faces has an invalid row and fails; see failures.csv for the reason")),
+            1 => Some(format!(
+                "1 of {} has an invalid row and fails; see failures.csv for the reason",
+                counted(all, "face")
+            )),
             _ => Some(format!("{wrong} of {all} faces have invalid rows and fail; see failures.csv for the reasons")),
         }
     }

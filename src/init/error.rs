@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::config::ConfigError;
 use crate::dataset::DatasetError;
 use crate::files::FileError;
+use crate::text::counted;
 
 /// Why no config can be written.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +43,8 @@ pub enum InitError {
     },
     /// File names that do not say who is who.
     #[error(
-        "the names of the {pictures} pictures in {}, such as `{example}`, do not say who is in them: give the pattern with \
-         `--pattern '{{identity}}_{{n}}.*'`, or a CSV of their names and identities with `--table FILE`", path.display()
+        "the names of the {} in {}, such as `{example}`, do not say who is in them: give the pattern with \
+         `--pattern '{{identity}}_{{n}}.*'`, or a CSV of their names and identities with `--table FILE`", counted(*pictures, "picture"), path.display()
     )]
     NoIdentity {
         /// The folder.

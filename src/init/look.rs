@@ -10,6 +10,7 @@ use crate::config;
 use crate::dataset::{self, Manifest};
 use crate::progress::Silent;
 use crate::run::PHOTO_RATIO;
+use crate::text::counted;
 
 /// Pictures whose size is looked at.
 const SAMPLE: usize = 64;
@@ -82,12 +83,11 @@ impl Look {
 
     /// In a sentence without its end: "12 faces of 4 people in identity folders, 160 pixels".
     pub fn sentence(&self) -> String {
-        let counted = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
-        let (one, many) = if self.has_pictures() { ("picture", "pictures") } else { ("row", "rows") };
-        let faces = self.pictures.map(|n| counted(n, one, many));
+        let one = if self.has_pictures() { "picture" } else { "row" };
+        let faces = self.pictures.map(|n| counted(n, one));
         let people = self.identities.map(|n| match n {
             0 => " of nobody known".to_owned(),
-            n => format!(" of {}", counted(n, "person", "people")),
+            n => format!(" of {}", counted(n, "person")),
         });
         let side = self.side.map_or_else(String::new, |side| format!("; shorter side {side} pixels (median)"));
         match (faces, people) {

@@ -7,6 +7,7 @@ use crate::embed::ChunkStore;
 use crate::files::{self, FileError};
 use crate::plan::RunPlan;
 use crate::provenance::{Adopted, Provenance};
+use crate::text::counted;
 
 impl RunContext<'_> {
     /// Fills the missing chunks of `store` from a finished one of these runs, with the same embedding digest, reports it, and records
@@ -111,7 +112,7 @@ impl RunContext<'_> {
         let rows = store.rows_embedded() + store.rows_failed() - before;
         if rows > 0 {
             let of = store.rows();
-            self.progress.say(&format!("reusing {rows} of {of} embeddings from {}", source.name()));
+            self.progress.say(&format!("reusing {rows} of {} from {}", counted(of, "embedding"), source.name()));
         }
         found.map(|_| ()).map_err(|error| error.to_string())
     }

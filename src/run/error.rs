@@ -204,14 +204,12 @@ pub enum RunError {
     #[error("face `{face_id}` of {run} has no embedding: {reason}; failures.csv of the run lists all such faces")]
     FailedFace { run: String, face_id: String, reason: String },
     #[error(
-        "none of the {faces} faces has a box, so a crop by box would take whole pictures; their shorter side is \
+        "no face has a box (of {faces}), so a crop by box would take whole pictures; their shorter side is \
          {side} pixels (median of a sample) and the network's input has {size}, so these seem to be photos in which \
          the face is only a part; {remedy}"
     )]
     WholePhotos { faces: u64, side: u32, size: u32, remedy: String },
-    #[error(
-        "none of the {faces} faces has landmarks, by which `preprocess.crop: {{mode: align}}` aligns them; {remedy}"
-    )]
+    #[error("no face has landmarks (of {faces}), by which `preprocess.crop: {{mode: align}}` aligns them; {remedy}")]
     NoLandmarks { faces: usize, remedy: &'static str },
     #[error(
         "{run} was tested by `{protocol}` on a different list of pairs, so decisions cannot be compared pair by pair; \
@@ -274,6 +272,7 @@ impl RunError {
             self,
             Self::Config(_)
                 | Self::Compare(_)
+                | Self::Model(ModelError::Given)
                 | Self::NoSuchRun { .. }
                 | Self::NotARun { .. }
                 | Self::Ambiguous { .. }

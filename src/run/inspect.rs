@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::preprocess::Mirror;
 use crate::provenance::Provenance;
 use crate::quality::Quality;
+use crate::text::counted;
 use crate::{similarity, spelling};
 
 /// The manifest of a run together with the manifest rows that have an embedding, in matrix order.
@@ -96,7 +97,11 @@ impl EmbeddedFaces {
     pub fn check_rows(&self, run: &RunDirectory, rows: usize) -> Result<(), RunError> {
         let wrong = |name: &str, rule: String| Err(RunError::Inconsistent { path: run.file(name), rule });
         if rows != self.rows.len() {
-            let rule = format!("{rows} rows, but {} faces of the manifest have no failure", self.rows.len());
+            let rule = format!(
+                "{}, but {} of the manifest without a failure",
+                counted(rows, "row"),
+                counted(self.rows.len(), "face")
+            );
             return wrong(RunDirectory::EMBEDDINGS, rule);
         }
         let index = index(run)?;

@@ -5,6 +5,7 @@ use super::RunError;
 use crate::config::ExperimentConfig;
 use crate::dataset::{DatasetSource, Manifest, Phase1Image};
 use crate::preprocess::Crop;
+use crate::text::counted;
 
 /// Pictures sampled for their size.
 const SAMPLE: usize = 64;
@@ -66,8 +67,12 @@ impl MissingBoxes {
     /// The warning for readers of the numbers, with the remedy.
     pub fn sentence(&self) -> String {
         let Self { without_box, faces, .. } = self;
-        let have = if *without_box == 1 { "face has" } else { "faces have" };
-        format!("{without_box} of {faces} {have} no box, so the crop by box takes the whole picture; {}", self.remedy())
+        let have = if *without_box == 1 { "has" } else { "have" };
+        format!(
+            "{without_box} of {} {have} no box, so the crop by box takes the whole picture; {}",
+            counted(*faces, "face"),
+            self.remedy()
+        )
     }
 
     fn remedy(&self) -> String {

@@ -15,6 +15,7 @@ use crate::plan::RunPlan;
 use crate::preprocess::Crop;
 use crate::progress::{Cancel, Progress, Silent};
 use crate::provenance::{Provenance, ReusedRows};
+use crate::text::counted;
 use crate::weights;
 
 /// Those of some runs whose rows would be those of `plan`, those of most faces first, except the one named.
@@ -119,7 +120,8 @@ pub(crate) fn sentence(by_run: &[(impl Display, usize)], faces: usize, embedded:
             format!(": {}", each.join(", "))
         }
     };
-    Some(format!("{rows} of {faces} embeddings{from}; {} to embed", faces.saturating_sub(rows + embedded)))
+    let left = faces.saturating_sub(rows + embedded);
+    Some(format!("{rows} of {}{from}; {left} to embed", counted(faces, "embedding")))
 }
 
 /// Finds rows in one run. `Err` is the reason why it gives nothing.

@@ -237,6 +237,6 @@ fn nothing_is_overwritten_and_nothing_is_guessed_in_silence() {
     insta::assert_snapshot!(refused(&["two.csv"]), @"two.csv has no column of paths of pictures; its columns are `a`, `b`; rename one, for example to `file_name`");
     insta::assert_snapshot!(refused(&["alone.npy"]), @"no table says whose the rows of alone.npy are: put a CSV with a line for each row beside it, or name it with `--table FILE`");
     insta::assert_snapshot!(refused(&["faces", "--weights", "vgface2"]), @"--weights: expected `vggface2`, `demo` or the path of a checkpoint, and `vgface2` is no file; did you mean `vggface2`?");
-    insta::assert_snapshot!(refused(&["faces", "--pattern", "{identity}/*/*"]), @"`ada/0.ppm` in faces does not fit `dataset.pattern` `{identity}/*/*`: <identity>, `/`, any text, `/`, any text; 4 of 4 pictures do not fit; correct the pattern (`*` is any text of a name, `**/` any folders), or name the pictures in `dataset.list`");
+    insta::assert_snapshot!(refused(&["faces", "--pattern", "{identity}/*/*"]), @"in faces: `ada/0.ppm` does not fit `dataset.pattern` `{identity}/*/*`: <identity>, `/`, any text, `/`, any text; 4 of 4 pictures do not fit; correct the pattern (`*` is any text of a name, `**/` any folders), or name the pictures that fit in `dataset.list`");
     insta::assert_snapshot!(refused(&["faces", "--pattern", "{who}/*"]), @"--pattern cannot be used: it has no `{identity}`, so nobody would be known; for example `{identity}/*/{n}.jpg` or `{identity}_{n}.*`");
 }

@@ -61,7 +61,7 @@ fn a_run_without_one_embedding_has_failed() {
         let (stdout, stderr) = workspace.run(1, &[verb, "config.yaml", "-q"]);
         assert!(stdout.starts_with("0 of 4 faces embedded, 4 failed\n"), "{stdout}");
         assert_eq!(complaint(&stderr).lines().count(), 4, "{stderr}");
-        assert!(stderr.ends_with("failures.csv\n") && stderr.contains("\nerror: none of the 4 faces"), "{stderr}");
+        assert!(stderr.ends_with("failures.csv\n") && stderr.contains("\nerror: no face could be embedded (of 4)"), "{stderr}");
     }
     let done = workspace.json(1, &["experiment", "config.yaml", "-q"]);
     assert_eq!(done["status"], "nothing-embedded");
@@ -74,7 +74,7 @@ fn what_cannot_be_evaluated_is_said_by_every_verb_and_none_sends_back() {
     workspace.run(1, &["experiment", "config.yaml", "-q"]);
     let (stdout, stderr) = workspace.run(1, &["evaluate", "small", "-q"]);
     assert_eq!(stdout, "not evaluated: no face is embedded, but a comparison needs two\n");
-    assert!(stderr.starts_with("error: none of the 4 faces could be embedded; the reason of each is in "), "{stderr}");
+    assert!(stderr.starts_with("error: no face could be embedded (of 4); the reason of each is in "), "{stderr}");
 
     // Embedded, but of one person: done, with the reason, also with `--quiet`.
     let workspace = Workspace::synthetic(1, 3, "");

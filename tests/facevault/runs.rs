@@ -231,3 +231,18 @@ fn walk(folder: &std::path::Path) -> Vec<(std::path::PathBuf, u64, std::time::Sy
     };
     entries.flat_map(below).collect()
 }
+
+/// Fault (config): `--experiments` or `--reports` names a file, or a folder in one → refused before anything is read
+#[test]
+fn a_file_is_no_folder_of_runs() {
+    let workspace = Workspace::empty();
+    std::fs::write(workspace.path("file"), "").unwrap();
+    for (arguments, named) in [
+        (["runs", "--experiments", "file"], "file is a file; name a folder"),
+        (["runs", "--reports", "file/inside"], "file is a file; name a folder"),
+        (["runs", "--experiments", ""], "name a folder"),
+    ] {
+        let (_, stderr) = workspace.run(2, &arguments);
+        assert!(stderr.contains(named), "{stderr}");
+    }
+}

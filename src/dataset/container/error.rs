@@ -151,7 +151,7 @@ pub enum ContainerProblem {
     },
     /// Boxes of other pictures.
     #[error(
-        "none of its {boxes} boxes is for a picture of the archive: the first box is for `{named}`, the first picture is `{there}`"
+        "none of its boxes ({boxes}) is for a picture of the archive: the first box is for `{named}`, the first picture is `{there}`"
     )]
     OtherBoxes { boxes: usize, named: String, there: String },
     /// Pictures that differ from what was unpacked, twice.

@@ -31,6 +31,7 @@ use crate::dataset::Container;
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::progress::Progress;
+use crate::text;
 
 pub use error::ContainerProblem;
 pub(super) use layout::plain_columns;
@@ -172,9 +173,9 @@ fn say_pairs(manifest: &Manifest, context: &OpenContext<'_>) {
     let Some(list) = manifest.lists.first() else { return };
     let genuine = list.pairs.iter().filter(|pair| pair.same).count();
     context.progress.say(&format!(
-        "{} pairs ({genuine} genuine, {} impostor) of {} distinct pictures",
-        list.pairs.len(),
+        "{} ({genuine} genuine, {} impostor) of {}",
+        text::counted(list.pairs.len(), "pair"),
         list.pairs.len() - genuine,
-        manifest.len()
+        text::counted(manifest.len(), "distinct picture")
     ));
 }
