@@ -57,7 +57,7 @@ pub(crate) use precision::{StoredCalibration, agreement};
 use reuse::Embedding;
 pub(crate) use reuse::{reusable, reused, sentence as reuse_in_words};
 use seal::Depth;
-pub(crate) use select::{RunCondition, RunKey, sort};
+pub(crate) use select::{RunCondition, RunKey, matches, sort};
 use sources::DatasetFaces;
 pub(crate) use sources::SourceCache;
 pub(crate) use verify::{Check, Verified};
