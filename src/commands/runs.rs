@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &RunsArgs) -> Result<CommandOutcome, Error> {
         let page = page.as_ref().map(|path| format!("\n\npage  {}", path.display()));
         table + &page.unwrap_or_default()
     })?;
-    if let (true, Some(path)) = (common.json, &page) {
+    if let (true, false, Some(path)) = (common.json, common.quiet, &page) {
         say(&format!("page: {}", path.display()));
     }
     Ok(CommandOutcome::Done)
