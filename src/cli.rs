@@ -512,7 +512,7 @@ Examples:
       finished runs whose name begins with `lfw`
   facevault runs --sort eer --limit 5
       the five with the lowest equal error rate
-  facevault runs --where precision=int8 --where 'tar@fmr=1e-3>=95%' --sort speed
+  facevault runs --where precision=int8 --where 'eer<1%' --sort speed
       the fastest first of those that are good enough
   facevault runs --where 'name=*casia*' --html
       writes reports/index.html
@@ -522,7 +522,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = RUNS_HELP)]
 pub struct RunsArgs {
-    /// Only runs whose name begins with this.
+    /// Only runs whose name begins with this; `*` in it stands for any characters.
     #[arg(value_name = "PREFIX", default_value = "", hide_default_value = true)]
     pub prefix: String,
     /// Only runs in this state: `embedding`, `embedded`, `complete`, `unfinished-removal` or `damaged`; or `incomplete`, the
@@ -593,7 +593,7 @@ has changed for --patience seconds, that is said, with exit code 1. With --once,
 Examples:
   facevault watch demo
   facevault watch lfw-3fa9 --json > progress.jsonl
-  facevault watch demo --once && echo it is well";
+  facevault watch demo --once";
 
 /// Arguments of `watch`.
 #[derive(Debug, Args)]

@@ -308,7 +308,7 @@ fn address(home: &Path, to: &Path) -> String {
 /// An absolute path as the path of an address.
 pub(crate) fn escaped_path(path: &Path) -> String {
     let parts = path.components().filter(|part| matches!(part, std::path::Component::Normal(_)));
-    parts.map(|part| format!("/{}", escaped(part.as_os_str().as_encoded_bytes()))).collect()
+    parts.flat_map(|part| ["/".to_owned(), escaped(part.as_os_str().as_encoded_bytes())]).collect()
 }
 
 /// A part of a path as a part of an address.

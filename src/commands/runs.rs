@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &RunsArgs) -> Result<CommandOutcome, Error> {
         let page = page.as_ref().map(|path| format!("\n\npage  {}", path.display()));
         table + &page.unwrap_or_default()
     })?;
-    if let (true, Some(path)) = (common.json, &page) {
+    if let (true, false, Some(path)) = (common.json, common.quiet, &page) {
         say(&format!("page: {}", path.display()));
     }
     Ok(CommandOutcome::Done)
@@ -68,7 +68,7 @@ fn select(arguments: &RunsArgs, all: Vec<ListedRun>) -> Result<Selected, RunErro
     }
     let wanted = |run: &ListedRun| {
         let row = &run.row;
-        row.run.starts_with(prefix)
+        run::matches(&format!("{prefix}*"), &row.run)
             && state.is_none_or(|state| state.fits(row.state))
             // A run whose time is unknown may be as recent as any.
             && since.is_none_or(|since| row.worked_on.is_none_or(|at| at >= since))

@@ -140,7 +140,7 @@ fn text(found: &WatchedRun) -> String {
         WatchState::Died => format!("died while {}", found.stage.name()),
         WatchState::Working | WatchState::Unknown => found.stage.name().to_owned(),
     };
-    let share = |done: u64, all: u64| if all == 0 { 100 } else { done.saturating_mul(100) / all };
+    let share = |done: u64, all: u64| done.saturating_mul(100).checked_div(all).unwrap_or(100);
     let mut parts = vec![state, format!("{}/{} faces ({}%)", found.done, found.faces, share(found.done, found.faces))];
     parts.extend(found.chunks.map(|chunks| format!("{}/{chunks} chunks", found.chunks_done)));
     parts.extend(found.faces_per_second.map(|speed| format!("{speed:.0} faces/s")));

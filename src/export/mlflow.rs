@@ -172,7 +172,7 @@ fn text(text: &str) -> String {
 }
 
 fn yaml(entries: &[(&str, String)]) -> String {
-    entries.iter().map(|(key, value)| format!("{key}: {value}\n")).collect()
+    entries.iter().flat_map(|(key, value)| [key, ": ", value, "\n"]).collect()
 }
 
 /// The address of a folder.

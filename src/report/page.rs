@@ -216,6 +216,7 @@ impl Legend {
 
 /// A table; the first cell of each row is its header.
 #[derive(Debug, Clone, Default, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub(super) struct DataTable {
     pub caption: String,
     head: Vec<TableColumn>,

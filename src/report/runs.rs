@@ -234,3 +234,56 @@ pub(crate) fn thumbnail(histograms: &Histograms) -> Option<String> {
 pub(crate) fn render(index: &RunsIndex) -> Result<String, ReportError> {
     page(index).html()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::headline::HeadlineRate;
+
+    fn run(name: &str) -> IndexedRun {
+        let eer = HeadlineRate { metric: "eer".into(), name: "equal error rate".into(), estimate: Estimate::default() };
+        IndexedRun {
+            row: RunRow { run: name.into(), headline: vec![eer], state: RunState::Complete, ..RunRow::default() },
+            argument: name.into(),
+            ..IndexedRun::default()
+        }
+    }
+
+    /// Fault (texts): a folder of runs, a run, its dataset and its values are named like markup → the page of runs shows them as
+    /// text
+    #[test]
+    fn names_cannot_become_markup() {
+        let mut index = RunsIndex { folder: "<b>".into(), compare: Some("<b>".into()), ..RunsIndex::default() };
+        index.runs = vec![run("<b>'\"-1"), IndexedRun { directory: "\"><b>".into(), ..run("b") }];
+        index.runs[1].row.damage = Some("<b>".into());
+        index.runs[0].row.dataset = Some("<b>".into());
+        index.runs[0].row.differs.insert("<b>".into(), "<b>".into());
+        index.differing = vec![("<b>".into(), vec![("<b>".into(), 1)])];
+        index.pages = vec![["comparison".into(), "<b>".into(), "\"><b>".into()]];
+        let page = render(&index).unwrap();
+        assert!(!page.contains("<b>") && page.contains("data-run=\"&lt;b&gt;&#x27;&quot;-1\""), "{page}");
+        assert_eq!(page, render(&index).unwrap());
+        assert!(page.contains("script-src &#x27;sha256-"), "{page}");
+    }
+
+    #[test]
+    fn a_list_of_no_runs_is_a_page() {
+        let page = render(&RunsIndex { folder: "experiments".into(), ..RunsIndex::default() }).unwrap();
+        assert!(page.contains("No run fits.") && page.contains("script-src &#x27;none&#x27;"), "{page}");
+    }
+
+    #[test]
+    fn a_drawing_has_both_kinds_on_the_axis_of_all_cosines() {
+        let mut histograms = Histograms { genuine: vec![0; 100], impostor: vec![0; 100] };
+        assert_eq!(thumbnail(&histograms), None);
+        histograms.impostor[50] = 30;
+        histograms.genuine[99] = 10;
+        let svg = thumbnail(&histograms).unwrap();
+        let points = |class: &str| {
+            let (_, rest) = svg.split_once(&format!("{class}\" points=\"")).unwrap();
+            rest.split('"').next().unwrap().to_owned()
+        };
+        assert!(points("impostor").starts_with("60.0,31.0 60.0,1.0"), "{svg}");
+        assert!(points("genuine").ends_with("120.0,1.0 120.0,31.0"), "{svg}");
+    }
+}

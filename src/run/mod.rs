@@ -59,7 +59,7 @@ pub(crate) use precision::{StoredCalibration, agreement};
 use reuse::Embedding;
 pub(crate) use reuse::{reusable, reused, sentence as reuse_in_words};
 use seal::Depth;
-pub(crate) use select::{RunCondition, RunKey, sort};
+pub(crate) use select::{RunCondition, RunKey, matches, sort};
 pub(crate) use shards::{MissingShards, ShardSummary, SharedRun, missing_shards};
 use sources::DatasetFaces;
 pub(crate) use sources::SourceCache;

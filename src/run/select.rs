@@ -212,7 +212,7 @@ impl RunCondition {
     /// Checks that the value can be compared with those of its key. Fails with [`RunError::NotComparable`].
     pub fn check(&self, key: &RunKey) -> Result<(), RunError> {
         let number = metrics::kind(&key.0).is_some() || ["date", "faces", "embedded", "speed"].contains(&&*key.0);
-        if number && self.comparison == Comparison::Contains || number && self.number().is_none() {
+        if number && (self.comparison == Comparison::Contains || self.number().is_none()) {
             let wanted = if key.0 == "date" { "a day as YYYY-MM-DD" } else { "a number" };
             return Err(RunError::NotComparable { key: key.0.clone(), value: self.value.clone(), wanted });
         }
@@ -265,7 +265,7 @@ impl RunCondition {
 }
 
 /// Whether a text has the form of a pattern, in which `*` stands for any characters.
-fn matches(pattern: &str, text: &str) -> bool {
+pub fn matches(pattern: &str, text: &str) -> bool {
     let mut pieces = pattern.split('*');
     let Some(mut rest) = text.strip_prefix(pieces.next().unwrap_or_default()) else { return false };
     let pieces: Vec<&str> = pieces.collect();

@@ -62,6 +62,7 @@ fn a_damaged_run_is_a_line_with_its_reason_and_filters_leave_the_rest() {
     let count = |filter: &[&str]| workspace.json(0, &[&["runs"], filter].concat()).as_array().unwrap().len();
     assert_eq!((count(&[]), count(&["--state", "damaged"]), count(&["--last", "1"])), (2, 1, 1));
     assert_eq!((count(&["small"]), count(&["smaller"]), count(&["--since", "2020-01-01"])), (2, 0, 2));
+    assert_eq!((count(&["s*l"]), count(&["*"]), count(&["s*ler-"])), (2, 2, 0));
     // The time of the damaged one is unknown.
     assert_eq!(count(&["--since", "9999-01-01"]), 1);
     let (none, _) = workspace.run(0, &["runs", "smaller"]);
