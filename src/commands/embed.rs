@@ -168,10 +168,8 @@ fn embed_shard(arguments: &EmbedArgs, shard: Shard) -> Result<CommandOutcome, Er
         };
         let Some(done) = done.filter(|done| done.complete) else { return Ok(interrupted(&again)) };
         print(&arguments.common, &done, || {
-            format!(
-                "shard {shard} of {}: {} of {} faces embedded, {} failed",
-                done.run, done.embedded, done.faces, done.failed
-            )
+            let faces = counted(done.faces, "face");
+            format!("shard {shard} of {}: {} of {faces} embedded, {} failed", done.run, done.embedded, done.failed)
         })?;
         Ok(CommandOutcome::Done)
     })

@@ -6,6 +6,7 @@ use crate::cli::PrepareArgs;
 use crate::config;
 use crate::error::{CommandOutcome, Error};
 use crate::run::RunDirectory;
+use crate::text::counted;
 
 pub(super) fn run(arguments: &PrepareArgs) -> Result<CommandOutcome, Error> {
     let PrepareArgs { config: args, reuse } = arguments;
@@ -22,15 +23,15 @@ pub(super) fn run(arguments: &PrepareArgs) -> Result<CommandOutcome, Error> {
         let argument = RunDirectory::argument(&prepared.directory);
         let shared = match context.prepare_shards(prepared) {
             Err(error) if error.interrupted() => return Ok(interrupted(&again)),
-            Ok(None) => return Ok(interrupted(&again)),
             other => other?,
         };
         let Some(shared) = shared else { return Ok(interrupted(&again)) };
         print(&args.common, &shared, || {
-            let counts =
-                format!("{} faces in {} chunks, {} of them committed", shared.faces, shared.chunks, shared.committed);
-            let next =
-                format!("next    facevault embed {argument} --shard 0/N, to N-1/N; then facevault finish {argument}");
+            let (faces, chunks) = (counted(shared.faces, "face"), counted(shared.chunks, "chunk"));
+            let counts = format!("{faces} in {chunks}, {} of them committed", shared.committed);
+            let workers = format!("facevault embed {argument} --shard 0/N, to N-1/N; then ");
+            let workers = if shared.committed < shared.chunks { workers } else { String::new() };
+            let next = format!("next    {workers}facevault finish {argument}");
             [counts, format!("run     {}", shared.directory), next].join("\n")
         })?;
         Ok(CommandOutcome::Done)

@@ -15,6 +15,7 @@ use crate::identification::RolesError;
 use crate::model::ModelError;
 use crate::provenance::RunArithmetic;
 use crate::results::ResultsError;
+use crate::text::counted;
 use crate::weights::WeightsError;
 
 /// Why a run could not be made, found or read.
@@ -140,7 +141,8 @@ pub enum RunError {
     )]
     WorkersDiffer { path: PathBuf, chunk: usize, mine: String, theirs: String },
     #[error(
-        "{run} lacks {missing} of {chunks} chunks: {}",
+        "{run} lacks {missing} of {}: {}",
+        counted(*chunks, "chunk"),
         if *prepared {
             format!("`facevault missing {argument} --shards N` prints which of N shards to start again")
         } else {
