@@ -541,9 +541,9 @@ pub struct RunsArgs {
     pub last: Option<usize>,
     /// Sort by this: texts from A, later days, larger numbers and better metrics first, runs without a value last [default:
     /// date].
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     pub sort: Option<String>,
-    /// Turn the order round.
+    /// Turn the order round; `--sort -KEY` does so, too.
     #[arg(long, short)]
     pub reverse: bool,
     /// At most N runs, the first of the order.

@@ -1,6 +1,6 @@
 //! `export RUN --to FORMAT`: a run in the format of another tool.
 
-use super::print;
+use super::{print, with_context};
 use crate::cli::{ExportArgs, ExportFormat};
 use crate::error::{CommandOutcome, Error};
 use crate::export::{self, ExportRequest, Exported};
@@ -14,9 +14,18 @@ const PERSONAL: &str = "faces, embeddings and identities are personal data: hand
 pub(super) fn run(arguments: &ExportArgs) -> Result<CommandOutcome, Error> {
     let ExportArgs { run, to, out, pictures, shard, common } = arguments;
     let run = RunDirectory::find(&common.experiments, run)?;
-    let request =
-        ExportRequest { run: &run, to: *to, out: out.as_deref(), pictures: *pictures, shard: *shard as usize };
-    let exported = export::export(&request)?;
+    let again = "to start over, remove what was written and run the same command again";
+    let exported = with_context(common, again, |context| {
+        export::export(&ExportRequest {
+            run: &run,
+            to: *to,
+            out: out.as_deref(),
+            pictures: *pictures,
+            shard: *shard as usize,
+            progress: context.progress,
+            cancel: context.cancel,
+        })
+    })?;
     if exported.without_picture > 0 {
         say(&format!("{} faces have no picture in the export: it can no longer be read", exported.without_picture));
     }

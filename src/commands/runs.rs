@@ -58,8 +58,9 @@ struct Selected {
 }
 
 fn select(arguments: &RunsArgs, all: Vec<ListedRun>) -> Result<Selected, RunError> {
-    let RunsArgs { prefix, state, since, last, conditions, sort, reverse, limit, .. } = arguments;
-    let sort = sort.as_deref().map(|key| RunKey::of(key, &all)).transpose()?;
+    let RunsArgs { prefix, state, since, last, conditions, limit, .. } = arguments;
+    let (sort, reverse) = sorting(arguments);
+    let sort = sort.map(|key| RunKey::of(key, &all)).transpose()?;
     let mut keyed = Vec::new();
     for condition in conditions {
         let key = condition.key(&all)?;
@@ -77,8 +78,8 @@ fn select(arguments: &RunsArgs, all: Vec<ListedRun>) -> Result<Selected, RunErro
     let wanted = all.into_iter().filter(wanted);
     let mut runs: Vec<ListedRun> = wanted.take(last.unwrap_or(usize::MAX)).collect();
     match &sort {
-        Some(key) => run::sort(&mut runs, key, *reverse),
-        None if *reverse => runs.reverse(),
+        Some(key) => run::sort(&mut runs, key, reverse),
+        None if reverse => runs.reverse(),
         None => {}
     }
     runs.truncate(limit.unwrap_or(usize::MAX));
@@ -89,11 +90,18 @@ fn select(arguments: &RunsArgs, all: Vec<ListedRun>) -> Result<Selected, RunErro
     Ok(Selected { runs, keys })
 }
 
+/// What to sort by, and whether the other way round.
+fn sorting(arguments: &RunsArgs) -> (Option<&str>, bool) {
+    let given = arguments.sort.as_deref();
+    let turned = given.and_then(|key| key.strip_prefix('-'));
+    (turned.or(given), arguments.reverse != turned.is_some())
+}
+
 /// The order in words.
 fn order(arguments: &RunsArgs, keys: &[RunKey]) -> String {
-    match (&arguments.sort, keys.first()) {
-        (Some(_), Some(key)) => key.order_in_words(arguments.reverse),
-        _ if arguments.reverse => "earliest first".into(),
+    match (sorting(arguments), keys.first()) {
+        ((Some(_), reverse), Some(key)) => key.order_in_words(reverse),
+        ((_, true), _) => "earliest first".into(),
         _ => "latest first".into(),
     }
 }

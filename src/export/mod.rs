@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::cli::ExportFormat;
 use crate::error::Error;
 use crate::files::{self, FileError};
+use crate::progress::{Cancel, Progress};
 use crate::run::RunDirectory;
 
 /// What was written.
@@ -34,7 +35,6 @@ pub(crate) struct Exported {
 }
 
 /// What is asked for.
-#[derive(Debug)]
 pub(crate) struct ExportRequest<'a> {
     pub run: &'a RunDirectory,
     pub to: ExportFormat,
@@ -44,6 +44,8 @@ pub(crate) struct ExportRequest<'a> {
     pub pictures: bool,
     /// Samples of a tar file.
     pub shard: usize,
+    pub progress: &'a dyn Progress,
+    pub cancel: &'a Cancel,
 }
 
 /// Writes a run in another format. Fails with [`Error::Usage`] where the folder has something else in it, or the format

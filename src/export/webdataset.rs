@@ -1,7 +1,7 @@
 //! Tar files as WebDataset reads them: the files of a sample have one name and stand together.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::run::{self, EmbeddedFaces, RunDirectory, RunError};
 
 /// Writes the embedded faces of a run in the order of its matrix. The same run gives the same bytes.
 pub(super) fn write(request: &ExportRequest<'_>) -> Result<Exported, Error> {
-    let ExportRequest { run, out, pictures, shard, .. } = *request;
+    let ExportRequest { run, out, pictures, shard, progress, cancel, .. } = *request;
     run::embedded_and_intact(run)?;
     let faces = EmbeddedFaces::open(run)?;
     let mut matrix = MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS)).map_err(RunError::from)?;
@@ -32,6 +32,7 @@ pub(super) fn write(request: &ExportRequest<'_>) -> Result<Exported, Error> {
         faces: Some(faces.rows.len() as u64),
         without_picture: 0,
     };
+    progress.start("exporting", "faces", exported.faces, 0);
     for (number, rows) in faces.rows.chunks(shard).enumerate() {
         let file = PathBuf::from(format!("{name}-{number:06}.tar"));
         let path = folder.join(&file);
@@ -39,6 +40,9 @@ pub(super) fn write(request: &ExportRequest<'_>) -> Result<Exported, Error> {
         files::commit(&path, |out| {
             let mut tar = tar::Builder::new(out);
             for (at, &manifest_row) in rows.iter().enumerate() {
+                if cancel.requested() {
+                    return Err(RunError::Interrupted { resume: remains(&folder) }.into());
+                }
                 let (place, face) = (number * shard + at, &faces.manifest.faces[manifest_row]);
                 matrix.read(&mut row).map_err(RunError::from)?;
                 let mut npy = Vec::new();
@@ -54,12 +58,19 @@ pub(super) fn write(request: &ExportRequest<'_>) -> Result<Exported, Error> {
                     // A row's number: an id may hold what a key may not, a dot or a slash.
                     append(&mut tar, &format!("{place:09}.{ending}"), &bytes).map_err(failed)?;
                 }
+                progress.advance(1);
             }
             tar.finish().map_err(failed)
         })?;
         exported.files.push(file);
     }
+    progress.finish();
     Ok(exported)
+}
+
+/// What to do about an export that was stopped.
+pub(super) fn remains(folder: &Path) -> String {
+    format!("to start over, remove {} and run the same command again", folder.display())
 }
 
 fn append(tar: &mut tar::Builder<impl io::Write>, name: &str, bytes: &[u8]) -> io::Result<()> {

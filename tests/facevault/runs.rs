@@ -95,6 +95,8 @@ fn runs_are_sorted_and_selected_by_name_plan_and_metric() {
     assert!(by_name.is_sorted() && by_name.len() == 3, "{by_name:?}");
     let reversed: Vec<_> = by_name.iter().rev().cloned().collect();
     assert_eq!(listed(&["--sort", "name", "--reverse"]), reversed);
+    assert_eq!(listed(&["--sort", "-name"]), reversed);
+    assert_eq!(listed(&["--sort=-name", "-r"]), by_name);
     assert_eq!(listed(&["--sort", "name", "--limit", "1"]), by_name[..1]);
     assert!(listed(&["--sort", "faces"])[0].starts_with("other-"));
 
