@@ -98,7 +98,9 @@ fn every_line_of_a_config_says_what_it_does() {
 #[test]
 fn each_kind_of_folder_becomes_a_config_that_check_takes() {
     let workspace = Workspace::empty();
-    let names: [(&str, fn(&str, u8) -> String, &str); 6] = [
+    /// The name of a person's picture in a folder.
+    type Name = fn(&str, u8) -> String;
+    let names: [(&str, Name, &str); 6] = [
         ("people", |who, n| format!("{who}/{n}.ppm"), "source: folders, root: people"),
         (
             "nested",

@@ -61,7 +61,10 @@ fn a_run_without_one_embedding_has_failed() {
         let (stdout, stderr) = workspace.run(1, &[verb, "config.yaml", "-q"]);
         assert!(stdout.starts_with("0 of 4 faces embedded, 4 failed\n"), "{stdout}");
         assert_eq!(complaint(&stderr).lines().count(), 4, "{stderr}");
-        assert!(stderr.ends_with("failures.csv\n") && stderr.contains("\nerror: no face could be embedded (of 4)"), "{stderr}");
+        assert!(
+            stderr.ends_with("failures.csv\n") && stderr.contains("\nerror: no face could be embedded (of 4)"),
+            "{stderr}"
+        );
     }
     let done = workspace.json(1, &["experiment", "config.yaml", "-q"]);
     assert_eq!(done["status"], "nothing-embedded");
