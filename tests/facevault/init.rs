@@ -8,7 +8,10 @@ use serde_json::Value;
 
 use crate::support::workspace::Workspace;
 
-/// A picture of one colour.
+/// The name of a person's picture in a folder.
+type Name = fn(&str, u8) -> String;
+
+/// A picture; each value has another one.
 fn picture(path: &Path, side: usize, value: u8) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let pixels: Vec<u8> =
@@ -98,8 +101,6 @@ fn every_line_of_a_config_says_what_it_does() {
 #[test]
 fn each_kind_of_folder_becomes_a_config_that_check_takes() {
     let workspace = Workspace::empty();
-    /// The name of a person's picture in a folder.
-    type Name = fn(&str, u8) -> String;
     let names: [(&str, Name, &str); 6] = [
         ("people", |who, n| format!("{who}/{n}.ppm"), "source: folders, root: people"),
         (
