@@ -65,6 +65,11 @@ fn interactive() -> bool {
     std::io::stderr().is_terminal()
 }
 
+/// The noun for one of a unit.
+fn one(unit: &str) -> &str {
+    unit.strip_suffix(if unit.ends_with("sses") { "es" } else { "s" }).unwrap_or(unit)
+}
+
 impl Progress for Terminal {
     fn start(&self, task: &str, unit: &'static str, total: Option<u64>, resumed: u64) {
         self.finish();
@@ -89,7 +94,7 @@ impl Progress for Terminal {
         bar.reset_eta();
         bar.enable_steady_tick(Duration::from_millis(200));
         if !interactive() {
-            let total = total.map_or_else(String::new, |total| format!(" {total} {unit}"));
+            let total = total.map_or_else(String::new, |total| format!(" {}", text::counted(total, one(unit))));
             let resumed = if resumed > 0 { format!(", {resumed} already done") } else { String::new() };
             say(&format!("{task}:{total}{resumed}"));
         }
@@ -123,7 +128,7 @@ impl Progress for Terminal {
         let speed = if unit == "bytes" {
             format!("{:.1} MB", done as f64 / 1e6)
         } else {
-            format!("{done} {unit}, {:.0}/s", done as f64 / seconds.max(1e-9))
+            format!("{}, {:.0}/s", text::counted(done, one(unit)), done as f64 / seconds.max(1e-9))
         };
         say(&format!("{task}: {speed}, {seconds:.1} s"));
     }

@@ -126,7 +126,7 @@ fn defaults(arguments: &InitArgs, look: &Look, choices: &Choices) -> String {
 }
 
 /// As the command line spells a choice.
-fn word(choice: impl clap::ValueEnum) -> String {
+fn word<T: clap::ValueEnum + Copy>(choice: T) -> String {
     choice.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
 

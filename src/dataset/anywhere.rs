@@ -36,15 +36,12 @@ pub(super) fn list(source: &DatasetSource, context: &OpenContext<'_>) -> Result<
     } else {
         // Validated with the config.
         let pattern = pattern.as_deref().and_then(|pattern| Some((pattern, Pattern::read(pattern).ok()?)));
-        match list {
-            Some(list) => {
-                let (paths, lines) = of_list(list, root)?;
-                by_pattern(paths, pattern.as_ref(), |at| format!("{}, line {}:", list.display(), lines[at]))?
-            }
-            None => {
-                let paths = below(root, &files, &mut left_out, context)?;
-                by_pattern(paths, pattern.as_ref(), |_| format!("in {}:", root.display()))?
-            }
+        if let Some(list) = list {
+            let (paths, lines) = of_list(list, root)?;
+            by_pattern(paths, pattern.as_ref(), |at| format!("{}, line {}:", list.display(), lines[at]))?
+        } else {
+            let paths = below(root, &files, &mut left_out, context)?;
+            by_pattern(paths, pattern.as_ref(), |_| format!("in {}:", root.display()))?
         }
     };
     if faces.is_empty() {

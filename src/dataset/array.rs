@@ -18,7 +18,7 @@ pub(super) fn open(array: &Path, table: &RowTable, context: &OpenContext<'_>) ->
 pub(super) fn list(array: &Path, table: &RowTable, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
     let PictureArray { rows, sides, first } = PictureArray::open(array, LARGEST_PICTURE)?;
     let a_row = "a row of the array, counted from 0";
-    let of = Rows { file: array, rows, what: "array", holds: "picture", a_row };
+    let of = Rows { file: array, count: rows, what: "array", holds: "picture", a_row };
     let mut manifest = given::of_rows(table, &of, context)?;
     array.parent().unwrap_or(Path::new("")).clone_into(&mut manifest.root);
     let path = array.file_name().unwrap_or_default().to_string_lossy();

@@ -22,8 +22,7 @@ pub(crate) fn expand(pattern: &str) -> Result<Vec<String>, String> {
     if rest.contains('}') {
         return Err("its braces do not match".into());
     }
-    texts.iter_mut().for_each(|text| text.push_str(rest));
-    Ok(texts)
+    Ok(texts.into_iter().map(|text| text + rest).collect())
 }
 
 fn choices(inside: &str) -> Result<Vec<String>, String> {

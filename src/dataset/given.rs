@@ -28,7 +28,13 @@ pub(super) fn open(source: &DatasetSource, context: &OpenContext<'_>) -> Result<
     }
     of_rows(
         table,
-        &Rows { file: matrix, rows, what: "matrix", holds: "embedding", a_row: "a row of the matrix, counted from 0" },
+        &Rows {
+            file: matrix,
+            count: rows,
+            what: "matrix",
+            holds: "embedding",
+            a_row: "a row of the matrix, counted from 0",
+        },
         context,
     )
 }
@@ -36,7 +42,8 @@ pub(super) fn open(source: &DatasetSource, context: &OpenContext<'_>) -> Result<
 /// The file that the lines of a table are about.
 pub(super) struct Rows<'a> {
     pub file: &'a Path,
-    pub rows: usize,
+    /// How many there are.
+    pub count: usize,
     /// "matrix" or "array".
     pub what: &'static str,
     /// What a row is: "embedding" or "picture".
@@ -48,7 +55,7 @@ pub(super) struct Rows<'a> {
 /// The faces of a table, each with its row as [`PixelSource::Given`].
 pub(super) fn of_rows(table: &RowTable, of: &Rows<'_>, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
     let RowTable { faces: path, row, pairs, .. } = table;
-    let Rows { file, rows, what, holds, .. } = of;
+    let Rows { file, count: rows, what, holds, .. } = of;
     // Parquet may say itself whose its rows are.
     let own = path.as_os_str().is_empty();
     let path = if own { *file } else { path };

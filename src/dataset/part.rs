@@ -44,15 +44,13 @@ impl Part {
 
     /// The shorter side in pixels, if the header tells.
     pub(super) fn shorter_side(&self, root: &Path) -> Option<u32> {
-        match self.pixels {
-            Some(sides) => sides.into_iter().min(),
-            // Headers are at the beginning; what follows one is not needed.
-            None => {
-                let mut head = Vec::new();
-                self.open(root).ok()?.take(1 << 16).read_to_end(&mut head).ok()?;
-                crate::preprocess::size(Cursor::new(head))?.into_iter().min()
-            }
+        if let Some(sides) = self.pixels {
+            return sides.into_iter().min();
         }
+        // Headers are at the beginning; what follows one is not needed.
+        let mut head = Vec::new();
+        self.open(root).ok()?.take(1 << 16).read_to_end(&mut head).ok()?;
+        crate::preprocess::size(Cursor::new(head))?.into_iter().min()
     }
 }
 

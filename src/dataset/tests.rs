@@ -639,8 +639,8 @@ fn tables_are_found_in_the_folder_and_in_the_one_above() {
     left out: 1 file that is not a picture by name or content
     2 of 3 faces have no box in <dir>/lfw/train/boxes.csv
     1 box is for pictures that are not in the dataset (<dir>/lfw/train/boxes.csv)
-    1 of 3 pairs in <dir>/lfw/pairs.csv contradict the identities of their faces; the list takes precedence
-    1 of 3 pairs in <dir>/lfw/pairs.csv contradict the identities of their faces; the list takes precedence
+    1 of 3 pairs in <dir>/lfw/pairs.csv contradicts the identities of their faces; the list takes precedence
+    1 of 3 pairs in <dir>/lfw/pairs.csv contradicts the identities of their faces; the list takes precedence
     left out: 1 file that is not a picture by name or content
     ");
 

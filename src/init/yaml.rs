@@ -80,6 +80,11 @@ fn preprocess(look: &Look, choices: &Choices) -> Section {
             "crop: { mode: whole }",
             "the pictures are crops: nothing is cut off; `box` cuts by a detector's box",
         ),
+        // This profile takes whole pictures.
+        Shown::Photos if profile == "facevault-notebook" => section.line(
+            "crop: { mode: box, margin: 14, unit: output-pixels }",
+            "the face is cut out by its box, with a margin",
+        ),
         Shown::Photos => section,
     };
     match choices.weights {

@@ -10,10 +10,9 @@ use crate::provenance::{Adopted, Provenance};
 use crate::text::counted;
 
 impl RunContext<'_> {
-    /// Fills the missing chunks of `store` from a finished one of these runs, with the same embedding digest, reports it, and records
+    /// Fills the missing chunks of `store` from a finished one of `donors` with the same embedding digest, reports it, and records
     /// that run in `provenance`. Does nothing if no such run is intact and of this machine's arithmetic. Returns the names
-    /// of the runs that were refused, and reported. Fails with [`RunError::File`] when this run's own files cannot be
-    /// written.
+    /// of the runs that were refused, and reported.
     pub(super) fn adopt(
         &self,
         run: &RunDirectory,
@@ -22,7 +21,7 @@ impl RunContext<'_> {
         store: &mut ChunkStore,
         provenance: &mut Provenance,
         opening: &NetworkOpener<'_>,
-    ) -> Result<Vec<String>, RunError> {
+    ) -> Vec<String> {
         let mut refused = Vec::new();
         if store.is_empty() {
             // The store is empty, so nothing was adopted, whatever an interrupted start recorded.
@@ -31,7 +30,7 @@ impl RunContext<'_> {
         // Never complete from a second run: its chunks could have other boundaries.
         let begun = provenance.adopted_from.as_ref().map(|adopted| adopted.run.clone());
         if store.is_complete() || (!store.is_empty() && begun.is_none()) {
-            return Ok(refused);
+            return refused;
         }
         for source in donors {
             let name = source.name();
@@ -48,20 +47,20 @@ impl RunContext<'_> {
                 continue;
             }
             match self.adopt_from(run, source, theirs.evaluates_as(plan), store, provenance, opening) {
-                Ok(()) if store.is_complete() => return Ok(refused),
+                Ok(()) if store.is_complete() => return refused,
                 Ok(()) => {}
-                Err(_) if self.cancel.requested() => return Ok(refused),
+                Err(_) if self.cancel.requested() => return refused,
                 Err(reason) => {
                     self.progress.say(&format!("cannot reuse the embeddings of {name}: {reason}"));
                     refused.push(name);
                 }
             }
             if !store.is_empty() {
-                return Ok(refused);
+                return refused;
             }
             provenance.adopted_from = None;
         }
-        Ok(refused)
+        refused
     }
 
     /// Adopts from one run. `Err` is the reason why it gives nothing, or nothing more.

@@ -304,7 +304,7 @@ impl RunContext<'_> {
             Some(named) => reuse::that_fit(named, &plan, self.progress),
             None => RunDirectory::list(self.experiments)?,
         };
-        let refused = self.adopt(run, &donors, &plan, &mut store, &mut provenance, &opening)?;
+        let refused = self.adopt(run, &donors, &plan, &mut store, &mut provenance, &opening);
         provenance.count_reused(&store.rows_reused());
         let before = store.rows_computed();
         let begun = provenance.arithmetic.take().filter(|_| !store.is_empty());

@@ -27,8 +27,8 @@ fn npy(path: &Path, descr: &str, fortran: bool, shape: &str, data: &[u8]) {
 fn crops(workspace: &Workspace) {
     let data: Vec<u8> = (0..6).flat_map(pixels).collect();
     npy(&workspace.path("crops.npy"), "|u1", false, "6, 96, 96, 3", &data);
-    let lines: String = (0..6).map(|n| format!("f{n},p{},{}\n", n / 2, 30 + n)).collect();
-    fs::write(workspace.path("crops.csv"), format!("face_id,identity,age\n{lines}")).unwrap();
+    let lines: Vec<_> = (0..6).map(|n| format!("f{n},p{},{}", n / 2, 30 + n)).collect();
+    fs::write(workspace.path("crops.csv"), format!("face_id,identity,age\n{}\n", lines.join("\n"))).unwrap();
 }
 
 #[test]

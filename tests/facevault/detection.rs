@@ -90,6 +90,10 @@ fn detect_needs_photos_and_a_config_that_asks_for_it() {
     assert!(stderr.contains("`detect` needs photos"), "{stderr}");
     let workspace = Workspace::synthetic(2, 2, "");
     let (_, stderr) = workspace.run(2, &["detect", "config.yaml"]);
+    assert!(stderr.contains("config.yaml detects no faces: `detect` needs photos"), "{stderr}");
+    fs::create_dir(workspace.path("photos")).unwrap();
+    workspace.config("dataset: {source: folders, root: photos}");
+    let (_, stderr) = workspace.run(2, &["detect", "config.yaml"]);
     assert!(stderr.contains("config.yaml detects no faces; add `detect: {detector: mtcnn}`"), "{stderr}");
 }
 

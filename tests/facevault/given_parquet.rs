@@ -55,8 +55,8 @@ fn a_matrix_in_parquet_is_the_matrix_that_it_is_in_npy() {
     npy.extend(dictionary.bytes());
     npy.extend(rows.iter().flatten().flat_map(|value| value.to_le_bytes()));
     fs::write(workspace.path("m.npy"), npy).unwrap();
-    let lines: String = (0..12).map(|n| format!("f{n:02},p{}\n", n / 3)).collect();
-    fs::write(workspace.path("faces.csv"), format!("face_id,identity_id\n{lines}")).unwrap();
+    let lines: Vec<_> = (0..12).map(|n| format!("f{n:02},p{}", n / 3)).collect();
+    fs::write(workspace.path("faces.csv"), format!("face_id,identity_id\n{}\n", lines.join("\n"))).unwrap();
     config(&workspace, "matrix: m.npy, faces: faces.csv");
     let (expected, _) = experiment(&workspace);
 

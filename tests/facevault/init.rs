@@ -8,7 +8,10 @@ use serde_json::Value;
 
 use crate::support::workspace::Workspace;
 
-/// A picture of one colour.
+/// The name of a person's picture in a folder.
+type Name = fn(&str, u8) -> String;
+
+/// A picture; each value has another one.
 fn picture(path: &Path, side: usize, value: u8) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let pixels: Vec<u8> =
@@ -98,7 +101,7 @@ fn every_line_of_a_config_says_what_it_does() {
 #[test]
 fn each_kind_of_folder_becomes_a_config_that_check_takes() {
     let workspace = Workspace::empty();
-    let names: [(&str, fn(&str, u8) -> String, &str); 6] = [
+    let names: [(&str, Name, &str); 6] = [
         ("people", |who, n| format!("{who}/{n}.ppm"), "source: folders, root: people"),
         (
             "nested",
@@ -133,6 +136,15 @@ fn each_kind_of_folder_becomes_a_config_that_check_takes() {
     assert_eq!(found["pictures"], "photos");
     assert!(text.contains("\ndetect:") && !text.contains("crop:") && text.contains("- name: listed"), "{text}");
     assert_eq!(dataset(&text), "source: folders, root: photos, pairs: pairs.txt");
+    // Whatever the weights, what is found is cut out.
+    for weights in ["demo", "network.onnx", "network.pth"] {
+        fs::write(workspace.path(weights), "").unwrap();
+        let arguments = ["init", "photos", "--weights", weights, "--out", "w.yaml", "--force"];
+        workspace.run(0, &arguments);
+        let checked = workspace.command(&["check", "w.yaml", "--json"]).output().unwrap();
+        let checked: Value = serde_json::from_slice(&checked.stdout).unwrap();
+        assert_ne!(checked["config"]["preprocess"]["crop"]["mode"], "whole", "{weights}: {checked:#}");
+    }
     let (found, text) = init(&workspace, &["photos", "--pictures", "crops", "--for", "search", "--out", "s.yaml"]);
     assert_eq!((&found["pictures"], &found["reason"]), (&"crops".into(), &"you said so".into()));
     assert!(

@@ -1,7 +1,7 @@
 //! The network against facenet-pytorch on identical weights (`crates/nn/tests/fixtures/model/make_goldens.py`).
 
 use facevault::model::{
-    self, BatchSize, Calibration, DeviceRequest, Embedder, Execution, FaceBatch, Kernels, ModelSpec, Network, Precision,
+    self, BatchSize, DeviceRequest, Embedder, Execution, FaceBatch, Kernels, ModelSpec, Network, Precision,
 };
 use facevault::preprocess::Standardise;
 
@@ -153,8 +153,9 @@ fn a_graph_without_stages_embeds_all_the_same() {
 fn what_is_described_is_what_opens() {
     let spec = ModelSpec { width: 0.125, ..ModelSpec::of(Network::InceptionResnetV1) };
     let tensors = formula::checkpoint(&model::parameters(&spec));
-    let calibration =
-        Calibration { faces: 1, ranges: [("conv2d_1a".to_owned(), 1.0)].into(), ..Calibration::default() };
+    let pixels = formula::picture("smooth-a", SIDE);
+    let face = FaceBatch { pixels: &pixels, count: 1, side: SIDE, standardise: STANDARDISE };
+    let calibration = model::calibrate(&spec, &options(DeviceRequest::Cpu), &tensors, [face]).unwrap();
     for (precision, kernels, threads) in [
         (Precision::F32, Kernels::Candle, None),
         (Precision::F32, Kernels::Auto, None),

@@ -65,7 +65,7 @@ fn a_protocol_runs_beside_the_comparison_and_stands_beside_what_was_published() 
     let list = fs::read_to_string(workspace.path("pairs.csv")).unwrap();
     fs::write(workspace.path("pairs.csv"), list.replacen("0,1,", "0,0,", 1)).unwrap();
     let (_, said) = workspace.run(0, &["experiment", "config.yaml"]);
-    assert!(said.contains("1 of the 40 pairs in list `own` contradict the faces' identities"), "{said}");
+    assert!(said.contains("1 of the 40 pairs in list `own` contradicts the faces' identities"), "{said}");
     assert_eq!(
         fs::read_dir(workspace.path("experiments"))
             .unwrap()

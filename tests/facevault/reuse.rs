@@ -397,7 +397,7 @@ fn the_same_pictures_in_another_layout_are_not_embedded_again() {
 
     let (_, stderr) = workspace
         .run(1, &["check", "config.yaml", "--set", "dataset={source: files, root: faces, pattern: '{identity}_{n}'}"]);
-    assert!(stderr.contains("`ada/0.pgm` in ") && stderr.contains("6 of 6 pictures"), "{stderr}");
+    assert!(stderr.contains("/faces: `ada/0.pgm` does not fit") && stderr.contains("6 of 6 pictures"), "{stderr}");
     for (dataset, said) in [
         ("{source: files, root: faces}", "`dataset` needs `pattern`, `list` or `table`"),
         ("{source: files, root: faces, pattern: '{who}/*'}", "it has no `{identity}`"),

@@ -119,7 +119,7 @@ fn escaped(text: &str, kept: impl Fn(char) -> bool) -> Cow<'_, str> {
 
 /// A number and its noun: `1 face`, `2 faces`, `0 identities`. `one` is the noun for one.
 #[must_use]
-pub fn counted<N: Display + PartialEq + From<u8>>(number: N, one: &str) -> String {
+pub fn counted<N: Copy + Display + PartialEq + From<u8>>(number: N, one: &str) -> String {
     let many = || match one {
         "person" => "people".to_owned(),
         one if one.ends_with('y') => format!("{}ies", &one[..one.len() - 1]),

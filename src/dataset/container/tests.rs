@@ -402,7 +402,7 @@ fn an_archive_and_its_unpacked_folder_are_the_same_dataset() {
     let found: Vec<_> = manifest.faces.iter().map(|face| face.bbox.map(corners)).collect();
     assert_eq!(found, expected);
     assert_snapshot!(place.said(), @r"
-    1 of 4 faces have no box in <dir>/boxes.csv
+    1 of 4 faces has no box in <dir>/boxes.csv
     left out: 1 file that is not a picture by name or content
     ");
     assert_eq!(manifest.containers.len(), 2);

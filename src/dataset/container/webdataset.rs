@@ -64,8 +64,8 @@ pub(in crate::dataset) fn list(source: &DatasetSource, context: &OpenContext<'_>
         }
         let place = Place { name: path.display().to_string(), path: path.clone(), bytes: metadata.len() };
         let shard = Shard { name: below(&root, path)?, place: &place };
-        tarball::members(&place, context.cancel, |member| samples.add(member, &shard))?;
-        samples.finish(&shard)?;
+        tarball::members(&place, context.cancel, |mut member| samples.add(&mut member, &shard))?;
+        samples.finish(&shard);
     }
     if !samples.faces.iter().any(|face| face.fault.is_none()) {
         return Err(samples.none(&shards));
@@ -178,7 +178,7 @@ fn divided(path: &str) -> Result<(&str, String), LeftOutReason> {
 }
 
 impl Samples<'_> {
-    fn add(&mut self, member: Member<'_>, shard: &Shard<'_>) -> Result<(), DatasetError> {
+    fn add(&mut self, member: &mut Member<'_>, shard: &Shard<'_>) -> Result<(), DatasetError> {
         let (key, ending) = match divided(member.path) {
             Ok(divided) => divided,
             Err(reason) => {
@@ -187,7 +187,7 @@ impl Samples<'_> {
             }
         };
         if self.current.as_ref().is_none_or(|sample| sample.key != key) {
-            self.finish(shard)?;
+            self.finish(shard);
             self.begin(key, shard)?;
         }
         let is_picture = self.is_picture(&ending);
@@ -265,8 +265,8 @@ impl Samples<'_> {
     }
 
     /// Turns the current sample into a face.
-    fn finish(&mut self, shard: &Shard<'_>) -> Result<(), DatasetError> {
-        let Some(sample) = self.current.take() else { return Ok(()) };
+    fn finish(&mut self, shard: &Shard<'_>) {
+        let Some(sample) = self.current.take() else { return };
         if matches!(self.members, Who::Unknown) {
             self.members = self.chosen.who(&sample);
         }
@@ -282,17 +282,15 @@ impl Samples<'_> {
             Ok(who) => (who, None),
             Err(rule) => (None, Some(fault(rule))),
         };
-        let (offset, size) = match &sample.picture {
-            Some((_, offset, size)) => (*offset, *size),
-            None => {
-                wrong = Some(fault(format!("has no picture; its members are {}", members(&sample.endings))));
-                (0, 0)
-            }
+        let (offset, size) = if let Some((_, offset, size)) = sample.picture {
+            (offset, size)
+        } else {
+            wrong = Some(fault(format!("has no picture; its members are {}", members(&sample.endings))));
+            (0, 0)
         };
         let pixels = PixelSource::Part(Part { path: shard.name.clone(), offset, size, modified: 0, pixels: None });
         self.faces.push(Face { identity_id, pixels, fault: wrong, ..Face::of_picture(sample.key.clone()) });
         self.first.get_or_insert((sample.key, sample.endings));
-        Ok(())
     }
 
     /// The error of shards without a usable sample.

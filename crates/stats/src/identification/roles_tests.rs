@@ -182,8 +182,8 @@ fn whoever_has_no_gallery_face_left_is_not_taken_for_a_stranger() {
     assert_eq!(result.estimate("rank1").unwrap().point, 0.5);
     for (quantity, reason) in [
         ("rank2", "the gallery holds 2 people: every search reaches that rank"),
-        ("tpir@fpir=5e-1", "1 non-mated searches are too few for an FPIR of 5e-1: it takes 2"),
-        ("fnir@fpir=1e-2", "1 non-mated searches are too few for an FPIR of 1e-2: it takes 100"),
+        ("tpir@fpir=5e-1", "1 non-mated search is too few for an FPIR of 5e-1: it takes 2"),
+        ("fnir@fpir=1e-2", "1 non-mated search is too few for an FPIR of 1e-2: it takes 100"),
         ("rank3", "protocol `search` does not report this quantity"),
     ] {
         assert_eq!(result.estimate(quantity), None, "{quantity}");
