@@ -74,13 +74,13 @@ ci:
 sbom:
     scripts/sbom
 
+# Build the Python package for this and other machines (manylinux2014) in target/wheels
+package profile="release":
+    scripts/wheel target/wheels {{profile}}
+
 # Build the Python package, check it, and run its tests (needs Python and a package index)
 wheel profile="release":
     .ci/wheel {{profile}}
-
-# Build the Python package for other machines (manylinux2014, through zig), and check it
-wheel-manylinux folder="target/wheels" *options:
-    scripts/wheel-manylinux {{folder}} {{options}}
 
 # Put the release binary into an OCI image, a folder, without a daemon (needs GNU tar and zstd)
 oci folder="facevault-oci":

@@ -7,11 +7,13 @@ import facevault_bench as fv
 run = fv.open_run("demo")
 width = run.embeddings.shape[1]
 
+embeddings = duckdb.read_parquet(str(run.path / "embeddings.parquet"))
+quality = duckdb.read_parquet(str(run.path / "face_quality.parquet"))
 # Parquet's list of fixed size arrives as a list: without the cast, the functions of arrays refuse it.
 duckdb.sql(f"""
     CREATE OR REPLACE TABLE faces AS
-    SELECT e.face_id, e.identity_id, e.embedding::FLOAT[{width}] AS embedding, q.sharpness
-    FROM '{run.path}/embeddings.parquet' e JOIN '{run.path}/face_quality.parquet' q USING (face_id)
+    SELECT face_id, identity_id, embedding::FLOAT[{width}] AS embedding, sharpness
+    FROM embeddings JOIN quality USING (face_id)
 """)
 
 nearest = duckdb.execute(

@@ -19,6 +19,6 @@ nearest = [(row["face_id"], round(1 - row["_distance"], 4)) for row in query.to_
 print(nearest)
 
 # The same among everybody else.
-own = run.faces["identity_id"][0]
+own = run.faces["identity_id"][0].replace("'", "''")
 others = query.where(f"identity_id != '{own}'", prefilter=True).to_list()
 print(others[0]["identity_id"], round(1 - others[0]["_distance"], 4))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import facevault_bench as fv
+from conftest import DEMO, command, write_ppm
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 NEEDS = {
@@ -49,20 +50,42 @@ def recipe(name, folder):
     return ended.stdout.splitlines()
 
 
-@pytest.fixture
-def folder(demo, tmp_path):
-    """A folder with the demo's run, in which a recipe may write."""
-    (tmp_path / "experiments").symlink_to(demo / "experiments")
-    return tmp_path
+@pytest.fixture(scope="session")
+def named(tmp_path_factory, faces):
+    """A run, and its folder, with names that quote, that look like code, or like no value."""
+    folder = tmp_path_factory.mktemp("d'Or \"é\" %s")
+    people = ["'A'B", 'C "D"', "NA", "é; DROP TABLE faces", "001", "{}"]
+    for number, face in enumerate(faces[:24]):
+        person = folder / "faces" / people[number // 4]
+        person.mkdir(parents=True, exist_ok=True)
+        write_ppm(person / f"{number:02}.ppm", face)
+    config = {
+        "name": "demo",
+        "dataset": {"source": "folders", "root": "faces"},
+        "weights": DEMO["weights"],
+        "model": {"width": 0.25},
+        "preprocess": {"profile": "facevault-notebook", "resize": {"size": 80}},
+        "embed": {"device": "cpu"},
+    }
+    (folder / "demo.yaml").write_text(json.dumps(config))
+    command("experiment", "demo.yaml", "--quiet", cwd=folder)
+    return folder
 
 
-@pytest.fixture
-def nearest(folder):
-    """The face most like the first, and so on: its id and cosine, by nothing but numpy."""
-    run = fv.open_run("demo", experiments=folder / "experiments")
+@pytest.fixture(params=["demo", "named"])
+def run(request, tmp_path):
+    """A run that the recipes find as `demo`, in a folder in which they may write."""
+    made = request.getfixturevalue(request.param)
+    folder = tmp_path / made.name
+    folder.mkdir()
+    (folder / "experiments").symlink_to(made / "experiments")
+    return fv.open_run("demo", experiments=folder / "experiments")
+
+
+def nearest(run):
+    """The faces most like the first, it first: id and cosine, by nothing but numpy."""
     cosines = run.embeddings @ run.embeddings[0]
-    order = np.argsort(-cosines, kind="stable")
-    return [(str(run.faces["face_id"][row]), float(cosines[row])) for row in order]
+    return [(str(run.faces["face_id"][row]), float(cosines[row])) for row in np.argsort(-cosines, kind="stable")]
 
 
 def same(found, expected):
@@ -77,33 +100,32 @@ def test_every_recipe_is_tested_and_committed_without_outputs():
     assert code and all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
 
 
-def test_faiss_finds_the_nearest_faces(folder, nearest):
+def test_faiss_finds_the_nearest_faces(run):
+    folder = run.path.parent.parent
     (printed,) = recipe("faiss_search.py", folder)
-    same(ast.literal_eval(printed), nearest[:4])
+    same(ast.literal_eval(printed), nearest(run)[:4])
     kept = np.load(folder / "faces.npz")
-    assert kept["run"] == "demo-7b1a15708269" and len(kept["ids"]) == 600
+    assert kept["run"] == run.name and kept["ids"].tolist() == run.faces["face_id"].tolist()
 
 
-def test_duckdb_finds_the_nearest_faces_and_the_least_sharp_people(folder, nearest):
-    printed = recipe("duckdb_sql.py", folder)
-    found, blurred = map(ast.literal_eval, printed)
-    same([(face, cosine) for face, _, cosine in found], nearest[:4])
-    run = fv.open_run("demo", experiments=folder / "experiments")
-    quality = pytest.importorskip("duckdb").sql(f"SELECT face_id, sharpness FROM '{run.path}/face_quality.parquet'")
-    of = dict(quality.fetchall())
+def test_duckdb_finds_the_nearest_faces_and_the_least_sharp_people(run):
+    found, blurred = map(ast.literal_eval, recipe("duckdb_sql.py", run.path.parent.parent))
+    same([(face, cosine) for face, _, cosine in found], nearest(run)[:4])
+    quality = pytest.importorskip("duckdb").read_parquet(str(run.path / "face_quality.parquet"))
+    of = dict(quality.project("face_id, sharpness").fetchall())
     people, sharpness = run.faces["identity_id"], np.array([of[face] for face in run.faces["face_id"].tolist()])
     means = {person: sharpness[people == person].mean() for person in set(people.tolist())}
     least = sorted(means, key=means.get)[:3]
     same(blurred, [(person, pytest.approx(means[person], rel=1e-4)) for person in least])
 
 
-def test_lancedb_finds_the_nearest_faces_of_all_and_of_others(folder, nearest):
-    found, other = recipe("lancedb_table.py", folder)
-    same(ast.literal_eval(found), nearest[:4])
-    run = fv.open_run("demo", experiments=folder / "experiments")
+def test_lancedb_finds_the_nearest_faces_of_all_and_of_others(run):
+    found, other = recipe("lancedb_table.py", run.path.parent.parent)
+    order = nearest(run)
+    same(ast.literal_eval(found), order[:4])
     person = dict(zip(run.faces["face_id"].tolist(), run.faces["identity_id"].tolist(), strict=True))
-    stranger = next((person[face], cosine) for face, cosine in nearest if person[face] != person[nearest[0][0]])
-    name, cosine = other.split()
+    stranger = next((person[face], cosine) for face, cosine in order if person[face] != person[order[0][0]])
+    name, cosine = other.rsplit(" ", 1)
     same([(name, float(cosine))], [stranger])
 
 
@@ -123,7 +145,7 @@ def test_workers_give_the_rows_of_a_run_and_say_what_failed(name, folder_run, tm
     assert failed["embedding"] is None and "not a supported picture" in failed["error"]
 
 
-def test_the_notebook_shows_the_run_and_its_figures_inline(folder, monkeypatch):
+def test_the_notebook_shows_the_run_and_its_figures_inline(demo, tmp_path, monkeypatch):
     for module in NEEDS["run.ipynb"]:
         pytest.importorskip(module, reason=f"run.ipynb: {module} is not installed")
     import nbclient
@@ -131,9 +153,9 @@ def test_the_notebook_shows_the_run_and_its_figures_inline(folder, monkeypatch):
 
     # Its history and its sockets, which otherwise are in the user's home.
     for place in ["IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR"]:
-        monkeypatch.setenv(place, str(folder / place))
+        monkeypatch.setenv(place, str(tmp_path / place))
     notebook = nbformat.read(RECIPES / "run.ipynb", as_version=4)
-    nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
+    nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": demo}}).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     page = outputs[0].data["text/html"]
     assert "demo-7b1a15708269" in page and page.count("data:image/svg+xml") == 4
