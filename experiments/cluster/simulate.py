@@ -17,7 +17,7 @@ import numpy as np
 # Measured. Seconds of one core.
 START = 0.42  # a worker: reads 94 MB of weights, checks its arithmetic
 FACE = 0.036  # FaceNet in f32
-CHUNK = 0.00096  # a commit on a local store, with all that a chunk has beside its faces
+CHUNK = 0.00096  # committed to a file system in memory
 PREPARE_FACE = 26e-6  # reads and digests a picture of 20 kB that is in memory
 FINISH_FACE, FINISH_CHUNK = 120e-6, 0.2e-3
 # Requests to the store and bytes, counted.
@@ -78,9 +78,9 @@ def simulate(faces, workers, options):
         at += begin + work + again + dead * options.restart
         end = max(end, at)
         heapq.heappush(free, (at, worker))
-    # Preparing and finishing are one process on two cores; pictures are read one after the other on each.
-    reading = max(PREPARE_FACE + REQUESTS_OF_PICTURE * latency, options.picture_bytes / options.store_bandwidth)
-    prepare = START + faces * reading / 2
+    # Preparing and finishing are one process each. Preparing reads a picture at a time on each core.
+    reading = (PREPARE_FACE + REQUESTS_OF_PICTURE * latency) / options.prepare_cores
+    prepare = START + faces * max(reading, options.picture_bytes / options.store_bandwidth)
     written = faces * ROW
     finish = faces * FINISH_FACE + chunks * (FINISH_CHUNK + 2 * latency) + 2 * written / options.store_bandwidth
     requests = (
@@ -93,7 +93,7 @@ def simulate(faces, workers, options):
         prepare=prepare / 3600,
         embed=end / 3600,
         finish=finish / 3600,
-        core_hours=(busy + 2 * prepare + finish) / 3600,
+        core_hours=(busy + options.prepare_cores * prepare + finish) / 3600,
         lost=lost / 3600,
         deaths=deaths,
         requests=requests,
@@ -145,15 +145,16 @@ def main():
     option("--slow", type=float, default=0.02, help="share of workers at half the speed")
     option("--hours-between-deaths", type=float, default=100.0, help="of one worker")
     option("--restart", type=float, default=120.0, help="seconds until a shard has a place again")
+    option("--prepare-cores", type=int, default=8)
     option("--memory", type=float, default=64e9, help="bytes of the machine that prepares")
     option("--seed", type=int, default=0)
     options = parser.parse_args()
-    print("| faces | workers | prepare + embed + finish, h | core-hours | lost to deaths, h | files | requests, at most per s | read | written | what breaks first |")
+    print("| faces | workers | prepare + embed + finish, h | core-hours | lost to deaths, h | files | requests, per s of embedding | read | written | what breaks first |")
     print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|")
     for faces in options.faces:
         for workers in options.workers:
             it = simulate(faces, workers, options)
-            hours = " + ".join(f"{value:.3g}" for value in (it.prepare, it.embed, it.finish))
+            hours = " + ".join(f"{value:,.{2 if value < 10 else 0}f}" for value in (it.prepare, it.embed, it.finish))
             print(
                 f"| {count(faces)} | {workers:,} | {hours} | {it.core_hours:,.0f} | {it.lost:.2g} ({it.deaths:,}) | "
                 f"{count(it.files)} | {count(it.requests)}, {it.per_second:,.0f} | {size(it.read)} | {size(it.written)} | {it.breaks} |"
