@@ -3,9 +3,9 @@
 
     python3 measure.py FACEVAULT [ROUNDS]
 
-Each worker has a core to itself, as on nodes of one core. One and two workers take turns, so that other work on the machine
-slows both. `efficiency` is how much of twice the speed two workers have: by the clock, and by the processors' time, which
-other work hardly changes."""
+Each worker has a core to itself, as on nodes of one core. One and two workers take turns, so that other work on the
+machine slows both. `efficiency` is how much of twice the speed two workers have: by the clock, and by the processors'
+time, which other work hardly changes."""
 
 import json
 import os

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What a run costs on a cluster, simulated from measured costs: hours, core-hours, requests, files, bytes, what breaks first.
+"""What a run costs on a cluster, simulated from measured costs: hours, requests, bytes, what breaks first.
 
     python3 simulate.py                            the table of docs/guides/cluster.md
     python3 simulate.py --faces 3e7 --workers 64 --store-latency 0.02 --picture-bytes 60000
 
-Measured (measure.py, strace, FaceNet's published weights; one core of an EPYC): what starting, a face, a chunk, preparing and
-finishing take. Assumed, and all options: the store, slow workers, nodes that die. Workers have one core, and take the next
-shard when they end one. Needs numpy."""
+Measured (measure.py, strace, FaceNet's published weights; one core of an EPYC): what starting, a face, a chunk, preparing
+and finishing take. Assumed, and all options: the store, slow workers, nodes that die. Workers have one core, and take the
+next shard when they end one. Needs numpy."""
 
 import argparse
 import heapq
@@ -111,7 +111,9 @@ def breaks(faces, workers, chunks, prepare, embed, finish, crowd, options):
     found = []
     if faces * PREPARE_BYTES > options.memory:
         found.append(f"memory of `prepare`: {size(faces * PREPARE_BYTES)}")
-    found += [f"`{name}`: {100 * of / whole:.0f}% of the time" for name, of in (("prepare", prepare), ("finish", finish)) if of > embed]
+    for name, took in (("prepare", prepare), ("finish", finish)):
+        if took > embed:
+            found.append(f"`{name}`: {100 * took / whole:.0f}% of the time")
     if crowd > 1:
         found.append(f"the store, asked for {crowd:.1f} times what it gives")
     if chunks > 500_000:
@@ -149,16 +151,36 @@ def main():
     option("--memory", type=float, default=64e9, help="bytes of the machine that prepares")
     option("--seed", type=int, default=0)
     options = parser.parse_args()
-    print("| faces | workers | prepare + embed + finish, h | core-hours | lost to deaths, h | files | requests, per s of embedding | read | written | what breaks first |")
-    print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|")
+    heads = [
+        "faces",
+        "workers",
+        "prepare + embed + finish, h",
+        "core-hours",
+        "lost to deaths, h",
+        "files",
+        "requests, per s of embedding",
+        "read",
+        "written",
+        "what breaks first",
+    ]
+    print(f"| {' | '.join(heads)} |\n|{'---:|' * (len(heads) - 1)}---|")
     for faces in options.faces:
         for workers in options.workers:
             it = simulate(faces, workers, options)
             hours = " + ".join(f"{value:,.{2 if value < 10 else 0}f}" for value in (it.prepare, it.embed, it.finish))
-            print(
-                f"| {count(faces)} | {workers:,} | {hours} | {it.core_hours:,.0f} | {it.lost:.2g} ({it.deaths:,}) | "
-                f"{count(it.files)} | {count(it.requests)}, {it.per_second:,.0f} | {size(it.read)} | {size(it.written)} | {it.breaks} |"
-            )
+            cells = [
+                count(faces),
+                f"{workers:,}",
+                hours,
+                f"{it.core_hours:,.0f}",
+                f"{it.lost:.2g} ({it.deaths:,})",
+                count(it.files),
+                f"{count(it.requests)}, {it.per_second:,.0f}",
+                size(it.read),
+                size(it.written),
+                it.breaks,
+            ]
+            print(f"| {' | '.join(cells)} |")
     print()
     for faces in options.faces:
         pairs = faces * (faces - 1) / 2

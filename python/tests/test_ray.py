@@ -106,7 +106,8 @@ def test_a_node_that_refuses_is_avoided(cluster, add_node, alone, tmp_path):
 def test_failures_are_exceptions_with_the_texts_of_the_command(cluster, add_node, tmp_path):
     add_node(env_vars={"FACEVAULT_PERMISSIONS": "nonsense"})
     where = {"address": cluster.address, "experiments": tmp_path, "progress": lambda line: None}
-    with pytest.raises(fv.InputError, match="(?s)^2 of 2 shards failed; what is embedded is kept.*shard 0 on .*nonsense"):
+    failed = "(?s)^2 of 2 shards failed; what is embedded is kept.*shard 0 on .*nonsense"
+    with pytest.raises(fv.InputError, match=failed):
         on_ray.run("demo", shards=2, overrides=SET, retries=1, **where)
     with pytest.raises(fv.InputError, match="cannot read the config"):
         on_ray.run("nowhere.yaml", shards=2, **where)
