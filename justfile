@@ -78,6 +78,15 @@ sbom:
 wheel profile="release":
     .ci/wheel {{profile}}
 
+# Build the Python package for other machines (manylinux2014, through zig), and check it
+wheel-manylinux folder="target/wheels" *options:
+    scripts/wheel-manylinux {{folder}} {{options}}
+
+# Put the release binary into an OCI image, a folder, without a daemon (needs GNU tar and zstd)
+oci folder="facevault-oci":
+    cargo build --release --locked
+    scripts/oci target/release/facevault {{folder}}
+
 # Check licences, sources, duplicates and advisories of all dependencies
 deny:
     .ci/deny

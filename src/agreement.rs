@@ -11,6 +11,7 @@ use crate::model::{DeviceRequest, EmbedderInfo, Precision};
 use crate::numbers::Quantity::Rate;
 use crate::progress::{Cancel, Silent};
 use crate::similarity::{Cards, NoCheckpoint, PairMode, SimilarityOptions};
+use crate::text::counted;
 use crate::verification::OperatingPoint;
 
 /// False match rates that a few hundred faces can resolve, at which both precisions are evaluated.
@@ -144,8 +145,9 @@ impl PrecisionAgreement {
         let Self { precision, faces, cosine_min, cosine_mean, max_difference, verification, .. } = self;
         let precision = precision.name();
         let mut lines = vec![format!(
-            "{precision} against f32 on {faces} faces: cosine at least {cosine_min:.6}, mean {cosine_mean:.6}, \
-             largest difference {max_difference:.1e}"
+            "{precision} against f32 on {}: cosine at least {cosine_min:.6}, mean {cosine_mean:.6}, largest difference \
+             {max_difference:.1e}",
+            counted(*faces, "face")
         )];
         if let Some(Verification { genuine_pairs, impostor_pairs, f32, lower }) = verification {
             let both: Vec<_> = rows(f32, lower)

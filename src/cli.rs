@@ -6,11 +6,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::init::{Purpose, Shown};
 use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
 use crate::provenance;
-use crate::run::{DEFAULT_FOLDER, RunState};
+use crate::run::{DEFAULT_FOLDER, RunCondition, RunState};
 use crate::shard::Shard;
 use crate::throughput::{Choice, Reference};
 
@@ -120,6 +123,8 @@ pub enum Command {
     Fetch(ConfigArgs),
     /// Find the faces in a config's photos and write them as Phase 1's `face_metadata.csv`, without embedding them.
     Detect(DetectArgs),
+    /// Write a commented config for the faces at a path: a folder, CSV, archive or array.
+    Init(InitArgs),
     /// Validate a config and print the plan and the pending downloads, without downloading or computing anything.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(ConfigArgs),
@@ -131,8 +136,12 @@ pub enum Command {
     Lookup(LookupArgs),
     /// Remove faces, or all faces of a person, from every file of a run, its pages and its caches.
     Forget(ForgetArgs),
-    /// List all runs with their headline metrics.
+    /// List runs with their headline metrics, sorted and selected, also as a page.
     Runs(RunsArgs),
+    /// Show how far a run is that another process works on, until it is done.
+    Watch(WatchArgs),
+    /// Write a run in the format of another tool: WebDataset, MLflow, FAISS or Lance.
+    Export(ExportArgs),
     /// Compare two or more runs on the faces they share: what differs, by how much, and whether it could be
     /// chance.
     Compare(CompareArgs),
@@ -154,10 +163,10 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct CommonArgs {
     /// Folder that holds the runs.
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_FOLDER)]
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_FOLDER, value_parser = folder)]
     pub experiments: PathBuf,
     /// Folder for rendered reports.
-    #[arg(long, value_name = "DIR", default_value = "reports")]
+    #[arg(long, value_name = "DIR", default_value = "reports", value_parser = folder)]
     pub reports: PathBuf,
     /// Print the result as one JSON object on standard output.
     #[arg(long)]
@@ -182,6 +191,55 @@ pub struct ConfigArgs {
     pub common: CommonArgs,
 }
 
+const INIT_HELP: &str = "\
+Looks at what is there (kind, number of pictures and people, size of the pictures), says what it found and why it reads it \
+as it does, and writes NAME.yaml, which `check` and `experiment` take as it is. On a terminal it asks what no flag says; \
+elsewhere, and with --yes or --json, it takes the defaults and names them.
+
+Examples:
+  facevault init /data/faces
+      folders of people, nested folders, or one folder with the identity in the file names
+  facevault init face_metadata.csv --weights demo --yes
+  facevault init /data/celeba --table list_attr.csv --for search --out celeba.yaml
+  facevault init rows.npy --table people.csv
+      embeddings that another program computed";
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+#[command(after_help = INIT_HELP)]
+pub struct InitArgs {
+    /// The faces: a folder, a CSV, an archive, a parquet file or an array.
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub path: PathBuf,
+    /// The config to write; the default is NAME.yaml in the current folder, after the name of PATH.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Replace the config if it is there.
+    #[arg(long)]
+    pub force: bool,
+    /// Ask nothing: take the defaults for what no flag says.
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Weights: `vggface2` (from the Hub), `demo` (in the program), or the path of a checkpoint.
+    #[arg(long, value_name = "WHICH")]
+    pub weights: Option<String>,
+    /// What the embeddings are for.
+    #[arg(long = "for", value_name = "PURPOSE")]
+    pub purpose: Option<Purpose>,
+    /// What the pictures show [default: by their size].
+    #[arg(long, value_name = "WHAT")]
+    pub pictures: Option<Shown>,
+    /// How the paths of the pictures say who is who, such as `{identity}_{n}.*`.
+    #[arg(long, value_name = "PATTERN", conflicts_with = "table")]
+    pub pattern: Option<String>,
+    /// A CSV that says who is who: a line for each picture, or for each row of an array.
+    #[arg(long, value_name = "CSV")]
+    pub table: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub common: CommonArgs,
+}
+
 const EXPERIMENT_HELP: &str = "\
 Embeddings that another run in the folder of runs has of the same faces (picture, box and landmarks), with the same \
 preprocessing, weights and arithmetic, are taken from it: only new faces are embedded. The result has the same bytes, and \
@@ -195,6 +253,17 @@ Examples:
   facevault experiment configs/demo.yaml
   facevault experiment CONFIG --set name=candidate --fresh";
 
+/// Whose embeddings are reused.
+#[derive(Debug, Args)]
+pub struct ReuseArgs {
+    /// Embed every face that the run lacks, whatever other runs have of it.
+    #[arg(long)]
+    pub no_reuse: bool,
+    /// Reuse embeddings of this run alone, or of the runs in this folder, wherever they are. May be repeated.
+    #[arg(long, value_name = "RUN", conflicts_with = "no_reuse")]
+    pub reuse_from: Vec<String>,
+}
+
 /// Arguments of `experiment`.
 #[derive(Debug, Args)]
 #[command(after_help = EXPERIMENT_HELP)]
@@ -203,11 +272,11 @@ pub struct ExperimentArgs {
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub config: ConfigArgs,
     /// Embed every face with this build: reuse no embeddings, and replace no run.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "reuse_from")]
     pub fresh: bool,
-    /// Embed every face of a new run, whatever other runs have of it.
-    #[arg(long)]
-    pub no_reuse: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub reuse: ReuseArgs,
 }
 
 const DETECT_HELP: &str = "\
@@ -248,13 +317,18 @@ pub struct EmbedArgs {
     /// Override a config key; requires a config file.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
-    /// Embed every remaining face, whatever other runs have of it.
-    #[arg(long)]
-    pub no_reuse: bool,
     /// Embed a part of a prepared run: shard I of N, numbered from 0, or `auto`: what the environment says of a task of a Slurm
     /// array, an array job of AWS Batch or an Indexed Job of Kubernetes (with FACEVAULT_SHARDS as N where they do not say it).
-    #[arg(long, value_name = "I/N|auto", conflicts_with_all = ["overrides", "no_reuse"], value_parser = ShardArg::parse)]
+    #[arg(
+        long,
+        value_name = "I/N|auto",
+        conflicts_with_all = ["overrides", "no_reuse", "reuse_from"],
+        value_parser = ShardArg::parse
+    )]
     pub shard: Option<ShardArg>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub reuse: ReuseArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub common: CommonArgs,
@@ -305,9 +379,9 @@ pub struct PrepareArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub config: ConfigArgs,
-    /// Leave every face to the workers, whatever other runs have of it.
-    #[arg(long)]
-    pub no_reuse: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub reuse: ReuseArgs,
 }
 
 const MISSING_HELP: &str = "\
@@ -423,29 +497,192 @@ pub struct ForgetArgs {
 const RUNS_HELP: &str = "\
 One line for each run, the last worked on first: its dataset, network and crop, the equal error rate, TAR at FMR 1e-3 \
 (“≤” where its pairs are too few to resolve that), the accuracy of its first protocol, whether it met its expectations, \
-and its values of the plan's keys in which runs of the same config differ.
+and its values of the plan's keys in which runs of the same config differ. A run that cannot be read is a line as well. \
+Reads and never writes, but for the page of --html.
+
+Keys of --sort and --where: name, date, state, dataset, network, precision, profile, crop, weights, faces, embedded, speed \
+(faces per second), every metric that `expect` names (eer, tar@fmr=1e-3, auc, lfw.accuracy, …) and every key of plan.json \
+(seed, similarity.replicates, …).
+
+--html writes one page, which needs nothing else: the table, to be sorted and filtered in a browser, with links to the runs' \
+reports and folders, their distributions of cosines, what differs between the runs, and the pages of comparisons.
 
 Examples:
   facevault runs lfw --state complete
       finished runs whose name begins with `lfw`
+  facevault runs --sort eer --limit 5
+      the five with the lowest equal error rate
+  facevault runs --where precision=int8 --where 'eer<1%' --sort speed
+      the fastest first of those that are good enough
+  facevault runs --where 'name=*casia*' --html
+      writes reports/index.html
   facevault runs --since 2026-11-01 --last 5 --json";
 
 /// Arguments of `runs`.
 #[derive(Debug, Args)]
 #[command(after_help = RUNS_HELP)]
 pub struct RunsArgs {
-    /// Only runs whose name begins with this.
+    /// Only runs whose name begins with this; `*` in it stands for any characters.
     #[arg(value_name = "PREFIX", default_value = "", hide_default_value = true)]
     pub prefix: String,
-    /// Only runs in this state: `embedding`, `embedded`, `complete`, `unfinished-removal` or `damaged`.
-    #[arg(long, value_name = "STATE", value_parser = named::<RunState>)]
-    pub state: Option<RunState>,
+    /// Only runs in this state: `embedding`, `embedded`, `complete`, `unfinished-removal` or `damaged`; or `incomplete`, the
+    /// first two and the fourth.
+    #[arg(long, value_name = "STATE", value_parser = StateFilter::parse)]
+    pub state: Option<StateFilter>,
     /// Only runs worked on since the start of this day (UTC).
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = provenance::day)]
     pub since: Option<u64>,
-    /// Only the last N runs.
+    /// Only runs that fit: `=`, `!=`, `~` (contains), `<`, `<=`, `>`, `>=`; `*` in a text stands for any characters. May be
+    /// repeated: all have to fit. A run without the value does not.
+    #[arg(long = "where", value_name = "KEY=VALUE", value_parser = RunCondition::parse)]
+    pub conditions: Vec<RunCondition>,
+    /// Only the last N runs worked on.
     #[arg(long, value_name = "N")]
     pub last: Option<usize>,
+    /// Sort by this: texts from A, later days, larger numbers and better metrics first, runs without a value last [default:
+    /// date].
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
+    pub sort: Option<String>,
+    /// Turn the order round; `--sort -KEY` does so, too.
+    #[arg(long, short)]
+    pub reverse: bool,
+    /// At most N runs, the first of the order.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Also write a page of these runs [default: index.html in the folder of reports].
+    #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true)]
+    pub html: Option<Option<PathBuf>>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub common: CommonArgs,
+}
+
+/// States that runs are selected by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateFilter {
+    /// This one.
+    One(RunState),
+    /// Neither complete nor damaged.
+    Incomplete,
+}
+
+impl StateFilter {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "incomplete" { Ok(Self::Incomplete) } else { named(text).map(Self::One) }
+    }
+
+    /// Whether a state is one of them.
+    #[must_use]
+    pub fn fits(self, state: RunState) -> bool {
+        match self {
+            Self::One(wanted) => state == wanted,
+            Self::Incomplete => !matches!(state, RunState::Complete | RunState::Damaged),
+        }
+    }
+}
+
+const WATCH_HELP: &str = "\
+Reads what the run has so far (chunks, times, who has its lock) and takes no lock: any number of terminals, users and \
+machines that see the folder may watch. On a terminal the line is drawn anew; elsewhere, and with --json, there is a line \
+for each change.
+
+Exit codes: 0 when the run is complete, or embedded and nobody evaluates it; 1 when its process died, gave up or was \
+stopped before that, with the command that continues it. A process of another machine cannot be seen from here: if nothing \
+has changed for --patience seconds, that is said, with exit code 1. With --once, a run that is being worked on is 0.
+
+Examples:
+  facevault watch demo
+  facevault watch lfw-3fa9 --json > progress.jsonl
+  facevault watch demo --once";
+
+/// Arguments of `watch`.
+#[derive(Debug, Args)]
+#[command(after_help = WATCH_HELP)]
+pub struct WatchArgs {
+    /// Run: its directory, its name, its config's name, or a unique prefix.
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Print one line and end.
+    #[arg(long)]
+    pub once: bool,
+    /// Seconds between two looks.
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds)]
+    pub every: f64,
+    /// Seconds without any change after which a process that cannot be seen counts as dead.
+    #[arg(long, value_name = "S", default_value_t = 600.0, value_parser = seconds)]
+    pub patience: f64,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub common: CommonArgs,
+}
+
+const EXPORT_HELP: &str = "\
+webdataset: tar files of --shard samples; each has a row of the matrix (.npy) and its face_id and identity (.json), with \
+--pictures also the face as the network saw it (.png). Default folder: exports/RUN/webdataset.
+
+mlflow: a run in a store of files (default folder: mlruns): keys of the plan as parameters; metrics, with the ends of each \
+interval as NAME.lower and NAME.upper; the report, config and metrics as artifacts. MLflow 3.7 and later read such a store \
+with MLFLOW_ALLOW_FILE_STORE=true, or after `mlflow migrate-filestore`.
+
+faiss, lance: written by Python's own libraries. The command of the Python package writes them where they are installed; \
+this one names what to install.
+
+Faces, embeddings and identities are personal data: so is an export, and `facevault forget` does not reach it.
+
+Examples:
+  facevault export demo --to webdataset
+  facevault export demo --to webdataset --pictures --shard 1000 --out /data/demo
+  facevault export demo --to mlflow --out mlruns";
+
+/// What a run is exported to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExportFormat {
+    /// Tar files of samples, a row and its identity each.
+    #[value(name = "webdataset")]
+    WebDataset,
+    /// A run in MLflow's store of files.
+    #[value(name = "mlflow")]
+    MlFlow,
+    /// An index of FAISS, through Python.
+    Faiss,
+    /// A table of Lance, through Python.
+    Lance,
+}
+
+impl ExportFormat {
+    /// As on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WebDataset => "webdataset",
+            Self::MlFlow => "mlflow",
+            Self::Faiss => "faiss",
+            Self::Lance => "lance",
+        }
+    }
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+#[command(after_help = EXPORT_HELP)]
+pub struct ExportArgs {
+    /// Run: its directory, its name, its config's name, or a unique prefix.
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// The format: `webdataset`, `mlflow`, `faiss` or `lance`.
+    #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
+    pub to: ExportFormat,
+    /// The folder to write.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Also write pictures of the faces: in webdataset, each face as the network saw it; in mlflow, those that the report
+    /// shows if its config has `report.pictures`.
+    #[arg(long)]
+    pub pictures: bool,
+    /// Samples of each tar file.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub shard: u32,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub common: CommonArgs,
@@ -710,6 +947,19 @@ fn batches(text: &str) -> Result<OrAll<usize>, String> {
     size.map(OrAll::One).ok_or_else(|| format!("expected `grid` or a whole number from 1 to {}", BatchSize::MOST))
 }
 
+/// A folder that is there or can be made.
+fn folder(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if text.is_empty() {
+        return Err("name a folder".into());
+    }
+    let there = path.ancestors().find(|part| part.exists() && !part.as_os_str().is_empty());
+    match there.filter(|part| !part.is_dir()) {
+        Some(file) => Err(format!("{} is a file; name a folder", file.display())),
+        None => Ok(path),
+    }
+}
+
 /// Parses a value the way a config spells it.
 fn named<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(text.into()).map_err(|error| error.to_string())
@@ -738,15 +988,18 @@ mod tests {
                 .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')))
                 .collect();
             assert!(commands.len() >= 2, "{name}: {commands:?}");
-            for line in commands {
+            for (i, line) in commands.into_iter().enumerate() {
                 // What follows is the shell's.
-                let command = line.split(['>', '|']).next().unwrap_or(line);
+                let command =
+                    [" > ", " | ", " && "].iter().fold(line, |line, mark| line.split(mark).next().unwrap_or(line));
                 let words = command.split(" '").flat_map(|part| match part.split_once('\'') {
                     Some((quoted, rest)) => [vec![quoted], rest.split_whitespace().collect()].concat(),
                     None => part.split_whitespace().collect(),
                 });
                 let words: Vec<_> = words.collect();
-                assert_eq!(words[..2], ["facevault", name], "{command}");
+                // Others may follow it, step by step.
+                let verb = if i == 0 { name } else { words[1] };
+                assert_eq!(words[..2], ["facevault", verb], "{command}");
                 Cli::command().try_get_matches_from(&words).unwrap_or_else(|error| panic!("{command}: {error}"));
             }
         }

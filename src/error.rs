@@ -3,8 +3,10 @@
 use crate::compare::CompareError;
 use crate::config::ConfigError;
 use crate::files::FileError;
+use crate::init::InitError;
 use crate::report::ReportError;
 use crate::run::RunError;
+use crate::text::counted;
 use crate::throughput::ThroughputError;
 
 /// Anything that ends a command.
@@ -13,6 +15,9 @@ pub enum Error {
     /// The config is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// No config could be written.
+    #[error(transparent)]
+    Init(#[from] InitError),
     /// A run could not be made, found or read.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -29,7 +34,7 @@ pub enum Error {
     #[error(transparent)]
     File(#[from] FileError),
     /// No face could be embedded, so later steps have nothing to work on.
-    #[error("none of the {faces} faces could be embedded; the reason of each is in {file}")]
+    #[error("no face could be embedded (of {faces}); the reason of each is in {file}")]
     NothingEmbedded {
         /// Faces of the manifest.
         faces: usize,
@@ -37,7 +42,7 @@ pub enum Error {
         file: String,
     },
     /// No face was found in any photo.
-    #[error("no face to keep was found in any of the {photos} photos; the reasons are in {file}")]
+    #[error("no face to keep was found in any photo (of {photos}); the reasons are in {file}")]
     NothingDetected {
         /// Photos of the dataset.
         photos: u64,
@@ -46,7 +51,8 @@ pub enum Error {
     },
     /// More photos without a face to keep than the config accepts.
     #[error(
-        "{failed} of {photos} photos have no face to keep, and the config accepts {accepted}; the reasons are in {file}"
+        "{failed} of {} {} no face to keep, and the config accepts {accepted}; the reasons are in {file}",
+        counted(*photos, "photo"), if *failed == 1 { "has" } else { "have" }
     )]
     TooManyUndetected {
         /// Photos without a face to keep.
@@ -133,7 +139,8 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Config(_) | Self::Usage(_) | Self::Compare(_) => ErrorKind::Usage,
+            Self::Init(error) if !error.is_usage() => ErrorKind::Failure,
+            Self::Config(_) | Self::Init(_) | Self::Usage(_) | Self::Compare(_) => ErrorKind::Usage,
             Self::Run(error) | Self::Throughput(ThroughputError::Run(error)) => run_kind(error),
             Self::Throughput(ThroughputError::Interrupted) => ErrorKind::Interrupted,
             Self::Throughput(ThroughputError::NoFaces { .. } | ThroughputError::Variant { .. })
@@ -154,6 +161,7 @@ impl Error {
     pub fn render(&self) -> String {
         match self {
             Self::Config(error)
+            | Self::Init(InitError::Config(error))
             | Self::Run(RunError::Config(error))
             | Self::Throughput(ThroughputError::Run(RunError::Config(error))) => error.to_string(),
             other => format!("error: {other}"),

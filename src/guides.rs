@@ -1,9 +1,10 @@
 //! The guides that the binary carries, for users who have nothing else: `facevault guide`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A page of the documentation.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub struct Guide {
     /// Its name on the command line.
     pub name: &'static str,

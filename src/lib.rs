@@ -25,9 +25,12 @@
 //! ```text
 //! fuzzing · schemas
 //! api · commands
+//! export
 //! pages
 //! error
-//! cli · report
+//! cli
+//! init
+//! report
 //! throughput
 //! run
 //! provenance · reproduce
@@ -35,7 +38,9 @@
 //! config
 //! detect · embed
 //! agreement · compare · dataset · results · weights
-//! closeness · generated · guides · hub · npy · numbers · parquet · sample · spelling · table · terminal · text_table
+//! matrix
+//! closeness · generated · guides · hub · npy · numbers · parquet · sample · shard · spelling · table · terminal
+//! text_table
 //! ```
 //!
 //! `tests/facevault/layers.rs` fails when one points back. Only `terminal` writes to the terminal.
@@ -54,6 +59,7 @@ pub mod dataset;
 mod detect;
 mod embed;
 pub mod error;
+mod export;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -61,6 +67,8 @@ pub mod fuzzing;
 mod generated;
 mod guides;
 pub mod hub;
+mod init;
+mod matrix;
 pub mod npy;
 pub mod numbers;
 mod pages;

@@ -1,4 +1,4 @@
-//! numpy's file format, version 1.0, for one kind of array: a matrix of little-endian f32 in C order.
+//! numpy's file format, version 1.0: matrices of little-endian floats and arrays of crops, in C order.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Write};
@@ -23,7 +23,10 @@ const STEP: usize = 64 * 1024;
 /// # Errors
 /// Those of writing.
 pub fn write_header(out: &mut impl Write, rows: usize, dimension: usize) -> io::Result<()> {
-    let dictionary = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dimension}), }}");
+    write_dictionary(out, &format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dimension}), }}"))
+}
+
+fn write_dictionary(out: &mut impl Write, dictionary: &str) -> io::Result<()> {
     let length = (MAGIC.len() + 2 + dictionary.len() + 1).next_multiple_of(64) - MAGIC.len() - 2;
     out.write_all(MAGIC)?;
     out.write_all(&(length as u16).to_le_bytes())?;
@@ -50,6 +53,15 @@ pub fn write_rows(out: &mut impl Write, rows: &[f32]) -> io::Result<()> {
 pub fn write(out: &mut impl Write, data: &[f32], dimension: usize) -> io::Result<()> {
     write_header(out, data.len().checked_div(dimension).unwrap_or(0), dimension)?;
     write_rows(out, data)
+}
+
+/// Writes one row as an array of one dimension.
+///
+/// # Errors
+/// Those of writing.
+pub fn write_vector(out: &mut impl Write, row: &[f32]) -> io::Result<()> {
+    write_dictionary(out, &format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({},), }}", row.len()))?;
+    write_rows(out, row)
 }
 
 fn decode(bytes: &[u8], out: &mut [f32]) {
@@ -231,9 +243,20 @@ fn source(path: &Path) -> Result<(BufReader<File>, u64), NpyError> {
     Ok((BufReader::with_capacity(256 * 1024, file), length))
 }
 
-/// Reads the header of a file of `length` bytes, which must be those of a matrix of one of these kinds; gives the source at
-/// its first value.
-fn opened<R: Read>(path: &Path, mut source: R, length: u64, kinds: &[Kind]) -> Result<(R, Header), NpyError> {
+/// What the dictionary of a header says.
+struct Dictionary {
+    /// The type as numpy spells it, such as `'<f4'`.
+    descr: String,
+    fortran: bool,
+    /// `None`: nothing that is a shape; then `written` is what stands there.
+    shape: Option<Vec<usize>>,
+    written: String,
+    /// Bytes of the header.
+    length: u64,
+}
+
+/// Reads the header of a file; gives the source at its first value. The error is the rule that it breaks.
+fn dictionary<R: Read>(path: &Path, mut source: R) -> Result<(R, Dictionary), NpyError> {
     let mut start = [0; 10];
     let mut read = |bytes: &mut [u8]| match source.read_exact(bytes) {
         Ok(()) => Ok(()),
@@ -251,12 +274,32 @@ fn opened<R: Read>(path: &Path, mut source: R, length: u64, kinds: &[Kind]) -> R
     }
     let mut text = vec![0; usize::from(u16::from_le_bytes([start[8], start[9]]))];
     read(&mut text)?;
-    let header_length = (start.len() + text.len()) as u64;
-    let header = header(&text, kinds).map_err(|rule| format(path, rule))?;
+    let length = (start.len() + text.len()) as u64;
+    let text = std::str::from_utf8(&text).map_err(|_| format(path, "its header is not text"))?.trim();
+    let value = |key: &str| {
+        let (_, rest) =
+            text.split_once(&format!("'{key}':")).ok_or_else(|| format(path, format!("its header has no '{key}'")))?;
+        Ok::<_, NpyError>(rest.trim_start())
+    };
+    let descr = value("descr")?.split(',').next().unwrap_or_default().to_owned();
+    let fortran = !value("fortran_order")?.starts_with("False");
+    let written = value("shape")?.split_inclusive(')').next().unwrap_or_default().to_owned();
+    let shape = written.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).and_then(|inner| {
+        let numbers = inner.trim_end().trim_end_matches(',').split(',');
+        numbers.map(|number| number.trim().parse().ok()).collect::<Option<Vec<usize>>>()
+    });
+    Ok((source, Dictionary { descr, fortran, shape, written, length }))
+}
+
+/// Reads the header of a file of `length` bytes, which must be that of a matrix of one of these kinds; gives the source at
+/// its first value.
+fn opened<R: Read>(path: &Path, source: R, length: u64, kinds: &[Kind]) -> Result<(R, Header), NpyError> {
+    let (source, found) = dictionary(path, source)?;
+    let header = header(&found, kinds).map_err(|rule| format(path, rule))?;
     let Header { kind, rows, dimension } = header;
     let expected = (rows as u64)
         .checked_mul(dimension as u64)
-        .and_then(|count| count.checked_mul(kind.size() as u64)?.checked_add(header_length));
+        .and_then(|count| count.checked_mul(kind.size() as u64)?.checked_add(found.length));
     if expected != Some(length) {
         let rule =
             format!("a {rows}×{dimension} matrix does not have {length} bytes; the file is truncated or damaged");
@@ -265,37 +308,127 @@ fn opened<R: Read>(path: &Path, mut source: R, length: u64, kinds: &[Kind]) -> R
     Ok((source, header))
 }
 
-/// What a header's dictionary says, or the rule that it violates.
-fn header(header: &[u8], kinds: &[Kind]) -> Result<Header, String> {
-    let text = std::str::from_utf8(header).map_err(|_| "its header is not text")?.trim();
-    let value = |key: &str| {
-        let (_, rest) = text.split_once(&format!("'{key}':")).ok_or_else(|| format!("its header has no '{key}'"))?;
-        Ok::<_, String>(rest.trim_start())
-    };
-    let descr = value("descr")?;
+/// The matrix that a header's dictionary describes, or the rule that it violates.
+fn header(found: &Dictionary, kinds: &[Kind]) -> Result<Header, String> {
+    let descr = &found.descr;
     let Some(kind) = kinds.iter().copied().find(|kind| descr.starts_with(kind.name())) else {
-        let found = descr.split(',').next().unwrap_or_default();
         let expected = match kinds {
             [_] => "'<f4' (little-endian f32)".into(),
             several => {
-                several.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" or ")
-                    + "; convert it with `.astype('<f4')`"
+                let names = several.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" or ");
+                // Objects are pickles: they are rows of their own, perhaps of different lengths.
+                let remedy = if descr.contains('O') {
+                    "put the rows into one matrix with `numpy.stack(list(matrix)).astype('<f4')`"
+                } else {
+                    "convert it with `.astype('<f4')`"
+                };
+                format!("{names}; {remedy}")
             }
         };
-        return Err(format!("its values are {}, expected {expected}", text::quoted(found)));
+        return Err(format!("its values are {}, expected {expected}", text::quoted(descr)));
     };
-    if !value("fortran_order")?.starts_with("False") {
-        return Err("it is in Fortran order; save it with `numpy.save(path, numpy.ascontiguousarray(matrix))`".into());
+    if found.fortran {
+        return Err(FORTRAN.replace("ARRAY", "matrix"));
     }
-    let found = value("shape")?.split_inclusive(')').next().unwrap_or_default();
-    let numbers = found.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).and_then(|inner| {
-        let numbers = inner.trim_end().trim_end_matches(',').split(',');
-        numbers.map(|number| number.trim().parse().ok()).collect::<Option<Vec<usize>>>()
-    });
-    match numbers.as_deref() {
+    match found.shape.as_deref() {
         // The length of the file does not bound the number of empty rows.
         Some(&[rows, dimension]) if dimension > 0 => Ok(Header { kind, rows, dimension }),
-        _ => Err(format!("its shape is {}, expected (rows, dimension)", text::quoted(found))),
+        _ => Err(format!("its shape is {}, expected (rows, dimension)", text::quoted(&found.written))),
+    }
+}
+
+/// How many dimensions an array has, of whatever type its values are.
+///
+/// # Errors
+/// [`NpyError`] if the file is none of numpy's.
+pub(crate) fn dimensions(path: &Path) -> Result<usize, NpyError> {
+    let (source, _) = source(path)?;
+    let (_, found) = dictionary(path, source)?;
+    Ok(found.shape.map_or(0, |shape| shape.len()))
+}
+
+/// What is wrong with an array of numpy's other order.
+const FORTRAN: &str = "it is in Fortran order; save it with `numpy.save(path, numpy.ascontiguousarray(ARRAY))`";
+
+/// Largest side of a picture, as of encoded ones.
+const LARGEST_SIDE: usize = 20_000;
+
+/// An array of crops: uint8, (faces, height, width, 3) in C order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PictureArray {
+    /// Number of faces.
+    pub rows: usize,
+    /// Height and width.
+    pub sides: [u32; 2],
+    /// First byte of the first face.
+    pub first: u64,
+}
+
+impl PictureArray {
+    /// Opens a `.npy` file and checks its length against its header. A row has at most `most` bytes.
+    ///
+    /// # Errors
+    /// [`NpyError`], with what would make it such an array.
+    pub fn open(path: &Path, most: u64) -> Result<Self, NpyError> {
+        let (source, length) = source(path)?;
+        Self::new(path, source, length, most)
+    }
+
+    fn new(path: &Path, source: impl Read, length: u64, most: u64) -> Result<Self, NpyError> {
+        let wrong = |rule: String| NpyError::Pictures { path: path.to_owned(), rule };
+        let (_, found) = dictionary(path, source).map_err(|error| match error {
+            NpyError::Format { rule, .. } => wrong(rule),
+            other => other,
+        })?;
+        let shape = text::quoted(&found.written).into_owned();
+        let expected = "expected (faces, height, width, 3)";
+        if !["'|u1'", "'<u1'", "'>u1'"].contains(&found.descr.trim()) {
+            let descr = text::quoted(&found.descr).into_owned();
+            let remedy = match () {
+                () if found.descr.contains('f') => {
+                    "floats may be 0 to 1, 0 to 255 or standardised already, and nothing says which, so they are not taken: \
+                     save the pixels as they were before, or undo what was done to them, with `.astype('uint8')`"
+                }
+                () if found.descr.contains('O') => "crops of one size are one array: `numpy.stack(list(faces))`",
+                () => "pixels are 0 to 255: save them with `.astype('uint8')`",
+            };
+            return Err(wrong(format!("its values are {descr}, expected '|u1' (uint8); {remedy}")));
+        }
+        let (rows, sides) = match found.shape.as_deref() {
+            Some(&[rows, height, width, 3]) => (rows, [height, width]),
+            Some(&[_, 3, _, _]) => {
+                let remedy = "save `numpy.ascontiguousarray(faces.transpose(0, 2, 3, 1))`";
+                return Err(wrong(format!("its shape is {shape}, {expected}: channels come last; {remedy}")));
+            }
+            Some(&[_, _, _] | &[_, _, _, 1]) => {
+                let remedy = "repeat grey values for the three channels: `numpy.repeat(faces.reshape(*faces.shape[:3], 1), 3, 3)`";
+                return Err(wrong(format!("its shape is {shape}, {expected}; {remedy}")));
+            }
+            Some(&[_, _, _, 4]) => {
+                return Err(wrong(format!(
+                    "its shape is {shape}, {expected}; leave out the alpha channel: `faces[..., :3]`"
+                )));
+            }
+            _ => return Err(wrong(format!("its shape is {shape}, {expected}"))),
+        };
+        if found.fortran {
+            return Err(wrong(FORTRAN.replace("ARRAY", "faces")));
+        }
+        let [height, width] =
+            sides.map(|side| u32::try_from(side).ok().filter(|side| (1..=LARGEST_SIDE).contains(&(*side as usize))));
+        let (Some(height), Some(width)) = (height, width) else {
+            return Err(wrong(format!("its shape is {shape}; a side of a picture has 1 to {LARGEST_SIDE} pixels")));
+        };
+        let size = u64::from(height) * u64::from(width) * 3;
+        if size > most {
+            return Err(wrong(format!("a picture of it has {size} bytes, and at most {most}")));
+        }
+        if (rows as u64).checked_mul(size).and_then(|bytes| bytes.checked_add(found.length)) != Some(length) {
+            return Err(wrong(format!(
+                "an array of shape {shape} does not have {length} bytes; the file is truncated or damaged"
+            )));
+        }
+        Ok(Self { rows, sides: [height, width], first: found.length })
     }
 }
 
@@ -386,6 +519,14 @@ pub enum NpyError {
     /// It cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
+    /// It is no array of crops.
+    #[error("{} is not an array of crops: {rule}", path.display())]
+    Pictures {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        rule: String,
+    },
     /// It is something else, or damaged.
     #[error("{} is not an embedding matrix: {rule}", path.display())]
     Format {

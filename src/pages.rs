@@ -15,10 +15,11 @@ use crate::model::Network;
 use crate::people::Suspect;
 use crate::plan;
 use crate::provenance::{self, Provenance, Removal};
-use crate::report::{self, ChunkTiming, FailureRow, Report};
-use crate::run::{self, EmbeddedFaces, RunDirectory, RunError};
+use crate::report::{self, ChunkTiming, FailureRow, IndexedRun, Report, RunsIndex};
+use crate::run::{self, EmbeddedFaces, ListedRun, RunDirectory, RunError};
+use crate::text::counted;
 use crate::throughput::Throughput;
-use crate::{files, published};
+use crate::{files, published, results};
 
 /// Longest page name: many file systems allow 255 bytes.
 const LONGEST: usize = 200;
@@ -32,6 +33,11 @@ pub(crate) fn experiment(reports: &Path, run: &RunDirectory) -> Result<PathBuf, 
     let html = report::render(&report)?;
     let folder = run.path().canonicalize().unwrap_or_else(|_| run.path().to_owned());
     write(reports, &named(reports, run.name(), &[folder]), &html)
+}
+
+/// The page of [`experiment`] as text; with `pictures` of faces only if they are asked for and its config does, too.
+pub(crate) fn html(run: &RunDirectory, pictures: bool) -> Result<String, Error> {
+    Ok(report::render(&report_of(run, pictures)?)?)
 }
 
 /// The drawings of its figures, title and SVG each. No face is in them.
@@ -140,7 +146,10 @@ fn facts(
     });
     let mut facts = vec![
         ("Run", run_id.to_owned()),
-        ("Dataset", format!("{dataset}: {} faces of {} identities", faces.manifest, faces.identities)),
+        ("Dataset", {
+            let (of, who) = (counted(faces.manifest, "face"), counted(faces.identities, "identity"));
+            format!("{dataset}: {of} of {who}")
+        }),
         ("Network", value("model.network").unwrap_or_default().to_owned()),
         ("Weights", format!("{place}, sha256 {}", weights.sha256.short(12))),
         ("Crop", crop + &detector.unwrap_or_default() + &profile.unwrap_or_default()),
@@ -156,7 +165,7 @@ fn facts(
         facts.extend(date.map(|date| ("Embedded", date)));
     }
     let removed: u64 = provenance.removals.iter().map(|removal| removal.faces).sum();
-    let faces = if removed == 1 { "1 face".into() } else { format!("{removed} faces") };
+    let faces = counted(removed, "face");
     facts.extend(provenance.removals.last().map(|last| ("Removed", format!("{faces}, {}", provenance::utc(last.at)))));
     facts
 }
@@ -220,6 +229,92 @@ pub(crate) fn throughput(reports: &Path, measured: &Throughput) -> Result<PathBu
     let (day, time) = at.split_at(8);
     let name = format!("throughput-{}-{day}-{time}", measured.config);
     write(reports, &name, &report::render_throughput(measured)?)
+}
+
+/// The page of a list of runs, at `path` or as `index.html` in the folder of reports.
+pub(crate) fn runs(
+    experiments: &Path,
+    reports: &Path,
+    path: Option<&Path>,
+    runs: &[ListedRun],
+    order: &str,
+) -> Result<PathBuf, Error> {
+    let path = path.map_or_else(|| reports.join("index.html"), Path::to_owned);
+    let home = path.parent().unwrap_or(Path::new(""));
+    let indexed = |listed: &ListedRun| {
+        let run = &listed.directory;
+        let folder = run.path().canonicalize().unwrap_or_else(|_| run.path().to_owned());
+        let report = reports.join(named(reports, run.name(), &[folder]) + ".html");
+        // A drawing is left out where its table cannot be read: the run's own commands say why.
+        let histograms = listed.facts.metrics.as_ref().and_then(|_| results::read_histograms(run.path()).ok());
+        IndexedRun {
+            row: listed.row.clone(),
+            argument: run.argument(),
+            report: report.is_file().then(|| address(home, &report)),
+            directory: address(home, run.path()) + "/",
+            auc: listed.facts.metrics.as_ref().map(|metrics| metrics.auc.clone()),
+            speed: listed.speed(),
+            thumbnail: histograms.and_then(|histograms| report::thumbnail(&histograms)),
+        }
+    };
+    // One after another: polars reads tables on a pool of its own, and a thread that waits for it takes up the next run.
+    let found: Vec<IndexedRun> = runs.iter().map(indexed).collect();
+    let compared: Vec<_> = found.iter().filter(|run| !run.row.headline.is_empty()).take(2).collect();
+    let compare = (compared.len() == 2).then(|| {
+        let names = compared.iter().map(|run| run.argument.as_str()).collect::<Vec<_>>().join(" ");
+        format!("facevault compare {names}")
+    });
+    let html = report::render_runs(&RunsIndex {
+        folder: experiments.display().to_string(),
+        order: order.into(),
+        differing: run::differing(runs),
+        pages: pages_of_several(reports, home)?,
+        compare,
+        runs: found,
+    })?;
+    files::commit_below(&path, html.as_bytes(), "--html")?;
+    Ok(path)
+}
+
+/// The pages about several runs in a folder: kind, name and address from `home`, by name.
+fn pages_of_several(reports: &Path, home: &Path) -> Result<Vec<[String; 3]>, Error> {
+    let kinds = [("compare-", "comparison"), ("ablation-", "ablation"), ("throughput-", "throughput")];
+    let mut found = Vec::new();
+    for entry in files::list_if_there(reports)? {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let kind = kinds.iter().find(|(begin, _)| name.starts_with(begin));
+        if let (Some((begin, kind)), Some(stem)) = (kind, name.strip_suffix(".html")) {
+            let shown = stem.trim_start_matches(begin).replace("-vs-", " vs ");
+            found.push([(*kind).to_owned(), shown, address(home, &entry.path())]);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The address of a file or folder relative to a folder, for a link.
+fn address(home: &Path, to: &Path) -> String {
+    let whole = |path: &Path| {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
+    };
+    let (home, to) = (whole(home), whole(to));
+    let shared = home.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    let up = home.components().skip(shared).map(|_| "..".to_owned());
+    let down = to.components().skip(shared).map(|part| escaped(part.as_os_str().as_encoded_bytes()));
+    up.chain(down).collect::<Vec<_>>().join("/")
+}
+
+/// An absolute path as the path of an address.
+pub(crate) fn escaped_path(path: &Path) -> String {
+    let parts = path.components().filter(|part| matches!(part, std::path::Component::Normal(_)));
+    parts.flat_map(|part| ["/".to_owned(), escaped(part.as_os_str().as_encoded_bytes())]).collect()
+}
+
+/// A part of a path as a part of an address.
+fn escaped(part: &[u8]) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    part.iter().map(|byte| if plain(byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 fn write(reports: &Path, name: &str, html: &str) -> Result<PathBuf, Error> {

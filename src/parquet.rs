@@ -108,6 +108,19 @@ pub(crate) fn texts(path: &Path) -> Result<String, FileError> {
     read().map_err(|error: PolarsError| FileError::new("read", path)(io::Error::other(error.to_string())))
 }
 
+/// Rows that any file may have, and the fewest bytes for each row beyond them: polars and the manifest take memory for
+/// whatever a damaged file claims, and a row of pictures or embeddings has more bytes.
+const ROWS: u64 = 1_000_000;
+const BYTES_OF_ROW: u64 = 16;
+
+/// Refuses a file that claims more rows than its bytes could hold.
+pub(crate) fn check_rows(rows: u64, bytes: u64) -> Result<(), String> {
+    if rows <= ROWS.max(bytes / BYTES_OF_ROW) {
+        return Ok(());
+    }
+    Err(format!("it claims {rows} rows in {bytes} bytes, so it is damaged; download or copy it again"))
+}
+
 /// Refuses a footer that is too long to be read into memory, or whose lists claim more than they hold: polars takes memory for
 /// what they claim.
 pub(crate) fn check_footer(mut file: impl Read + Seek, bytes: u64) -> Result<(), ParquetProblem> {

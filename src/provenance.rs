@@ -14,6 +14,7 @@ use crate::dataset::{ContainerFile, LeftOut};
 use crate::detect;
 use crate::digest::Digest;
 use crate::model::{Embedder, EmbedderInfo, Library, device};
+use crate::text::counted;
 use crate::weights::WeightsOrigin;
 
 /// Where a run's numbers come from: source, compiler, machine, inputs and times. `provenance.json`.
@@ -262,7 +263,7 @@ impl DetectionOrigin {
             1 => "; 1 photo has no face to keep and fails".into(),
             n => format!("; {n} photos have no face to keep and fail"),
         };
-        format!("{detector}: {faces} faces kept in {photos} photos{none}")
+        format!("{detector}: {} kept in {}{none}", counted(*faces, "face"), counted(*photos, "photo"))
     }
 }
 
@@ -286,6 +287,18 @@ pub struct RunSession {
     /// Revision of the build, as in [`Build`], which is that of the last start; absent from runs of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
+    /// The worker of a prepared run that it was; absent if one process embedded the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<WorkerOrigin>,
+}
+
+/// A worker of a prepared run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkerOrigin {
+    /// Its number, which is that of the session in the sidecars of its chunks.
+    pub number: u32,
+    /// Its shard, as `0/8`.
+    pub shard: String,
 }
 
 /// A machine.

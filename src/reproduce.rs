@@ -3,6 +3,7 @@
 //! Every figure comes with the digests of its run. Configs that could not run are marked as such, unless the document
 //! already holds the result of an earlier run.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::ExperimentConfig;
@@ -22,10 +23,11 @@ pub(crate) const END: &str = "<!-- reproduce: end -->";
 const NOT_MEASURED: &str = "not measured by this project";
 
 /// One figure of one config.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct ReproducedRow {
     /// The config's path, as given.
     pub config: String,
+    /// Its path as in `expect:`.
     pub metric: String,
     /// The published value; empty if there is none.
     pub published: String,
@@ -36,13 +38,15 @@ pub(crate) struct ReproducedRow {
 }
 
 /// A measured value with its run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct ReproducedValue {
+    /// With its interval, as in the table.
     pub value: String,
     /// Agreement with the published value; empty if there is none.
     pub verdict: String,
     /// The run's name, which contains a digest of everything that can change a number.
     pub run: String,
+    /// Of the manifest and the weights, as in the table.
     pub digests: String,
 }
 
@@ -201,7 +205,11 @@ pub(crate) fn splice<'a>(
     }
     let head = "| config | metric | measured | published | verdict | run | digests | command |\n|---|---|---|---|---|---|---|---|\n";
     let table = blocks.iter().flat_map(|(_, lines)| lines).fold(head.to_owned(), |table, line| table + line + "\n");
-    let document = format!("{}{BEGIN}\n\n{table}\n{}", &document[..begin], &document[end..]);
+    let written = format!("{BEGIN}\n\n{table}\n");
+    // As the document's own lines end.
+    let ends_with_return = document[begin + BEGIN.len()..].starts_with("\r\n");
+    let written = if ends_with_return { written.replace('\n', "\r\n") } else { written };
+    let document = format!("{}{written}{}", &document[..begin], &document[end..]);
     Ok((document, kept))
 }
 
@@ -327,6 +335,18 @@ after
             let told: Vec<_> = rows.iter().map(|row| (row.metric.as_str(), row.published.as_str())).collect();
             assert_eq!(told, [(metric, "")]);
         }
+    }
+
+    /// Fault (tables): a document whose lines end with CR LF gets a table → the table's lines end as the others do, and rows of
+    /// an earlier run are found again
+    #[test]
+    fn a_document_with_other_line_ends_keeps_them() {
+        let config = config(CONFIG);
+        let none = rows_of("configs/small.yaml", &config, None);
+        let plain = splice(&document(), &none).unwrap().0;
+        let (written, _) = splice(&document().replace('\n', "\r\n"), &none).unwrap();
+        assert_eq!(written, plain.replace('\n', "\r\n"));
+        assert_eq!(splice(&written, &none).unwrap().0, written);
     }
 
     #[test]

@@ -14,6 +14,21 @@ pub fn say(line: &str) {
     let _ = io::stderr().lock().write_all(format!("{}\n", text::message(line)).as_bytes());
 }
 
+/// Whether somebody sits at a terminal and can answer.
+#[must_use]
+pub fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks on standard error and reads the answer from standard input, without the spaces around it; `None` at its end.
+#[must_use]
+pub fn ask(question: &str) -> Option<String> {
+    let _ = io::stderr().lock().write_all(format!("\n{}\n> ", text::message(question)).as_bytes());
+    let mut line = String::new();
+    let read = io::stdin().read_line(&mut line).ok()?;
+    (read > 0).then(|| line.trim().to_owned())
+}
+
 /// Writes a text of the command line's parser to standard error, as `styled` if that is a terminal.
 pub fn say_styled(plain: &str, styled: &str) {
     if io::stderr().is_terminal() && only_colours(styled) {
@@ -61,6 +76,17 @@ pub fn width() -> usize {
 /// Any failure to write except a closed pipe: `facevault runs | head` succeeds.
 pub fn print(text: &str) -> io::Result<()> {
     unless_closed(write_to(&mut io::stdout().lock(), text))
+}
+
+/// [`print()`] of one line of many: whether anybody still reads.
+///
+/// # Errors
+/// Any failure to write except a closed pipe.
+pub fn print_line(line: &str) -> io::Result<bool> {
+    match write_to(&mut io::stdout().lock(), line) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        other => other.map(|()| true),
+    }
 }
 
 fn write_to(out: &mut impl Write, text: &str) -> io::Result<()> {

@@ -38,7 +38,9 @@ class Faces(dict[str, NDArray[Any]]):
         """A polars DataFrame; needs polars."""
         import polars
 
-        return polars.DataFrame({name: column.tolist() for name, column in self.items()})
+        # Text as a list: polars takes numpy's for objects. NaN stands for an empty value, which is null there.
+        columns = {name: column.tolist() if column.dtype.kind == "U" else column for name, column in self.items()}
+        return polars.DataFrame(columns, nan_to_null=True)
 
 
 class Run:

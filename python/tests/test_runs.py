@@ -81,13 +81,6 @@ def test_a_notebook_shows_numbers_and_figures_and_nobody(demo):
         assert "style" in names and not names & {"image", "script", "foreignObject"}
 
 
-def test_tables_of_other_packages(demo):
-    faces = fv.open_run("demo", experiments=demo / "experiments").faces
-    pandas = pytest.importorskip("pandas")
-    table = faces.to_pandas()
-    assert isinstance(table, pandas.DataFrame) and len(table) == 600 and list(table) == list(faces)
-
-
 def test_damage_is_found(demo, tmp_path):
     import shutil
 

@@ -24,6 +24,7 @@ use crate::config::{self, Design};
 use crate::digest::Digest;
 use crate::estimate::Estimate;
 use crate::numbers::Quantity;
+use crate::text::counted;
 
 /// Schema of the JSON.
 pub(crate) const SCHEMA: u32 = 1;
@@ -258,7 +259,7 @@ impl AblationResult {
         let unclear = known.iter().filter(|(_, effect)| effect.verdict == EffectVerdict::NotResolvable).count();
         if unclear > 0 {
             let verb = if unclear == 1 { "is" } else { "are" };
-            let _ = write!(text, " {unclear} of the {} steps {verb} indistinguishable from 0.", known.len());
+            let _ = write!(text, " {unclear} of the {} {verb} indistinguishable from 0.", counted(known.len(), "step"));
         }
         text
     }

@@ -3,6 +3,7 @@
 use super::{AblationResult, AblationVariant, Change, Shared, verdict};
 use crate::compare::{Effect, MetricDirection, PairedPairs};
 use crate::config::Design;
+use crate::text::counted;
 use crate::text_table::TextTable;
 
 impl AblationResult {
@@ -101,17 +102,19 @@ impl Shared {
         let Self { faces, identities, left_out, pairs: PairedPairs { mode, genuine, impostor } } = self;
         let left_out = match left_out {
             0 => String::new(),
+            1 => "; 1 face that is not the same in all variants is left out".into(),
             n => format!("; {n} faces that are not the same in all variants are left out"),
         };
+        let of = format!("{} of {}", counted(*faces, "face"), counted(*identities, "identity"));
         if *mode == "searches" {
             return format!(
-                "on {faces} faces of {identities} identities: the same {genuine} searches for people in the gallery and \
-                 {impostor} for strangers in each"
+                "on {of}: the same {} for people in the gallery and {impostor} for strangers in each",
+                counted(*genuine, "search")
             );
         }
         format!(
-            "on {faces} faces of {identities} identities: the same {genuine} genuine and {impostor} impostor pairs in \
-             each ({mode}){left_out}"
+            "on {of}: the same {genuine} genuine and {} in each ({mode}){left_out}",
+            counted(*impostor, "impostor pair")
         )
     }
 }

@@ -1,6 +1,7 @@
 //! `check CONFIG`: shows what would be downloaded and computed, and does neither.
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::print;
 use crate::cli::ConfigArgs;
@@ -14,6 +15,48 @@ use crate::run::{self, MissingBoxes, MissingLandmarks, RunError, unused_boxes};
 use crate::text_table::TextTable;
 use crate::weights::GraphFacts;
 use crate::{dataset, detect, model, plan, weights};
+
+/// What `check --json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct CheckOutput {
+    /// The config's name.
+    name: String,
+    /// The config with its defaults, as a file spells it.
+    config: serde_json::Value,
+    /// `--set` arguments, in order.
+    overrides: Vec<String>,
+    /// Where the weights are, or would come from.
+    weights: String,
+    /// What is in an ONNX file on this machine; null for any other network, or if it has to be downloaded.
+    network: Option<GraphFacts>,
+    /// Where the faces are, or would come from.
+    dataset: String,
+    /// What finds faces in photos; null where nothing does.
+    detector: Option<String>,
+    /// Device the network would run on; null if it cannot.
+    device: Option<String>,
+    /// Faces of a dataset on this machine; null if it has to be downloaded, or holds photos.
+    faces: Option<usize>,
+    /// Photos of a dataset on this machine, if faces are detected in them.
+    photos: Option<usize>,
+    /// Runs that embeddings would be taken from.
+    reused: Vec<ReusableRows>,
+    /// Faces without a box, if a crop by box takes their whole pictures.
+    without_box: Option<u64>,
+    /// Why the config cannot run here; null if it can.
+    problem: Option<String>,
+    /// What else is worth knowing.
+    notes: Vec<String>,
+}
+
+/// Embeddings that another run has.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ReusableRows {
+    /// The run's name.
+    run: String,
+    /// How many.
+    rows: u64,
+}
 
 pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     let loaded = config::load(&arguments.config, &arguments.overrides)?;
@@ -61,22 +104,22 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
         .as_ref()
         .map(ToString::to_string)
         .or_else(|| network_error.as_ref().or(dataset_error.as_ref()).map(ToString::to_string));
-    let value = json!({
-        "name": config.name,
-        "config": config::as_written(config),
-        "overrides": loaded.kept_overrides(),
-        "weights": weights,
-        "network": network,
-        "dataset": dataset,
-        "detector": detector,
-        "device": device,
-        "faces": listed.filter(|_| detector.is_none()).map(|(faces, _)| faces),
-        "photos": listed.filter(|_| detector.is_some()).map(|(photos, _)| photos),
-        "reused": reused.iter().map(|(run, rows)| json!({"run": run, "rows": rows})).collect::<Vec<_>>(),
-        "without_box": listed.and_then(|(_, whole)| whole).map(|whole| whole.without_box),
-        "problem": problem,
-        "notes": notes,
-    });
+    let value = CheckOutput {
+        name: config.name.clone(),
+        config: config::as_written(config),
+        overrides: loaded.kept_overrides(),
+        weights: weights.clone(),
+        network: network.clone(),
+        dataset: dataset.clone(),
+        detector: detector.clone(),
+        device: device.clone(),
+        faces: listed.filter(|_| detector.is_none()).map(|(faces, _)| faces),
+        photos: listed.filter(|_| detector.is_some()).map(|(photos, _)| photos),
+        reused: reused.iter().map(|(run, rows)| ReusableRows { run: run.clone(), rows: *rows as u64 }).collect(),
+        without_box: listed.and_then(|(_, whole)| whole).map(|whole| whole.without_box),
+        problem,
+        notes: notes.clone(),
+    };
     print(&arguments.common, &value, || {
         let keys = plan::flatten(&config::in_words(config)).into_iter().map(|(key, value)| [key, value]);
         let mut sources = TextTable::default().rows([["weights", &weights]]);

@@ -1,8 +1,9 @@
 //! `detect CONFIG`: finds the faces in a config's photos and writes them as a table.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::shared::interrupted;
 use super::{options_to_repeat, print, with_context};
@@ -11,11 +12,37 @@ use crate::config;
 use crate::detect;
 use crate::embed::OnError;
 use crate::error::{CommandOutcome, Error};
+use crate::provenance::DetectionOrigin;
+use crate::text::counted;
+
+/// What `detect --json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DetectOutput {
+    /// Photos of the dataset.
+    photos: u64,
+    /// Faces that were kept.
+    faces: u64,
+    /// Photos in which no face was kept.
+    without_face: u64,
+    /// Photos without a face to keep, or that cannot be read: the rows of `failures`.
+    failed: u64,
+    /// What found them.
+    detector: DetectionOrigin,
+    /// `face_metadata.csv`.
+    table: PathBuf,
+    /// `failures.csv`.
+    failures: PathBuf,
+    /// The folder of the crops; null if they were not asked for.
+    crops: Option<PathBuf>,
+}
 
 pub(super) fn run(arguments: &DetectArgs) -> Result<CommandOutcome, Error> {
     let given = &arguments.config;
     let config = config::load(&given.config, &given.overrides)?.config;
     let Some(options) = &config.detect else {
+        if let Some((rule, _)) = config::without_photos(&config.dataset) {
+            return Err(Error::Usage(format!("{} detects no faces: {rule}", given.config.display())));
+        }
         return Err(Error::Usage(format!(
             "{} detects no faces; add `detect: {{detector: mtcnn}}` to it, or --set detect.detector=mtcnn to the command",
             given.config.display()
@@ -37,20 +64,25 @@ pub(super) fn run(arguments: &DetectArgs) -> Result<CommandOutcome, Error> {
         let Some(table) = written else {
             return Ok(interrupted(&again));
         };
-        let value = json!({
-            "photos": found.photos,
-            "faces": found.faces,
-            "without_face": found.without_face,
-            "failed": table.failed,
-            "detector": origin,
-            "table": table.faces,
-            "failures": table.failures,
-            "crops": table.crops,
-        });
+        let value = DetectOutput {
+            photos: found.photos,
+            faces: found.faces,
+            without_face: found.without_face,
+            failed: table.failed,
+            detector: origin.clone(),
+            table: table.faces.clone(),
+            failures: table.failures.clone(),
+            crops: table.crops.clone(),
+        };
         print(&given.common, &value, || {
             let mut lines = vec![origin.sentence(), format!("faces     {}", table.faces.display())];
             lines.extend((table.failed > 0).then(|| {
-                format!("failures  {} of {} photos: {}", table.failed, found.photos, table.failures.display())
+                format!(
+                    "failures  {} of {}: {}",
+                    table.failed,
+                    counted(found.photos, "photo"),
+                    table.failures.display()
+                )
             }));
             lines.extend(table.crops.as_ref().map(|crops| format!("crops     {}", crops.display())));
             lines.join("\n")

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::shared::{any_embedded, interrupted, left_out, without_reuse};
+use super::shared::{any_embedded, donors, interrupted, left_out, reuse_options};
 use super::{options_to_repeat, print, with_context};
 use crate::agreement::PrecisionAgreement;
 use crate::cli::EmbedArgs;
@@ -14,6 +14,7 @@ use crate::error::{CommandOutcome, Error};
 use crate::provenance::RunArithmetic;
 use crate::run::{self, Failures, MissingBoxes, RunDirectory, RunError};
 use crate::shard::Shard;
+use crate::text::counted;
 
 /// What `embed --json` prints, and `experiment --json` among the rest.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -82,8 +83,13 @@ impl EmbedOutput {
 
     /// The counts, a line each.
     pub fn lines(&self) -> Vec<String> {
-        let mut lines = vec![format!("{} of {} faces embedded, {} failed", self.embedded, self.faces, self.failed)];
-        lines.extend(self.reused.iter().map(|ReusedFrom { run, rows }| format!("reused  {rows} embeddings of {run}")));
+        let mut lines =
+            vec![format!("{} of {} embedded, {} failed", self.embedded, counted(self.faces, "face"), self.failed)];
+        lines.extend(
+            self.reused
+                .iter()
+                .map(|ReusedFrom { run, rows }| format!("reused  {} of {run}", counted(*rows, "embedding"))),
+        );
         lines.extend(left_out(&self.left_out));
         lines
     }
@@ -116,7 +122,8 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<CommandOutcome, Error> {
         )));
     };
     let options = options_to_repeat(&arguments.common, &arguments.overrides);
-    let alone = without_reuse(arguments.no_reuse);
+    let donors = donors(&arguments.reuse, &arguments.common.experiments)?;
+    let alone = reuse_options(&arguments.reuse);
     let again = format!("to resume: facevault embed {}{alone}{options}", arguments.target.display());
     with_context(&arguments.common, &again, |context| {
         let prepared = match target {
@@ -127,7 +134,7 @@ pub(super) fn run(arguments: &EmbedArgs) -> Result<CommandOutcome, Error> {
             Err(error) if error.interrupted() => return Ok(interrupted(&again)),
             other => other?,
         };
-        let prepared = if arguments.no_reuse { prepared.without_reuse() } else { prepared };
+        let prepared = prepared.reusing(donors);
         let (run, whole) = (prepared.directory.clone(), prepared.missing_boxes);
         match context.embed(prepared) {
             Err(error) if error.interrupted() => Ok(interrupted(&again)),
@@ -161,10 +168,8 @@ fn embed_shard(arguments: &EmbedArgs, shard: Shard) -> Result<CommandOutcome, Er
         };
         let Some(done) = done.filter(|done| done.complete) else { return Ok(interrupted(&again)) };
         print(&arguments.common, &done, || {
-            format!(
-                "shard {shard} of {}: {} of {} faces embedded, {} failed",
-                done.run, done.embedded, done.faces, done.failed
-            )
+            let faces = counted(done.faces, "face");
+            format!("shard {shard} of {}: {} of {faces} embedded, {} failed", done.run, done.embedded, done.failed)
         })?;
         Ok(CommandOutcome::Done)
     })

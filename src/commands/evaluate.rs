@@ -10,6 +10,7 @@ use crate::error::{CommandOutcome, Error};
 use crate::run::{self, Evaluated, RunDirectory};
 use crate::shard::Shard;
 use crate::similarity::SharedPairs;
+use crate::text::counted;
 
 /// What `evaluate --shard --json` prints.
 #[derive(Debug, Serialize)]
@@ -34,7 +35,9 @@ fn evaluate_shard(arguments: &EvaluateArgs, shard: Shard) -> Result<CommandOutco
             other => other?,
         };
         let done = ShardOutput { run: run.name(), shard: shard.to_string(), pieces, of, pairs };
-        print(&arguments.common, &done, || format!("shard {shard} of {}: {pairs} pairs compared", done.run))?;
+        print(&arguments.common, &done, || {
+            format!("shard {shard} of {}: {} compared", done.run, counted(pairs, "pair"))
+        })?;
         Ok(CommandOutcome::Done)
     })
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::embed::EmbedOutput;
-use super::shared::{any_embedded, expectation, found, interrupted, not_evaluated, outcome, without_reuse};
+use super::shared::{any_embedded, donors, expectation, found, interrupted, not_evaluated, outcome, reuse_options};
 use super::{options_to_repeat, print, with_context};
 use crate::agreement::PrecisionAgreement;
 use crate::cli::{ConfigArgs, ExperimentArgs};
@@ -39,21 +39,22 @@ pub(crate) struct ExperimentOutput<'a> {
 }
 
 pub(super) fn run(
-    ExperimentArgs { config: arguments, fresh, no_reuse }: &ExperimentArgs,
+    ExperimentArgs { config: arguments, fresh, reuse }: &ExperimentArgs,
 ) -> Result<CommandOutcome, Error> {
     let loaded = config::load(&arguments.config, &arguments.overrides)?;
     let published = loaded.config.published.clone();
     let options = options_to_repeat(&arguments.common, &arguments.overrides);
     let afresh = if *fresh { " --fresh" } else { "" };
-    let alone = without_reuse(*no_reuse);
+    let donors = donors(reuse, &arguments.common.experiments)?;
+    let alone = reuse_options(reuse);
     let again = format!("to resume: facevault experiment {}{afresh}{alone}{options}", arguments.config.display());
     with_context(&arguments.common, &again, |context| {
         let prepared = match context.prepare(&arguments.config, loaded) {
             Err(error) if error.interrupted() => return Ok(interrupted(&again)),
             other => other?,
         };
-        let prepared = if *fresh { prepared.fresh()? } else { prepared };
-        let prepared = if *no_reuse { prepared.without_reuse() } else { prepared };
+        let prepared = if *fresh { prepared.fresh()? } else { prepared.reusing(donors) };
+
         let run = prepared.directory.clone();
         let whole = prepared.missing_boxes;
         let finished_before = run.has(RunDirectory::SEALED);

@@ -1,14 +1,56 @@
 //! `fetch CONFIG`: downloads weights and data, and nothing else.
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::shared::interrupted;
 use super::{options_to_repeat, print, with_context};
 use crate::cli::ConfigArgs;
 use crate::config;
+use crate::digest::Digest;
 use crate::error::{CommandOutcome, Error};
-use crate::model::weights::Weights;
-use crate::weights::GraphFacts;
+use crate::model::weights::{Origin, Weights};
+use crate::text::counted;
+use crate::weights::{GraphFacts, Pin};
+
+/// What `fetch --json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct FetchOutput {
+    /// The weights, or the matrix of given embeddings.
+    weights: FetchedWeights,
+    /// The faces or photos.
+    dataset: FetchedDataset,
+}
+
+/// Weights that are on this machine now.
+#[derive(Debug, Serialize, JsonSchema)]
+struct FetchedWeights {
+    /// Digest of the file.
+    sha256: Digest,
+    /// Source, location, revision, size.
+    origin: Origin,
+    /// What pins the file; null for a matrix of given embeddings.
+    pinned_by: Option<Pin>,
+    /// Tensors of a checkpoint; null for an ONNX file.
+    tensors: Option<usize>,
+    /// What is in an ONNX file; null for a checkpoint.
+    network: Option<GraphFacts>,
+}
+
+/// A dataset that is on this machine now.
+#[derive(Debug, Serialize, JsonSchema)]
+struct FetchedDataset {
+    /// Its faces; absent if the config detects faces in photos.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    faces: Option<usize>,
+    /// Its photos, if the config detects faces in them; absent from others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    photos: Option<usize>,
+    /// Its identities.
+    identities: usize,
+    /// Digest over the manifest.
+    manifest: Digest,
+}
 
 pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
     let config = config::load(&arguments.config, &arguments.overrides)?.config;
@@ -26,25 +68,30 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
         };
         let network = GraphFacts::of(&checkpoint.weights);
         let pictures = if config.detect.is_some() { "photos" } else { "faces" };
-        let value = json!({
-            "weights": {
-                "sha256": checkpoint.digest,
-                "origin": checkpoint.origin,
-                "pinned_by": (!config.is_given()).then(|| config.weights.pin()),
-                "tensors": tensors,
-                "network": network,
+        let value = FetchOutput {
+            weights: FetchedWeights {
+                sha256: checkpoint.digest,
+                origin: checkpoint.origin.clone(),
+                pinned_by: (!config.is_given()).then(|| config.weights.pin()),
+                tensors,
+                network: network.clone(),
             },
-            "dataset": {pictures: manifest.len(), "identities": manifest.identities().len(), "manifest": manifest.digest()},
-        });
+            dataset: FetchedDataset {
+                faces: config.detect.is_none().then_some(manifest.len()),
+                photos: config.detect.is_some().then_some(manifest.len()),
+                identities: manifest.identities().len(),
+                manifest: manifest.digest(),
+            },
+        };
         print(&arguments.common, &value, || {
             let fetched = format!(
-                "{}  {}, {} bytes, sha256 {}\ndataset  {} {pictures}, {} identities, manifest {}",
+                "{}  {}, {} bytes, sha256 {}\ndataset  {}, {}, manifest {}",
                 if config.is_given() { "matrix " } else { "weights" },
                 checkpoint.origin.location,
                 checkpoint.origin.bytes,
                 checkpoint.digest,
-                manifest.len(),
-                manifest.identities().len(),
+                counted(manifest.len(), pictures.trim_end_matches('s')),
+                counted(manifest.identities().len(), "identity"),
                 manifest.digest()
             );
             let network = network.as_ref().map(|network| format!("network  {network}"));

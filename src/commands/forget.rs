@@ -8,6 +8,7 @@ use crate::cli::ForgetArgs;
 use crate::error::{CommandOutcome, Error};
 use crate::pages;
 use crate::run::{Forgotten, Named, RunDirectory, quoted};
+use crate::text::counted;
 
 /// Files of one kind that are listed.
 const MAX_LISTED: usize = 20;
@@ -70,7 +71,7 @@ pub(super) fn run(arguments: &ForgetArgs) -> Result<CommandOutcome, Error> {
 }
 
 fn text(done: &Forgotten, reports: &Path) -> String {
-    let faces = if done.faces == 1 { "1 face".into() } else { format!("{} faces", done.faces) };
+    let faces = counted(done.faces, "face");
     let left = if done.left == 1 { "1 is left".into() } else { format!("{} are left", done.left) };
     let mut lines = vec![match (done.dry_run, done.resumed) {
         (true, _) => format!("would remove {faces} from {}, and leave {}", done.run, done.left),
@@ -86,7 +87,7 @@ fn text(done: &Forgotten, reports: &Path) -> String {
         ("other runs that have one of the faces, left alone", shown(&done.other_runs)),
         ("still naming one of the faces, in the config or in columns of other faces", done.still_named_in.clone()),
     ];
-    lines.push(format!("{} files of the run, removed or made again (--json lists them)", done.files.len()));
+    lines.push(format!("{} of the run, removed or made again (--json lists them)", counted(done.files.len(), "file")));
     for (what, names) in all.into_iter().filter(|(_, names)| !names.is_empty()) {
         lines.push(format!("{what}:"));
         lines.extend(names.iter().take(MAX_LISTED).map(|name| format!("  {name}")));

@@ -10,10 +10,12 @@ mod detect;
 mod embed;
 mod evaluate;
 mod experiment;
+mod export;
 mod fetch;
 mod finish;
 mod forget;
 mod guide;
+mod init;
 mod lookup;
 mod man;
 mod missing;
@@ -24,10 +26,17 @@ mod runs;
 mod shared;
 mod throughput;
 mod verify;
+mod watch;
 
+pub(crate) use check::CheckOutput;
 use clap::ValueEnum as _;
+pub(crate) use detect::DetectOutput;
 pub(crate) use embed::EmbedOutput;
 pub(crate) use experiment::ExperimentOutput;
+pub(crate) use fetch::FetchOutput;
+pub(crate) use guide::GuideOutput;
+pub(crate) use report::ReportOutput;
+pub(crate) use reproduce::ReproduceOutput;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -57,11 +66,14 @@ pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
         Command::Report(arguments) => report::run(&arguments),
         Command::Fetch(arguments) => fetch::run(&arguments),
         Command::Detect(arguments) => detect::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Lookup(arguments) => lookup::run(&arguments),
         Command::Forget(arguments) => forget::run(&arguments),
         Command::Runs(arguments) => runs::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Ablate(arguments) => ablate::run(&arguments),
         Command::Reproduce(arguments) => reproduce::run(&arguments),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::shared::interrupted;
@@ -15,10 +16,11 @@ use crate::run::{self, Evaluated, RunContext, RunDirectory, RunError};
 use crate::{config, files, pages, text};
 
 /// What `reproduce --json` prints.
-#[derive(Debug, Serialize)]
-struct ReproduceOutput {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ReproduceOutput {
+    /// The rows of the table, config by config.
     rows: Vec<ReproducedRow>,
-    /// Why a config could not be run, config by config.
+    /// Configs that could not be run, each with the reason.
     not_run: Vec<(String, String)>,
 }
 

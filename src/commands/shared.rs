@@ -1,13 +1,17 @@
 //! What several commands print, and how they end.
 
+use std::path::Path;
+
+use crate::cli::ReuseArgs;
 use crate::dataset::LeftOut;
 use crate::error::{CommandOutcome, Error};
 use crate::headline::{HeadlineRate, headline};
 use crate::metrics::{self, Judged, Metrics};
 use crate::numbers::{self, Quantity};
-use crate::run::{Evaluated, RunDirectory};
+use crate::run::{Evaluated, RunDirectory, RunError, quoted};
 use crate::templates::TemplatePoint;
 use crate::terminal::say;
+use crate::text::counted;
 use crate::text_table::TextTable;
 
 /// Fails a run of so many faces of which not one is embedded.
@@ -24,9 +28,20 @@ pub(super) fn outcome(evaluated: &Evaluated) -> CommandOutcome {
     if evaluated.met() { CommandOutcome::Done } else { CommandOutcome::ExpectationNotMet }
 }
 
-/// The option of a command to resume that embeds whatever other runs have.
-pub(super) fn without_reuse(no_reuse: bool) -> &'static str {
-    if no_reuse { " --no-reuse" } else { "" }
+/// The options of a command to resume that say whose embeddings are reused.
+pub(super) fn reuse_options(reuse: &ReuseArgs) -> String {
+    let from = reuse.reuse_from.iter().map(|run| format!(" --reuse-from {}", quoted(run)));
+    let none = reuse.no_reuse.then(|| " --no-reuse".to_owned());
+    none.into_iter().chain(from).collect()
+}
+
+/// The runs that the options name; `None`: whichever the folder has.
+pub(super) fn donors(reuse: &ReuseArgs, experiments: &Path) -> Result<Option<Vec<RunDirectory>>, RunError> {
+    if !reuse.no_reuse && reuse.reuse_from.is_empty() {
+        return Ok(None);
+    }
+    let named = reuse.reuse_from.iter().map(|text| RunDirectory::named(experiments, text));
+    Ok(Some(named.collect::<Result<Vec<_>, _>>()?.concat()))
 }
 
 pub(super) fn interrupted(resume: &str) -> CommandOutcome {
@@ -59,7 +74,7 @@ pub(super) fn found(metrics: &Metrics) -> String {
         let (accuracy, spread) = (Quantity::Rate.sentence(&found.accuracy), Quantity::Rate.value(found.accuracy_std));
         let missing = match found.pairs.missing {
             0 => String::new(),
-            n => format!(", {n} of {} pairs left out", found.pairs.listed),
+            n => format!(", {n} of {} left out", counted(found.pairs.listed, "pair")),
         };
         [format!("{} accuracy", found.protocol.name), format!("{accuracy}, ± {spread} over folds{missing}")]
     });
@@ -74,7 +89,7 @@ pub(super) fn found(metrics: &Metrics) -> String {
         let rank = found.estimate("rank1").map(|rank| format!(", rank 1 {}", Quantity::Rate.value(rank.point)));
         let missing = match found.counts.missing {
             0 => String::new(),
-            n => format!(", {n} of {} pairs left out", found.counts.listed),
+            n => format!(", {n} of {} left out", counted(found.counts.listed, "pair")),
         };
         let name = format!("{} TAR at FMR {:e}", found.protocol.name, point.target_fmr);
         Some([name, Quantity::Rate.sentence(point.tar.as_ref()?) + &rank.unwrap_or_default() + &missing])
@@ -85,10 +100,10 @@ pub(super) fn found(metrics: &Metrics) -> String {
         let strictest = strictest.min_by(|a, b| a.0.total_cmp(&b.0));
         let left_out = match found.left_out.searches() {
             0 => String::new(),
-            n => format!("   {n} of {} probes left out", found.probes()),
+            n => format!("   {n} of {} left out", counted(found.probes(), "probe")),
         };
         let rank = found.estimate("rank1").map(|rate| {
-            let people = format!("   {} people in the gallery", found.rates.counts.gallery);
+            let people = format!("   {} in the gallery", counted(found.rates.counts.gallery, "person"));
             [format!("{name} rank 1"), Quantity::Rate.sentence(rate) + &people + &left_out]
         });
         let tpir =
@@ -99,7 +114,9 @@ pub(super) fn found(metrics: &Metrics) -> String {
         ("genuine cosine", &metrics.genuine.mean, metrics.pairs.genuine),
         ("impostor cosine", &metrics.impostor.mean, metrics.pairs.impostor),
     ]
-    .map(|(name, mean, pairs)| [name.into(), format!("{}   {pairs} pairs", Quantity::Cosine.sentence(mean))]);
+    .map(|(name, mean, pairs)| {
+        [name.into(), format!("{}   {}", Quantity::Cosine.sentence(mean), counted(pairs, "pair"))]
+    });
     let found = rates.chain(protocols).chain(groups).chain(templates).chain(searches).chain(cosines);
     TextTable::default().rows(found).to_string()
 }

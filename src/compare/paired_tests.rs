@@ -195,7 +195,7 @@ fn only_faces_that_all_runs_share_count() {
     let mut strangers = SharedFaces::first(FACES);
     strangers.intersect(&faces, &[faces[0], faces[SAMPLES]]);
     let reason = Pairing::new(&faces, &strangers, &OPTIONS, 1).err().unwrap();
-    assert_snapshot!(reason, @"the 2 faces that all runs share have no genuine pair");
+    assert_snapshot!(reason, @"there is no genuine pair among the 2 faces that all runs share");
 }
 
 #[test]

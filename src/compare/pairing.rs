@@ -22,6 +22,7 @@ use crate::similarity::kernel::Rows;
 use crate::similarity::listed::{self, RowPair};
 use crate::similarity::sampling::Quota;
 use crate::similarity::{self, Histograms, Labelled, PairRequest, Population, SimilarityOptions};
+use crate::text::counted;
 use crate::verification::bootstrap::{Estimator, Resampling};
 use crate::verification::paired::Replicated;
 use crate::verification::rates::RateEstimator;
@@ -240,14 +241,14 @@ impl<'a> Pairing<'a> {
     ) -> Result<Self, String> {
         if common.is_empty() {
             let (faces, reasons) = (common.embedded[0], common.left_out.reasons());
-            return Err(format!("no face is shared: of the {faces} faces of the first run, {reasons}"));
+            return Err(format!("no face is shared: of the {} of the first run, {reasons}", counted(faces, "face")));
         }
         let faces: Vec<_> = common.rows[0].iter().map(|&row| first[row as usize]).collect();
         let population = Population::new(&faces, seed);
-        let among = faces.len();
+        let among = counted(faces.len(), "face");
         match (population.available.genuine, population.available.impostor) {
-            (0, _) => Err(format!("the {among} faces that all runs share have no genuine pair")),
-            (_, 0) => Err(format!("the {among} faces that all runs share have no impostor pair")),
+            (0, _) => Err(format!("there is no genuine pair among the {among} that all runs share")),
+            (_, 0) => Err(format!("there is no impostor pair among the {among} that all runs share")),
             _ => Ok(Self { faces, population, options, seed, common, list: None }),
         }
     }
@@ -271,8 +272,9 @@ impl<'a> Pairing<'a> {
         if genuine == 0 || genuine == list.len() {
             let (among, different) = (faces.len(), list.len() - genuine);
             return Err(format!(
-                "the list has {genuine} genuine and {different} impostor pairs among the {among} faces that all runs \
-                 share; a comparison needs both"
+                "the list has {genuine} genuine and {} among the {} that all runs share; a comparison needs both",
+                counted(different, "impostor pair"),
+                counted(among, "face")
             ));
         }
         let population = Population::new(&faces, seed);
@@ -310,7 +312,7 @@ impl<'a> Pairing<'a> {
             };
             embeddings.push(Some(match (&spaces[number], &reference) {
                 (None, Some((before, _))) if before.dimension != matrix.dimension => {
-                    let reason = format!("{} numbers per face, not {}", matrix.dimension, before.dimension);
+                    let reason = format!("{} per face, not {}", counted(matrix.dimension, "number"), before.dimension);
                     Embeddings::NotComparable { reason }
                 }
                 (None, Some((before, nearest_before))) => {

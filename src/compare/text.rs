@@ -7,6 +7,7 @@ use super::{
 };
 use crate::estimate::Estimate;
 use crate::numbers::Quantity;
+use crate::text::counted;
 use crate::text_table::TextTable;
 
 /// Stands in for a missing value.
@@ -173,8 +174,10 @@ impl Paired {
         let PairedFaces { common, identities, .. } = self.faces;
         let PairedPairs { mode, genuine, impostor } = self.pairs;
         format!(
-            "paired on the {common} faces of {identities} identities that all runs share: the same {genuine} genuine \
-             and {impostor} impostor pairs in each ({mode})"
+            "paired on the {} of {} that all runs share: the same {genuine} genuine and {} in each ({mode})",
+            counted(common, "face"),
+            counted(identities, "identity"),
+            counted(impostor, "impostor pair")
         )
     }
 
@@ -186,13 +189,15 @@ impl Paired {
         let mut lines: Vec<String> = changes
             .map(|(run, ChangedFaces { picture, bbox })| {
                 format!(
-                    "[{}]: {bbox} of the {common} faces have another box or none, {picture} another picture",
-                    run + 1
+                    "[{}]: {bbox} of the {} {} another box or none, {picture} another picture",
+                    run + 1,
+                    counted(*common, "face"),
+                    if *bbox == 1 { "has" } else { "have" }
                 )
             })
             .collect();
         if left_out.all() > 0 {
-            lines.push(format!("left out of the {} faces of [1]: {}", embedded[0], left_out.reasons()));
+            lines.push(format!("left out of the {} of [1]: {}", counted(embedded[0], "face"), left_out.reasons()));
         }
         if !stored_on_other_faces.is_empty() {
             lines.push(format!("stored metrics cover other faces in {}", stored_on_other_faces.join(", ")));

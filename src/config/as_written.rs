@@ -87,7 +87,9 @@ fn dataset(source: &DatasetSource) -> Json {
         | DatasetSource::Files { .. }
         | DatasetSource::HubFolders { .. }
         | DatasetSource::Ijb { .. }
+        | DatasetSource::Webdataset { .. }
         | DatasetSource::Embeddings { .. }
+        | DatasetSource::Array { .. }
         | DatasetSource::Synthetic { .. } => written,
     }
 }

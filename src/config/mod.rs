@@ -40,3 +40,4 @@ pub use in_words::in_words;
 pub use load::{Loaded, load, load_stored, of_sections};
 pub use schema::schema;
 pub use types::*;
+pub(crate) use validate::without_photos;

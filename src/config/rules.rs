@@ -103,6 +103,12 @@ impl Reader<'_> {
             let Some(rules) = schema["properties"].get(&key.name) else {
                 return Err(self.unknown(node, schema, key));
             };
+            // A section is empty once all of its lines are comments. An empty value is more often a variable that is not set.
+            let section =
+                || matches!(kind(resolved(rules).1), SchemaKind::Mapping | SchemaKind::Map(_) | SchemaKind::List(_));
+            if value.is_null() && texts(&schema["required"]).all(|required| required != key.name) && section() {
+                continue;
+            }
             let value = self.below(&key.name, |reader| reader.value(value, rules, key.place))?;
             if !value.is_null() {
                 map.insert(key.name.clone(), value);
@@ -182,7 +188,21 @@ impl Reader<'_> {
             }
             _ => None,
         };
-        self.refused(node, &expected, &node.value.describe()).maybe_help(help)
+        let found = match self.written(node) {
+            Some(written) if expected == "a text" => format!("the number {written}"),
+            _ => node.value.describe(),
+        };
+        self.refused(node, &expected, &found).maybe_help(help)
+    }
+
+    /// A number as it is written: a digest of digits alone is read as one, and rounded.
+    fn written(&self, node: &Node) -> Option<String> {
+        let is_number = matches!(node.value, Value::Unsigned(_) | Value::Negative(_) | Value::Float(_));
+        let Place { source, line, column, width } = node.place;
+        let source = self.sources.iter().find(|one| is_number && one.index() == source)?;
+        let line = source.text().lines().nth(line.checked_sub(1)?)?;
+        let written: String = line.chars().skip(column.checked_sub(1)?).take(width).collect();
+        (!written.trim().is_empty()).then(|| written.trim().to_owned())
     }
 
     fn unknown(&self, node: &Node, schema: &Json, key: &Key) -> Diagnostic {

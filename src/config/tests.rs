@@ -275,6 +275,13 @@ fn what_may_be_left_empty_is_as_if_it_was_not_given() {
     let empty = "preprocess={profile: null, crop: null, mirror: ~, resize: {size: null}}";
     let config = accepted(SMALL, &[empty, "embed={threads: null}", "similarity={max_pairs: ~, upstream: }"]);
     assert_eq!(config, accepted(SMALL, &[]));
+    for section in ["preprocess", "model", "embed", "similarity", "protocols", "report", "expect", "published"] {
+        assert_eq!(accepted(SMALL, &[&format!("{section}=null")]), accepted(SMALL, &[]), "{section}");
+    }
+    // The last of what was set counts.
+    assert!(accepted(SMALL, &["expect.eer.max=0.1", "expect=null"]).expect.is_empty());
+    let commented = format!("{SMALL}expect:\n  # eer: {{max: 0.1}}\nprotocols:\n");
+    assert_eq!(accepted(&commented, &[]), accepted(SMALL, &[]));
 }
 
 #[test]
@@ -513,11 +520,20 @@ fn missing_keys() {
 }
 
 #[test]
+fn a_digest_of_digits_alone_is_shown_as_it_is_written() {
+    let digits = "1234".repeat(16);
+    let refused = refused_instead("weights", &format!("{{source: file, path: a.pth, sha256: {digits}}}"));
+    assert!(refused.contains(&format!("must be a text, got the number {digits}")), "{refused}");
+    assert!(refused.contains("put it in quotes to make it a text"), "{refused}");
+    assert!(refused_with("description: 0x1F").contains("got the number 0x1F"));
+}
+
+#[test]
 fn names_that_do_not_exist() {
     assert_snapshot!(refused_with("preprocess:\n  profile: facenet-pytorh\n"), @"config.yaml:5:12 `facenet-pytorh`: `preprocess.profile` must be `facenet-tf`, `facenet-pytorch`, `facevault-notebook`, `facevault-api`, `insightface`, `insightface-bin`, `adaface`, `sface`, `dinov2` or `clip`, got `facenet-pytorh` | did you mean `facenet-pytorch`?");
     assert_snapshot!(refused_with("embed: {device: gpu}"), @"config.yaml:4:17 `gpu`: `embed.device` must be `auto`, `cpu` or `cuda`, got `gpu`");
     assert_snapshot!(refused_with("preprocess: {resize: {filter: pillow_bilinear}}"), @"config.yaml:4:31 `pillow_bilinear`: `preprocess.resize.filter` must be `pillow-bilinear`, `pillow-bicubic` or `opencv-linear`, got `pillow_bilinear` | did you mean `pillow-bilinear`?");
-    assert_snapshot!(refused_instead("dataset", "{source: folder, root: faces}"), @"config.yaml:3:19 `folder`: `dataset.source` must be `phase1`, `folders`, `files`, `hub-folders`, `archive`, `insightface-bin`, `parquet`, `vggface2`, `ijb`, `embeddings` or `synthetic`, got `folder` | did you mean `folders`?");
+    assert_snapshot!(refused_instead("dataset", "{source: folder, root: faces}"), @"config.yaml:3:19 `folder`: `dataset.source` must be `phase1`, `folders`, `files`, `hub-folders`, `archive`, `insightface-bin`, `webdataset`, `parquet`, `vggface2`, `ijb`, `embeddings`, `array` or `synthetic`, got `folder` | did you mean `folders`?");
     assert_snapshot!(refused_instead("weights", "{source: embedded, name: vggface2}"), @"config.yaml:3:35 `vggface2`: `weights.name` must be `demo`, got `vggface2`");
 }
 

@@ -13,9 +13,10 @@ use super::tree::Node;
 use super::types::ExperimentConfig;
 use super::{ablation, wire};
 use crate::dataset::pattern::Pattern;
-use crate::dataset::{DatasetSource, Phase1Image, Tables};
+use crate::dataset::{DatasetSource, Phase1Image, RowTable, Tables};
 use crate::detect::{Detect, DetectorFiles};
 use crate::hub::{self, Unusable};
+use crate::matrix;
 use crate::metrics::{self, Expectation};
 use crate::model::{Facts, ModelSpec, Network, UNIT_RANGE};
 use crate::preprocess::{Crop, MarginUnit, PROFILES, Preprocess, PreprocessChanges, Standardise, profile};
@@ -51,6 +52,17 @@ impl Context<'_> {
         Err(self.problem(path, format!("`{name}` must be from {low} to {high}, got {value}")))
     }
 
+    /// Where a relative path of the config starts.
+    fn start(&self, path: &[&str]) -> &Path {
+        if self.tree.deepest(path).place.source == 0 { self.base } else { self.working_directory }
+    }
+
+    /// A path of the config from where it starts.
+    pub(super) fn resolved(&self, path: &[&str], text: &Path) -> PathBuf {
+        let joined = self.start(path).join(text);
+        std::path::absolute(&joined).unwrap_or(joined)
+    }
+
     /// A path of the config, resolved. `kind` is what must exist there.
     pub(super) fn path(&self, path: &[&str], text: &Path, kind: PathKind) -> Result<PathBuf, Diagnostic> {
         let name = path.join(".");
@@ -58,9 +70,7 @@ impl Context<'_> {
         if given.trim().is_empty() || given.contains('\0') {
             return Err(self.problem(path, format!("`{name}` must be the path of a {}", kind.word())));
         }
-        let base = if self.tree.deepest(path).place.source == 0 { self.base } else { self.working_directory };
-        let joined = base.join(text);
-        let resolved = std::path::absolute(&joined).unwrap_or(joined);
+        let resolved = self.resolved(path, text);
         if !self.must_exist || kind.is_there(&resolved) {
             return Ok(resolved);
         }
@@ -70,7 +80,8 @@ impl Context<'_> {
         } else {
             format!("`{name}`: no such {}: {shown}", kind.word())
         };
-        let start = (!text.is_absolute()).then(|| format!("relative paths here start in {}", base.display()));
+        let start =
+            (!text.is_absolute()).then(|| format!("relative paths here start in {}", self.start(path).display()));
         let home = given.starts_with('~').then(|| "`~` is not expanded: write the full path".to_owned());
         let near = if home.is_none() { similar_entry(&resolved) } else { None };
         Err(self.problem(path, rule).maybe_help(near).maybe_help(home).maybe_help(start))
@@ -249,6 +260,14 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
             containers::validate(&["dataset"], archive, PathKind::File, context)?;
             local_tables(tables, context)?;
         }
+        DatasetSource::Webdataset { shards, identity, field, tables, .. } => {
+            *shards = containers::shards(&key("shards"), shards, context)?;
+            if field.is_some() && identity.as_deref().is_some_and(|ending| !ending.eq_ignore_ascii_case("json")) {
+                let rule = "`dataset.field` is a field of JSON, and `dataset.identity` names another kind of member";
+                return Err(at_key(context, &key("field"), rule.into()).help("remove it, or set `identity: json`"));
+            }
+            local_tables(tables, context)?;
+        }
         DatasetSource::InsightfaceBin { file } => containers::validate(&["dataset"], file, PathKind::File, context)?,
         DatasetSource::Parquet { shards } => containers::validate(&["dataset"], shards, PathKind::Either, context)?,
         DatasetSource::Vggface2 { archive, boxes } => {
@@ -256,16 +275,31 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
             containers::validate(&key("boxes"), boxes, PathKind::File, context)?;
         }
         DatasetSource::Ijb { root, .. } => *root = context.path(&key("root"), root, PathKind::Folder)?,
-        DatasetSource::Embeddings { matrix, faces, pairs, .. } => {
+        DatasetSource::Embeddings { matrix, table, .. } => {
             *matrix = context.path(&key("matrix"), matrix, PathKind::File)?;
-            *faces = context.path(&key("faces"), faces, PathKind::File)?;
-            let mut tables = Tables { pairs: pairs.take(), boxes: None };
-            local_tables(&mut tables, context)?;
-            *pairs = tables.pairs;
+            row_table(table, !matrix::is_parquet(matrix), context)?;
+        }
+        DatasetSource::Array { array, table } => {
+            *array = context.path(&key("array"), array, PathKind::File)?;
+            row_table(table, true, context)?;
         }
         DatasetSource::Synthetic { .. } => {}
     }
     Ok(dataset)
+}
+
+/// The table of an array's rows; `needed` unless the rows' own file says whose they are.
+fn row_table(table: &mut RowTable, needed: bool, context: &Context<'_>) -> Result<(), Diagnostic> {
+    if !table.faces.as_os_str().is_empty() {
+        table.faces = context.path(&["dataset", "faces"], &table.faces, PathKind::File)?;
+    } else if needed {
+        let rule = "missing key `faces` in `dataset`: the CSV that says whose the rows are";
+        return Err(context.problem(&["dataset"], rule).help("one line each row, in order"));
+    }
+    let mut tables = Tables { pairs: table.pairs.take(), boxes: None };
+    local_tables(&mut tables, context)?;
+    table.pairs = tables.pairs;
+    Ok(())
 }
 
 /// Resolves those tables that are written as shells know local files; the others are names in the dataset's folder.
@@ -312,9 +346,9 @@ fn model(model: &ModelSpec, weights: &WeightsSource, context: &Context<'_>) -> R
     Err(context.problem(&["model", "width"], rule).help("only `inception-resnet-v1` has other widths"))
 }
 
-/// Whether whole photos can be had from the dataset, and the paths of the detector's weights.
-fn detect(mut detect: Detect, dataset: &DatasetSource, context: &Context<'_>) -> Result<Detect, Diagnostic> {
-    let refused = match dataset {
+/// Why no face can be detected in a dataset, and what helps; `None` if its pictures may be photos.
+pub(crate) fn without_photos(dataset: &DatasetSource) -> Option<(&'static str, &'static str)> {
+    match dataset {
         _ if dataset.tables().is_some_and(|tables| tables.boxes.is_some()) => {
             Some(("`detect` finds the boxes that `dataset.boxes` gives", "remove one of them"))
         }
@@ -326,12 +360,17 @@ fn detect(mut detect: Detect, dataset: &DatasetSource, context: &Context<'_>) ->
         | DatasetSource::Vggface2 { .. }
         | DatasetSource::Ijb { .. }
         | DatasetSource::Embeddings { .. }
+        | DatasetSource::Array { .. }
         | DatasetSource::Synthetic { .. } => {
             Some(("`detect` needs photos, and this dataset's faces are located already", "remove `detect`"))
         }
         _ => None,
-    };
-    if let Some((rule, help)) = refused {
+    }
+}
+
+/// Whether whole photos can be had from the dataset, and the paths of the detector's weights.
+fn detect(mut detect: Detect, dataset: &DatasetSource, context: &Context<'_>) -> Result<Detect, Diagnostic> {
+    if let Some((rule, help)) = without_photos(dataset) {
         return Err(at_key(context, &["detect"], rule.into()).help(help));
     }
     if let Some(DetectorFiles { pnet, rnet, onet }) = detect.weights.take() {

@@ -36,11 +36,16 @@ pub(super) fn list(source: &DatasetSource, context: &OpenContext<'_>) -> Result<
     } else {
         // Validated with the config.
         let pattern = pattern.as_deref().and_then(|pattern| Some((pattern, Pattern::read(pattern).ok()?)));
-        let paths = match list {
-            Some(list) => of_list(list, root)?,
-            None => below(root, &files, &mut left_out, context)?,
-        };
-        by_pattern(paths, pattern.as_ref(), root)?
+        match list {
+            Some(list) => {
+                let (paths, lines) = of_list(list, root)?;
+                by_pattern(paths, pattern.as_ref(), |at| format!("{}, line {}:", list.display(), lines[at]))?
+            }
+            None => {
+                let paths = below(root, &files, &mut left_out, context)?;
+                by_pattern(paths, pattern.as_ref(), |_| format!("in {}:", root.display()))?
+            }
+        }
     };
     if faces.is_empty() {
         let place = list.as_ref().unwrap_or(root).display().to_string();
@@ -68,12 +73,12 @@ fn below(
     Ok(paths)
 }
 
-/// The paths of a list, one a line, in its order.
-fn of_list(list: &Path, root: &Path) -> Result<Vec<String>, DatasetError> {
+/// The paths of a list, one a line, in its order, and the lines.
+fn of_list(list: &Path, root: &Path) -> Result<(Vec<String>, Vec<u64>), DatasetError> {
     let bytes = files::read(list)?;
     let text = utf8(&bytes).map_err(|error: CsvError| error.at(list, &bytes))?;
     let rules = PathRules::new(root, &[]);
-    let (mut paths, mut line_of) = (Vec::new(), HashMap::new());
+    let (mut paths, mut lines, mut line_of) = (Vec::new(), Vec::new(), HashMap::new());
     for (line, text) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
         let text = text.trim();
         if text.is_empty() {
@@ -90,24 +95,28 @@ fn of_list(list: &Path, root: &Path) -> Result<Vec<String>, DatasetError> {
             return Err(fail(CsvProblem::Duplicate { column: column(), face_id: path, first }));
         }
         paths.push(path);
+        lines.push(line);
     }
-    Ok(paths)
+    if paths.is_empty() {
+        return Err(DatasetError::Csv { path: list.into(), line: 1, problem: Box::new(CsvProblem::EmptyList) });
+    }
+    Ok((paths, lines))
 }
 
-/// The faces of these paths, whose parts the pattern names. Without one, nobody is known.
+/// The faces of these paths, whose parts the pattern names. Without one, nobody is known. `place` says where a path is from.
 fn by_pattern(
     paths: Vec<String>,
     pattern: Option<&(&str, Pattern)>,
-    root: &Path,
+    place: impl Fn(usize) -> String,
 ) -> Result<(Vec<Face>, SourceTable), DatasetError> {
     let Some((text, pattern)) = pattern else {
         let faces = paths.into_iter().map(folders::named).collect::<Result<_, _>>()?;
         return Ok((faces, SourceTable::default()));
     };
-    let unfit: Vec<&String> = paths.iter().filter(|path| pattern.values(path).is_none()).collect();
-    if let Some(first) = unfit.first() {
+    let unfit: Vec<_> = paths.iter().enumerate().filter(|(_, path)| pattern.values(path).is_none()).collect();
+    if let Some((at, first)) = unfit.first() {
         return Err(DatasetError::NoMatch {
-            root: root.into(),
+            place: place(*at),
             path: (*first).clone(),
             pattern: (*text).to_owned(),
             words: pattern.words().to_owned(),
@@ -191,10 +200,11 @@ mod tests {
     #[test]
     fn a_path_that_does_not_fit_is_named() {
         let error = open(&["Ada_1.jpg", "x.jpg", "y.jpg"], |_| r#", "pattern": "{identity}_{n}.jpg""#.into());
-        insta::assert_snapshot!(error.unwrap_err(), @"`x.jpg` in ROOT does not fit `dataset.pattern` `{identity}_{n}.jpg`: <identity>, `_`, <n>, `.jpg`; 2 of 3 pictures do not fit; correct the pattern (`*` is any text of a name, `**/` any folders), or name the pictures in `dataset.list`");
+        insta::assert_snapshot!(error.unwrap_err(), @"in ROOT: `x.jpg` does not fit `dataset.pattern` `{identity}_{n}.jpg`: <identity>, `_`, <n>, `.jpg`; 2 of 3 pictures do not fit; correct the pattern (`*` is any text of a name, `**/` any folders), or name the pictures that fit in `dataset.list`");
     }
 
-    /// Fault (tables): a list of files names one twice, or one outside the root → refused with the line
+    /// Fault (tables): a list of files is empty, names one twice, one outside the root, or one that does not fit the pattern → refused
+    /// with the line
     #[test]
     fn a_list_says_which_pictures_and_in_which_order() {
         let listed = |list: &str, more: &str| {
@@ -208,7 +218,9 @@ mod tests {
         assert_eq!(faces(&listed("a/1.jpg", "").unwrap()), ["a/1.jpg – "]);
         insta::assert_snapshot!(listed("a/1.jpg\na/../a/1.jpg\n", "").unwrap_err(), @"ROOT/list.txt, line 2: duplicate path `a/1.jpg`, first used on line 1; ids must be unique");
         insta::assert_snapshot!(listed("a/1.jpg\n../x.jpg\n", "").unwrap_err(), @"ROOT/list.txt, line 2: `path` is `../x.jpg`, expected a path inside `dataset.root`");
-        insta::assert_snapshot!(listed("\n", "").unwrap_err(), @"no pictures in ROOT/list.txt; correct the path");
+        insta::assert_snapshot!(listed("\n", "").unwrap_err(), @"ROOT/list.txt, line 1: the list is empty; it needs the path of a picture in each line, or leave `dataset.list` out");
+        let unfit = listed("a/1.jpg\n\nb/1.jpg\n", r#", "pattern": "a/{identity}.jpg""#).unwrap_err();
+        insta::assert_snapshot!(unfit, @"ROOT/list.txt, line 3: `b/1.jpg` does not fit `dataset.pattern` `a/{identity}.jpg`: `a/`, <identity>, `.jpg`; correct the pattern (`*` is any text of a name, `**/` any folders), or name the pictures that fit in `dataset.list`");
     }
 
     #[test]

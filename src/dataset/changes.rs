@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Face, Manifest};
+use crate::text;
 
 impl Manifest {
     /// Describes how `now` differs: the number of faces, and the first of them; `None` if nothing does.
@@ -20,7 +21,7 @@ impl Manifest {
         let (gone, added) = (not_in(self, &new), not_in(now, &old));
         let counted = |ids: Vec<&str>, one: &str, many: &str| match ids[..] {
             [] => None,
-            [only] => Some(format!("1 of {} faces {one} (`{only}`)", self.len())),
+            [only] => Some(format!("1 of {} {one} (`{only}`)", text::counted(self.len(), "face"))),
             [first, ..] => Some(format!("{} of {} faces {many} (the first is `{first}`)", ids.len(), self.len())),
         };
         let mut found: Vec<String> = [

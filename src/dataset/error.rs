@@ -7,6 +7,7 @@ use super::{ContainerProblem, LeftOut};
 use crate::files::FileError;
 use crate::hub::HubError;
 use crate::npy::NpyError;
+use crate::text::counted;
 use crate::text::quoted;
 use crate::transient;
 
@@ -34,8 +35,8 @@ pub enum DatasetError {
     Npy(#[from] NpyError),
     /// A table that is not of the matrix.
     #[error(
-        "{} has {rows} rows and {} has {lines} lines; each line is a row, in order, unless `dataset.row` names the column \
-         with the row of each line", matrix.display(), path.display()
+        "{} has {} and {} has {}; each line is a row, in order, unless `dataset.row` names the column with the row of each \
+         line", matrix.display(), counted(*rows, "row"), path.display(), counted(*lines, "line")
     )]
     OtherLength { matrix: PathBuf, rows: usize, path: PathBuf, lines: usize },
     /// A matrix whose rows are too long to be embeddings.
@@ -43,11 +44,11 @@ pub enum DatasetError {
     Wide { matrix: PathBuf, width: usize, most: usize },
     /// A picture whose path is not as the pattern says.
     #[error(
-        "`{path}` in {} does not fit `dataset.pattern` `{pattern}`: {words}{}; correct the pattern (`*` is any text of a \
-         name, `**/` any folders), or name the pictures in `dataset.list`", root.display(),
+        "{place} `{path}` does not fit `dataset.pattern` `{pattern}`: {words}{}; correct the pattern (`*` is any text of a \
+         name, `**/` any folders), or name the pictures that fit in `dataset.list`",
         if *unfit == 1 { String::new() } else { format!("; {unfit} of {of} pictures do not fit") }
     )]
-    NoMatch { root: PathBuf, path: String, pattern: String, words: String, unfit: usize, of: usize },
+    NoMatch { place: String, path: String, pattern: String, words: String, unfit: usize, of: usize },
     /// An invalid table.
     #[error("{}, line {line}: {problem}", path.display())]
     Csv {
@@ -184,7 +185,8 @@ pub enum CsvProblem {
     },
     /// More or fewer values than columns.
     #[error(
-        "the line has {found} values, the header has {expected} columns; look for a separator or quote too many or too few"
+        "the line has {}, the header has {}; look for a separator or quote too many or too few",
+        counted(*found, "value"), counted(*expected, "column")
     )]
     Ragged { found: usize, expected: usize },
     /// A required value is empty.
@@ -241,14 +243,19 @@ pub enum CsvProblem {
         value = quoted(value)
     )]
     NotListed { value: String },
+    /// A list of pictures without one.
+    #[error("the list is empty; it needs the path of a picture in each line, or leave `dataset.list` out")]
+    EmptyList,
     /// A pair list without pairs.
     #[error("the list has no pairs; expected one line per pair, with or without a header, or one of LFW's lists")]
     NoPairs,
     /// A list that is truncated or has extra lines.
-    #[error("the first line announces {expected} pairs, but {found} follow; the list is incomplete, download it again")]
+    #[error(
+        "the first line announces {}, but {found} follow; the list is incomplete, download it again", counted(*expected, "pair")
+    )]
     PairCount { expected: u64, found: u64 },
     /// An invalid line of a list without a header.
-    #[error("the line has {found} values, expected {expected}, separated by tabs, commas or spaces")]
+    #[error("the line has {}, expected {expected}, separated by tabs, commas or spaces", counted(*found, "value"))]
     PairLine { found: usize, expected: &'static str },
     /// An invalid number of a person's picture.
     #[error("the picture number of `{name}` is `{value}`, expected an integer such as 1", value = quoted(value), name = quoted(name))]

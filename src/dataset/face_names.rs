@@ -45,7 +45,7 @@ impl<'a> Names<'a> {
         let path = match &face.pixels {
             PixelSource::File { path, .. } => Some(path),
             // An id is often the path of a picture that was elsewhere.
-            PixelSource::Given { .. } => Some(&face.face_id),
+            PixelSource::Given { .. } | PixelSource::Part(_) => Some(&face.face_id),
             PixelSource::Synthetic { .. } => None,
         };
         if let Some(path) = path {

@@ -93,7 +93,8 @@ fn stands_in(text: &str, name: &str) -> bool {
 fn names(face: &Face) -> impl Iterator<Item = &str> {
     let path = match &face.pixels {
         PixelSource::File { path, .. } => Some(path.as_str()),
-        PixelSource::Synthetic { .. } | PixelSource::Given { .. } => None,
+        // The file is of others, too.
+        PixelSource::Part(_) | PixelSource::Synthetic { .. } | PixelSource::Given { .. } => None,
     };
     let identity = face.identity_id.as_deref();
     [Some(face.face_id.as_str()), Some(face.image_id.as_str()), path, identity].into_iter().flatten()

@@ -13,9 +13,10 @@ use super::columns::TableKind;
 use super::paths::{PathRules, normalise};
 use super::phase1::FaceTableParser;
 use super::{
-    Container, DatasetError, DatasetSource, Face, FaultIn, IjbSet, Manifest, Phase1Image, PixelSource, Tables, boxes,
-    open, read_pair_list, read_roles, self_digest,
+    Container, DatasetError, DatasetSource, Face, FaultIn, IjbSet, Manifest, Phase1Image, PixelSource, RowTable,
+    Tables, boxes, open, read_pair_list, read_roles, self_digest,
 };
+use crate::matrix::Matrix;
 use crate::progress::{Cancel, Silent};
 use crate::protocol::{ABSENT, PairList};
 
@@ -176,7 +177,15 @@ pub(crate) fn boxes(data: &[u8]) {
 fn opened(source: &DatasetSource, cache: &Path) -> Result<(), DatasetError> {
     let manifest = open(source, Some(cache), &Silent, &Cancel::default())?;
     for face in &manifest.faces {
-        let PixelSource::File { path, .. } = &face.pixels else { panic!("a container draws no faces") };
+        let path = match &face.pixels {
+            PixelSource::File { path, .. } => path,
+            PixelSource::Part(part) => {
+                let file = fs::metadata(manifest.root.join(&part.path)).expect("the archive");
+                assert!(part.offset.checked_add(part.size).is_some_and(|end| end <= file.len()));
+                &part.path
+            }
+            other => panic!("a container draws no faces: {other:?}"),
+        };
         assert_eq!(normalise(path).as_deref(), Some(&path[..]));
         assert!(face.content.is_some() || face.fault.is_some());
     }
@@ -201,6 +210,16 @@ pub(crate) fn insightface(data: &[u8]) {
 /// Parquet shards.
 pub(crate) fn parquet(data: &[u8]) {
     container("faces.parquet", data, |shards| DatasetSource::Parquet { shards });
+    as_file("rows.parquet", data, |path, cache| {
+        let source =
+            DatasetSource::Embeddings { matrix: path.into(), column: None, sha256: None, table: RowTable::default() };
+        let Ok(manifest) = open(&source, Some(cache), &Silent, &Cancel::default()) else { return };
+        let mut matrix = Matrix::open(path, None).expect("a matrix that a dataset was opened of");
+        let mut row = vec![0.0; matrix.dimension()];
+        for at in 0..manifest.len().min(100) {
+            drop(matrix.read(at, &mut row).map_err(|error| error.to_string()));
+        }
+    });
 }
 
 /// A tar archive. The first byte decides whether it is read as it is or compressed first: no fuzzer finds gzip's checksum.
@@ -213,6 +232,11 @@ pub(crate) fn tar(data: &[u8]) {
         gzip.write_all(archive).and_then(|()| gzip.finish()).expect("memory does not fail to be written")
     };
     container("faces.tar", &archive, |archive| DatasetSource::Archive { archive, tables: Tables::default() });
+    as_file("faces.tar", &archive, |path, cache| {
+        let (shards, tables) = (path.into(), Tables::default());
+        let source = DatasetSource::Webdataset { shards, picture: None, identity: None, field: None, tables };
+        drop(opened(&source, cache).err().map(|error| error.to_string()));
+    });
 }
 
 /// A run's `manifest.parquet`, `pair_lists.parquet` and `roles.parquet`, the first with a digest of itself that is right: whoever hands on a run can

@@ -7,58 +7,73 @@ use super::csv_lines::{CsvError, CsvLines, CsvRow};
 use super::fault::LineFault;
 use super::scan::OpenContext;
 use super::{
-    CsvProblem, DatasetError, DatasetSource, Face, FaultIn, Manifest, PixelSource, SourceTable, Tables, columns, tables,
+    CsvProblem, DatasetError, DatasetSource, Face, FaultIn, Manifest, PixelSource, RowTable, SourceTable, Tables,
+    columns, given_columns, tables,
 };
 use crate::files;
-use crate::npy::AnyMatrix;
+use crate::matrix::{Matrix, WIDEST};
 
 /// Columns that are looked for where the config names none.
 const FACE: [&str; 4] = ["face_id", "file_name", "path", "image"];
 const IDENTITY: [&str; 6] = ["identity_id", "identity", "label_name", "label", "person", "name"];
 const PHOTO: [&str; 2] = ["image_id", "photo_id"];
 
-/// Most numbers in a row: none that is known has a tenth of them, and each takes memory.
-const WIDEST: usize = 65_536;
-
 /// Reads the table, and the header of the matrix.
 pub(super) fn open(source: &DatasetSource, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
-    let DatasetSource::Embeddings { matrix, faces: path, row, face, identity, photo, pairs, .. } = source else {
-        return Ok(Manifest::default());
-    };
-    let opened = AnyMatrix::open(matrix)?;
+    let DatasetSource::Embeddings { matrix, column, table, .. } = source else { return Ok(Manifest::default()) };
+    let opened = Matrix::open(matrix, column.as_deref())?;
     let (rows, width) = (opened.rows(), opened.dimension());
     if width > WIDEST {
         return Err(DatasetError::Wide { matrix: matrix.clone(), width, most: WIDEST });
     }
-    let bytes = files::read(path)?;
-    let named = NamedColumns { row, face, identity, photo };
-    let table = parse(&bytes, &named, rows).map_err(|error| error.at(path, &bytes))?;
-    if row.is_none() && table.faces.len() != rows {
-        let (matrix, path, lines) = (matrix.clone(), path.clone(), table.faces.len());
+    of_rows(
+        table,
+        &Rows { file: matrix, rows, what: "matrix", holds: "embedding", a_row: "a row of the matrix, counted from 0" },
+        context,
+    )
+}
+
+/// The file that the lines of a table are about.
+pub(super) struct Rows<'a> {
+    pub file: &'a Path,
+    pub rows: usize,
+    /// "matrix" or "array".
+    pub what: &'static str,
+    /// What a row is: "embedding" or "picture".
+    pub holds: &'static str,
+    /// What a line must name. Part of the manifest's digest, as every fault.
+    pub a_row: &'static str,
+}
+
+/// The faces of a table, each with its row as [`PixelSource::Given`].
+pub(super) fn of_rows(table: &RowTable, of: &Rows<'_>, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
+    let RowTable { faces: path, row, pairs, .. } = table;
+    let Rows { file, rows, what, holds, .. } = of;
+    // Parquet may say itself whose its rows are.
+    let own = path.as_os_str().is_empty();
+    let path = if own { *file } else { path };
+    let bytes = if own { given_columns::as_csv(path)? } else { files::read(path)? };
+    let read = parse(&bytes, table, *rows, of.a_row).map_err(|error| error.at(path, &bytes))?;
+    if row.is_none() && read.faces.len() != *rows {
+        let (matrix, rows, path, lines) = (file.to_path_buf(), *rows, path.to_owned(), read.faces.len());
         return Err(DatasetError::OtherLength { matrix, rows, path, lines });
     }
-    if table.unnamed > 0 {
-        context.progress.say(&format!("{} of the matrix's {rows} rows are in no line of the table", table.unnamed));
+    if read.unnamed > 0 {
+        let are = if read.unnamed == 1 { "is" } else { "are" };
+        context.progress.say(&format!("{} of the {what}'s {rows} rows {are} in no line of the table", read.unnamed));
     }
-    if table.again > 0 {
+    if read.again > 0 {
+        let (name, faces) = if read.again == 1 { ("names", "this face has") } else { ("name", "these faces have") };
         context.progress.warn(&format!(
-            "{} of the table's lines name a row of the matrix that another line names, too: these faces have the same embedding",
-            table.again
+            "{} of the table's lines {name} a row of the {what} that another line names, too: {faces} the same {holds}",
+            read.again
         ));
     }
-    let mut manifest = Manifest { faces: table.faces, table: table.source, ..Manifest::default() };
+    let mut manifest = Manifest { faces: read.faces, table: read.source, ..Manifest::default() };
     let folder = path.parent().unwrap_or(Path::new(""));
     let files = tables::Files::find(&Tables { pairs: pairs.clone(), boxes: None }, folder)?;
     tables::attach(&mut manifest, &files, context)?;
     Ok(manifest)
-}
-
-/// The columns that the config names.
-struct NamedColumns<'a> {
-    row: &'a Option<String>,
-    face: &'a Option<String>,
-    identity: &'a Option<String>,
-    photo: &'a Option<String>,
 }
 
 struct GivenTable {
@@ -70,7 +85,7 @@ struct GivenTable {
     again: usize,
 }
 
-fn parse(bytes: &[u8], named: &NamedColumns<'_>, rows: usize) -> Result<GivenTable, CsvError> {
+fn parse(bytes: &[u8], named: &RowTable, rows: usize, a_row: &'static str) -> Result<GivenTable, CsvError> {
     let mut lines = CsvLines::open(bytes)?;
     let (header_at, headers) = (lines.offset, lines.headers.clone());
     let at_header = |problem| CsvError { offset: header_at, problem };
@@ -84,8 +99,8 @@ fn parse(bytes: &[u8], named: &NamedColumns<'_>, rows: usize) -> Result<GivenTab
         },
         None => Ok(usual.iter().find_map(|name| index(name))),
     };
-    let (row, face) = (column(named.row, &[])?, column(named.face, &FACE)?);
-    let (identity, photo) = (column(named.identity, &IDENTITY)?, column(named.photo, &PHOTO)?);
+    let (row, face) = (column(&named.row, &[])?, column(&named.face, &FACE)?);
+    let (identity, photo) = (column(&named.identity, &IDENTITY)?, column(&named.photo, &PHOTO)?);
 
     let (mut faces, mut source) = (Vec::new(), SourceTable::with_headers(headers.clone()));
     let (mut line_of, mut used) = (HashMap::<String, u64>::new(), HashSet::new());
@@ -97,7 +112,7 @@ fn parse(bytes: &[u8], named: &NamedColumns<'_>, rows: usize) -> Result<GivenTab
         let whole = fault.keep(FaultIn::Face, line.whole()).is_some();
         let place = faces.len();
         let given = match row {
-            Some(column) => fault.keep(FaultIn::Face, matrix_row(&line, column, rows)),
+            Some(column) => fault.keep(FaultIn::Face, named_row(&line, column, rows, a_row)),
             None => Some(place),
         };
         let face_id = match face {
@@ -141,25 +156,24 @@ fn parse(bytes: &[u8], named: &NamedColumns<'_>, rows: usize) -> Result<GivenTab
     }
 }
 
-/// The row of the matrix that a line names.
-fn matrix_row(line: &CsvRow<'_>, column: usize, rows: usize) -> Result<usize, CsvProblem> {
+/// The row that a line names.
+fn named_row(line: &CsvRow<'_>, column: usize, rows: usize, a_row: &'static str) -> Result<usize, CsvProblem> {
     let text = line.needed(column)?;
     let row = text.parse().ok().filter(|row| *row < rows);
-    row.ok_or_else(|| line.expected(column, "a row of the matrix, counted from 0"))
+    row.ok_or_else(|| line.expected(column, a_row))
 }
 
 /// A table of given embeddings: every face has an id of its own and a row of the matrix.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) fn fuzz(text: &[u8], rows: usize) {
-    let none = None;
     let row = (rows % 2 == 1).then(|| "x".to_owned());
-    let named = NamedColumns { row: &row, face: &none, identity: &none, photo: &none };
-    let Ok(table) = parse(text, &named, rows) else { return };
+    let named = RowTable { row, ..RowTable::default() };
+    let Ok(table) = parse(text, &named, rows, "a row") else { return };
     let ids: HashSet<_> = table.faces.iter().map(|face| &face.face_id).collect();
     assert_eq!(ids.len(), table.faces.len());
     for face in &table.faces {
         let PixelSource::Given { row: at } = face.pixels else { panic!("a table of rows has no pictures") };
-        assert!(row.is_none() || face.fault.is_some() || (at as usize) < rows);
+        assert!(named.row.is_none() || face.fault.is_some() || (at as usize) < rows);
     }
     assert!(table.source.columns.iter().all(|column| column.len() == table.faces.len()));
 }

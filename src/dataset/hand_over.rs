@@ -20,7 +20,7 @@ pub(crate) const METADATA: Table = Table {
         ],
         &[X1.only(OWN), Y1.only(OWN), X2.only(OWN), Y2.only(OWN), SCORE.only(OWN)],
         &[TableColumn::new("crop_path", Kind::Text, "The picture that the face is read from, from the dataset's root")
-            .missing("for drawn faces")
+            .missing("for faces without a file of their own")
             .only(OWN)],
         &LANDMARKS,
     ],
@@ -103,11 +103,11 @@ fn csv_failed(error: csv::Error) -> FileError {
     failed(error.into())
 }
 
-/// Path of the picture that a face is read from; empty for a procedural one.
+/// Path of the picture that a face is read from; empty for one that has no file of its own.
 fn picture(face: &Face) -> &str {
     match &face.pixels {
         PixelSource::File { path, .. } => path,
-        PixelSource::Synthetic { .. } | PixelSource::Given { .. } => "",
+        PixelSource::Part(_) | PixelSource::Synthetic { .. } | PixelSource::Given { .. } => "",
     }
 }
 

@@ -15,6 +15,7 @@ use super::{DatasetError, Face, LARGEST_PICTURE, Manifest, PixelSource, SourceTa
 use crate::dataset::Tables;
 use crate::hub::{Hub, HubError, HubFile, RepoKind};
 use crate::progress::LinesOnly;
+use crate::text;
 
 /// Concurrent downloads: small files are bound by latency, not by bandwidth.
 const PARALLEL: usize = 8;
@@ -250,8 +251,8 @@ fn download(pictures: &[HubFile], prefix: &str, context: &OpenContext<'_>) -> Re
     let bytes: u64 = pictures.iter().filter_map(|picture| picture.size).fold(0, u64::saturating_add);
     if bytes > LARGE {
         progress.say(&format!(
-            "the dataset has {} pictures, {:.0} MB in total; files that are not in the Hub cache are downloaded",
-            pictures.len(),
+            "the dataset has {}, {:.0} MB in total; files that are not in the Hub cache are downloaded",
+            text::counted(pictures.len(), "picture"),
             bytes as f64 / 1e6
         ));
     }

@@ -183,7 +183,10 @@ impl Tables<'_> {
         })?;
         if elsewhere > 0 {
             let table = format!("{}_face_tid_mid.txt", self.set.name());
-            self.context.progress.say(&format!("{elsewhere} pictures with landmarks are left out: {table} lacks them"));
+            self.context.progress.say(&match elsewhere {
+                1 => format!("1 picture with landmarks is left out: {table} lacks it"),
+                n => format!("{n} pictures with landmarks are left out: {table} lacks them"),
+            });
         }
         Ok(())
     }
@@ -258,7 +261,10 @@ impl Tables<'_> {
             templates.probes = probes;
         }
         if unknown > 0 {
-            let line = format!("{unknown} lines of the 1:N tables are left out: their templates have no face");
+            let line = match unknown {
+                1 => "1 line of the 1:N tables is left out: its template has no face".to_owned(),
+                n => format!("{n} lines of the 1:N tables are left out: their templates have no face"),
+            };
             self.context.progress.say(&line);
         }
         Ok(subjects)

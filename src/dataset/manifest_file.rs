@@ -9,7 +9,7 @@ use polars::prelude::*;
 
 use super::paths::normalise;
 use super::table_columns::{LANDMARKS, SCORE, X1, X2, Y1, Y2};
-use super::{DatasetError, Face, Fault, FaultIn, Manifest, PixelSource, SourceTable, self_digest};
+use super::{DatasetError, Face, Fault, FaultIn, Manifest, Part, PixelSource, SourceTable, self_digest};
 use crate::files;
 use crate::parquet;
 use crate::preprocess::{BoundingBox, Landmarks};
@@ -35,7 +35,8 @@ pub(crate) const MANIFEST: Table = Table {
                 Kind::Text,
                 "The photo that it comes from; two faces of one photo are not compared",
             ),
-            TableColumn::new("path", Kind::Text, "The picture, from the dataset's root").missing("for drawn faces"),
+            TableColumn::new("path", Kind::Text, "The picture, or the file that it lies in, from the dataset's root")
+                .missing("for drawn faces"),
             TableColumn::new("synthetic_identity", Kind::U32, "Number of the drawn identity").missing(READ),
             TableColumn::new("synthetic_sample", Kind::U32, "Number of the drawn sample of that identity")
                 .missing(READ),
@@ -44,12 +45,20 @@ pub(crate) const MANIFEST: Table = Table {
         ],
         &[X1, Y1, X2, Y2, SCORE],
         &[
-            TableColumn::new("size", Kind::U64, "Size of the picture's file").unit("bytes").missing("for drawn faces"),
-            TableColumn::new("modified_ns", Kind::I64, "When that file was last changed, from 1970-01-01 UTC")
+            TableColumn::new("size", Kind::U64, "Size of the picture").unit("bytes").missing("for drawn faces"),
+            TableColumn::new("modified_ns", Kind::I64, "When its file was last changed, from 1970-01-01 UTC")
                 .unit("ns")
                 .missing("for drawn faces"),
         ],
         &LANDMARKS,
+        &[
+            TableColumn::new(OFFSET, Kind::U64, "First byte of the picture in its file")
+                .unit("bytes")
+                .missing("for other faces")
+                .only("if pictures lie in an archive or an array"),
+            TableColumn::new(HEIGHT, Kind::U32, "Height of the picture").unit("pixels").missing(ENCODED).only(ARRAY),
+            TableColumn::new(WIDTH, Kind::U32, "Its width").unit("pixels").missing(ENCODED).only(ARRAY),
+        ],
         &[TableColumn::new(MATRIX_ROW, Kind::U32, "Row of the given matrix, from 0")
             .only("if the dataset's embeddings are given")],
         &[
@@ -65,6 +74,13 @@ pub(crate) const MANIFEST: Table = Table {
 };
 
 const MATRIX_ROW: &str = "matrix_row";
+
+const OFFSET: &str = "offset";
+const HEIGHT: &str = "height";
+const WIDTH: &str = "width";
+
+const ARRAY: &str = "if faces are rows of an array";
+const ENCODED: &str = "for encoded pictures";
 
 const READ: &str = "for faces that are read from pictures";
 
@@ -103,12 +119,14 @@ impl Manifest {
         let drawn = |name: &str, of: fn(u32, u32) -> u32| {
             let value = |face: &Face| match face.pixels {
                 PixelSource::Synthetic { identity, sample } => Some(of(identity, sample)),
-                PixelSource::File { .. } | PixelSource::Given { .. } => None,
+                PixelSource::File { .. } | PixelSource::Part(_) | PixelSource::Given { .. } => None,
             };
             Column::new(name.into(), faces.iter().map(value).collect::<Vec<_>>())
         };
         let file = |face: &Face| match face.pixels {
-            PixelSource::File { size, modified, .. } => Some((size, modified)),
+            PixelSource::File { size, modified, .. } | PixelSource::Part(Part { size, modified, .. }) => {
+                Some((size, modified))
+            }
             PixelSource::Synthetic { .. } | PixelSource::Given { .. } => None,
         };
         let mut columns = vec![
@@ -117,7 +135,7 @@ impl Manifest {
             borrowed("identity_id", |face| face.identity_id.as_deref()),
             borrowed("image_id", |face| Some(&face.image_id)),
             borrowed("path", |face| match &face.pixels {
-                PixelSource::File { path, .. } => Some(path),
+                PixelSource::File { path, .. } | PixelSource::Part(Part { path, .. }) => Some(path),
                 PixelSource::Synthetic { .. } | PixelSource::Given { .. } => None,
             }),
             drawn("synthetic_identity", |identity, _| identity),
@@ -138,6 +156,20 @@ impl Manifest {
             for (at, name) in Landmarks::COLUMNS.into_iter().enumerate() {
                 let number = |face: &Face| face.landmarks.map(|landmarks| landmarks.numbers()[at]);
                 columns.push(Column::new(name.into(), faces.iter().map(number).collect::<Vec<_>>()));
+            }
+        }
+        let part = |face: &Face| {
+            if let PixelSource::Part(part) = &face.pixels { Some((part.offset, part.pixels)) } else { None }
+        };
+        if self.faces.iter().any(|face| part(face).is_some()) {
+            let offsets = faces.iter().map(|face| part(face).map(|(offset, _)| offset)).collect::<Vec<_>>();
+            columns.push(Column::new(OFFSET.into(), offsets));
+        }
+        let sides = |face: &Face| part(face).and_then(|(_, sides)| sides);
+        if self.faces.iter().any(|face| sides(face).is_some()) {
+            for (at, name) in [HEIGHT, WIDTH].into_iter().enumerate() {
+                let side = faces.iter().map(|face| sides(face).map(|sides| sides[at])).collect::<Vec<_>>();
+                columns.push(Column::new(name.into(), side));
             }
         }
         let given = |face: &Face| if let PixelSource::Given { row } = face.pixels { Some(row) } else { None };
@@ -221,6 +253,12 @@ impl Manifest {
             Ok(_) => Landmarks::COLUMNS.into_iter().map(float).collect::<Result<Vec<_>, _>>()?,
             Err(_) => Vec::new(),
         };
+        // The columns exist only if pictures lie in other files.
+        let offset = column(OFFSET).ok().map(|offset| offset.u64().map_err(other(OFFSET))).transpose()?;
+        let sides = match column(HEIGHT) {
+            Ok(_) => Some((small(HEIGHT)?, small(WIDTH)?)),
+            Err(_) => None,
+        };
         // The column exists only if the embeddings are given.
         let given = column(MATRIX_ROW).ok().map(|given| given.u32().map_err(other(MATRIX_ROW))).transpose()?;
         // The columns exist only if there are faults.
@@ -237,11 +275,25 @@ impl Manifest {
                 return Err(wrong("the wrong number"));
             }
             let pixels = match (path.get(i), identity.get(i), sample.get(i)) {
-                (Some(path), None, None) if normalise(path).as_deref() == Some(path) => PixelSource::File {
-                    path: path.to_owned(),
-                    size: size.get(i).ok_or_else(|| wrong("no size"))?,
-                    modified: modified.get(i).ok_or_else(|| wrong("no modification time"))?,
-                },
+                (Some(path), None, None) if normalise(path).as_deref() == Some(path) => {
+                    let (path, size) = (path.to_owned(), size.get(i).ok_or_else(|| wrong("no size"))?);
+                    let modified = modified.get(i).ok_or_else(|| wrong("no modification time"))?;
+                    let pixels = sides.map(|(height, width)| [height.get(i), width.get(i)]);
+                    match (offset.and_then(|offset| offset.get(i)), pixels.unwrap_or_default()) {
+                        (None, [None, None]) => PixelSource::File { path, size, modified },
+                        (Some(offset), [None, None]) => {
+                            PixelSource::Part(Part { path, offset, size, modified, pixels: None })
+                        }
+                        (Some(offset), [Some(height), Some(width)]) => {
+                            // What is read of the file, and what it becomes.
+                            if (u64::from(height) * u64::from(width)).checked_mul(3) != Some(size) {
+                                return Err(wrong("a height and a width that are not those of its bytes"));
+                            }
+                            PixelSource::Part(Part { path, offset, size, modified, pixels: Some([height, width]) })
+                        }
+                        _ => return Err(wrong("an incomplete place in its file")),
+                    }
+                }
                 (Some(_), None, None) => return Err(wrong("a path outside the dataset's root")),
                 (None, Some(identity), Some(sample)) => PixelSource::Synthetic { identity, sample },
                 (None, None, None) if let Some(row) = given.and_then(|given| given.get(i)) => {

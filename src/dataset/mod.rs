@@ -1,7 +1,9 @@
 //! Turns a dataset into a [`Manifest`]: one row per face, in input order. Each kind of source has its own file.
 
 mod anywhere;
+mod array;
 mod boxes;
+pub(crate) mod braces;
 mod changes;
 mod columns;
 mod container;
@@ -14,12 +16,14 @@ pub(crate) mod forget;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod given;
+mod given_columns;
 mod hand_over;
 mod hub_folders;
 mod ijb;
 mod image_folder;
 mod left_out;
 mod listing;
+pub(crate) mod look;
 mod manifest_file;
 mod normalisation;
 mod pair_list;
@@ -28,6 +32,7 @@ mod pair_plain;
 mod pair_table;
 mod pair_text;
 mod pairs_builder;
+mod part;
 mod paths;
 pub(crate) mod pattern;
 mod phase1;
@@ -64,6 +69,7 @@ use crate::protocol::{ABSENT, ListedPair, PairList};
 use crate::similarity::Labelled;
 use crate::table::Table;
 use crate::templates::{TemplatePair, TemplateSet};
+use crate::text::counted;
 use crate::transient;
 
 pub(crate) use columns::landmarks as landmark_columns;
@@ -73,9 +79,10 @@ pub use fault::{Fault, FaultIn};
 pub(crate) use hand_over::METADATA;
 pub use left_out::{LeftOut, LeftOutReason};
 pub use pair_list::{contradictions, read_pair_list};
+pub use part::Part;
 pub use role_table::read_roles;
 pub(crate) use short_name::short_name;
-pub use source::{Container, DatasetSource, HubFiles, IjbSet, PathRewrite, Phase1Image, Tables};
+pub use source::{Container, DatasetSource, HubFiles, IjbSet, PathRewrite, Phase1Image, RowTable, Tables};
 pub use table::{SourceTable, TextColumn};
 
 /// The tables that a run keeps of its dataset.
@@ -161,6 +168,8 @@ pub enum PixelSource {
         /// Its modification time when it was digested, ns since the epoch.
         modified: i64,
     },
+    /// A picture within a larger file.
+    Part(Part),
     /// No pixels: the embedding is given.
     Given {
         /// Its row of the matrix.
@@ -230,11 +239,13 @@ pub fn open(
             hub_folders::open(&hub_folders::HubFolder { repo, revision, folder }, tables, &context)
         }
         DatasetSource::Archive { archive, tables } => archived(archive, tables, &context),
+        DatasetSource::Webdataset { .. } => container::webdataset::open(source, &context),
         DatasetSource::InsightfaceBin { file } => container::insightface(file, &context),
         DatasetSource::Parquet { shards } => container::parquet(shards, &context),
         DatasetSource::Vggface2 { archive, boxes } => container::vggface2(archive, boxes, &context),
         DatasetSource::Ijb { root, set } => ijb::open(root, *set, &context),
         DatasetSource::Embeddings { .. } => given::open(source, &context),
+        DatasetSource::Array { array, table } => array::open(array, table, &context),
         DatasetSource::Files { .. } => anywhere::open(source, &context),
         &DatasetSource::Synthetic { seed, identities, samples, size } => {
             procedural::open(seed, identities, samples, size)
@@ -276,7 +287,9 @@ pub(crate) fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Re
         DatasetSource::Ijb { root, set } => Some(ijb::list(root, *set, &context)),
         DatasetSource::Folders { root, parts, tables } => Some(folders::list(root, parts, tables, &context)),
         DatasetSource::Embeddings { .. } => Some(given::open(source, &context)),
+        DatasetSource::Array { array, table } => Some(array::list(array, table, &context)),
         DatasetSource::Files { .. } => Some(anywhere::list(source, &context)),
+        DatasetSource::Webdataset { .. } => Some(container::webdataset::list(source, &context)),
         &DatasetSource::Synthetic { seed, identities, samples, size } => {
             Some(procedural::open(seed, identities, samples, size))
         }
@@ -327,6 +340,11 @@ pub(crate) fn describe(source: &DatasetSource) -> String {
         DatasetSource::Archive { archive, tables } => {
             format!("identity folders in {}{}", container::describe(archive), tables::describe(tables))
         }
+        DatasetSource::Webdataset { shards, tables, .. } => {
+            let is_there =
+                container::webdataset::files_of(shards).is_ok_and(|files| files.iter().all(|file| file.is_file()));
+            format!("WebDataset {}{}; nothing to download", there(shards, is_there), tables::describe(tables))
+        }
         DatasetSource::InsightfaceBin { file } => format!("insightface pairs, {}", container::describe(file)),
         DatasetSource::Parquet { shards } => format!("pictures in parquet, {}", container::describe(shards)),
         DatasetSource::Vggface2 { archive, boxes } => {
@@ -348,15 +366,25 @@ pub(crate) fn describe(source: &DatasetSource) -> String {
                 tables::describe(tables)
             )
         }
-        DatasetSource::Embeddings { matrix, faces, .. } => format!(
+        DatasetSource::Embeddings { matrix, table, .. } => format!(
             "given embeddings {}, of the faces in {}; nothing to download",
             there(matrix, matrix.is_file()),
-            there(faces, faces.is_file())
+            if table.faces.as_os_str().is_empty() {
+                "its other columns".into()
+            } else {
+                there(&table.faces, table.faces.is_file())
+            }
+        ),
+        DatasetSource::Array { array, table } => format!(
+            "crops in the array {}, of the faces in {}; nothing to download",
+            there(array, array.is_file()),
+            there(&table.faces, table.faces.is_file())
         ),
         DatasetSource::Synthetic { seed, identities, samples, size } => format!(
-            "{} synthetic faces ({identities} identities × {samples} samples, {size}×{size} pixels, seed {seed}, \
-             generator {}); nothing to download",
-            u64::from(*identities) * u64::from(*samples),
+            "{} ({} × {}, {size}×{size} pixels, seed {seed}, generator {}); nothing to download",
+            counted(u64::from(*identities) * u64::from(*samples), "synthetic face"),
+            counted(*identities, "identity"),
+            counted(*samples, "sample"),
             synthetic::GENERATOR_VERSION
         ),
     }
@@ -369,7 +397,11 @@ pub(crate) fn describe(source: &DatasetSource) -> String {
 /// [`ReadError`].
 pub fn bytes(manifest: &Manifest, row: usize) -> Result<Vec<u8>, ReadError> {
     let face = &manifest.faces[row];
-    let PixelSource::File { path, .. } = &face.pixels else { return Err(ReadError::Drawn { row }) };
+    let (path, part) = match &face.pixels {
+        PixelSource::File { path, .. } => (path, None),
+        PixelSource::Part(part) => (&part.path, Some(part)),
+        PixelSource::Given { .. } | PixelSource::Synthetic { .. } => return Err(ReadError::Drawn { row }),
+    };
     let path = manifest.root.join(path);
     let failed = |error| FileError::new("read", &path)(error);
     let metadata = transient::retry(|| std::fs::metadata(&path)).map_err(|error| match std::fs::read_link(&path) {
@@ -380,15 +412,25 @@ pub fn bytes(manifest: &Manifest, row: usize) -> Result<Vec<u8>, ReadError> {
     if !metadata.is_file() {
         return Err(ReadError::NotAFile { path });
     }
-    let read = || {
-        let file = files::open(&path)?;
-        let (size, mut bytes) = (file.metadata()?.len(), Vec::new());
-        if size <= LARGEST_PICTURE {
-            file.take(LARGEST_PICTURE).read_to_end(&mut bytes)?;
+    let read = || match part {
+        Some(part) if part.size > LARGEST_PICTURE => Ok((part.size, Vec::new())),
+        Some(part) => Ok((part.size, part.read(&manifest.root)?)),
+        None => {
+            let file = files::open(&path)?;
+            let (size, mut bytes) = (file.metadata()?.len(), Vec::new());
+            if size <= LARGEST_PICTURE {
+                file.take(LARGEST_PICTURE).read_to_end(&mut bytes)?;
+            }
+            Ok((size, bytes))
         }
-        Ok((size, bytes))
     };
-    let (size, bytes) = transient::retry(read).map_err(failed)?;
+    let (size, bytes) = match transient::retry(read) {
+        // A file that was cut.
+        Err(error) if part.is_some() && error.kind() == ErrorKind::UnexpectedEof => {
+            return Err(ReadError::Changed { path });
+        }
+        other => other.map_err(failed)?,
+    };
     if size > LARGEST_PICTURE {
         return Err(ReadError::TooLarge { path, size });
     }
@@ -450,18 +492,23 @@ impl Manifest {
         let all = self.len();
         match wrong {
             0 => None,
-            1 => Some(format!("1 of {all} faces has an invalid row and fails; see failures.csv for the reason")),
+            1 => Some(format!(
+                "1 of {} has an invalid row and fails; see failures.csv for the reason",
+                counted(all, "face")
+            )),
             _ => Some(format!("{wrong} of {all} faces have invalid rows and fail; see failures.csv for the reasons")),
         }
     }
 
     /// The shorter sides, in pixels, of up to `most` evenly spaced pictures, where their headers tell.
     pub(crate) fn shorter_sides(&self, most: usize) -> Vec<u32> {
-        let side = |face: &Face| {
-            let PixelSource::File { path, .. } = &face.pixels else { return None };
-            let path = self.root.join(path);
-            let file = files::open(&path).ok()?;
-            crate::preprocess::size(BufReader::new(file))?.into_iter().min()
+        let side = |face: &Face| match &face.pixels {
+            PixelSource::File { path, .. } => {
+                let file = files::open(&self.root.join(path)).ok()?;
+                crate::preprocess::size(BufReader::new(file))?.into_iter().min()
+            }
+            PixelSource::Part(part) => part.shorter_side(&self.root),
+            PixelSource::Given { .. } | PixelSource::Synthetic { .. } => None,
         };
         let usable = self.faces.iter().filter(|face| face.fault.is_none());
         usable.step_by(self.len().div_ceil(most.max(1)).max(1)).filter_map(side).collect()

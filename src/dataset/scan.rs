@@ -1,5 +1,6 @@
 //! The single pass over all pictures: each file is read once, on all cores, for its digest and stamp in the manifest.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::io;
@@ -11,7 +12,7 @@ use rayon::prelude::*;
 use super::normalisation::Spellings;
 use super::paths::Fence;
 use super::scan_cache::{ScanCache, Stamp};
-use super::{DatasetError, Face, FaultIn, LARGEST_PICTURE, Manifest, PixelSource, normalisation};
+use super::{DatasetError, Face, FaultIn, LARGEST_PICTURE, Manifest, Part, PixelSource, normalisation};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::progress::{Cancel, Progress};
@@ -47,8 +48,17 @@ pub(super) enum ScanError {
 /// A file and the number of faces in it.
 struct Picture<'a> {
     path: &'a str,
+    /// Where it lies in the file, if it is not the whole.
+    part: Option<&'a Part>,
     first_row: usize,
     faces: u64,
+}
+
+impl Picture<'_> {
+    /// Its name in the cache.
+    fn key(&self) -> Cow<'_, str> {
+        self.part.map_or(Cow::Borrowed(self.path), |part| part.key().into())
+    }
 }
 
 /// The result for one file.
@@ -105,12 +115,22 @@ pub(super) fn fill(faces: &mut [Face], root: &Path, fenced: bool, context: &Open
     normalisation::say(found.iter().filter(|found| found.path.is_some()).count(), progress);
 
     for (face, picture) in faces.iter_mut().zip(picture_of) {
-        if let (PixelSource::File { path, size, modified }, Some(picture)) = (&mut face.pixels, picture) {
-            let ScannedFile { stamp, content, path: elsewhere, .. } = &found[picture];
-            (*size, *modified, face.content) = (stamp.size, stamp.modified, *content);
-            if let Some(elsewhere) = elsewhere {
-                path.clone_from(elsewhere);
+        let Some(picture) = picture else { continue };
+        let ScannedFile { stamp, content, path: elsewhere, .. } = &found[picture];
+        let path = match &mut face.pixels {
+            PixelSource::File { path, size, modified } => {
+                (*size, *modified) = (stamp.size, stamp.modified);
+                path
             }
+            PixelSource::Part(Part { path, modified, .. }) => {
+                *modified = stamp.modified;
+                path
+            }
+            PixelSource::Given { .. } | PixelSource::Synthetic { .. } => continue,
+        };
+        face.content = *content;
+        if let Some(elsewhere) = elsewhere {
+            path.clone_from(elsewhere);
         }
     }
     Ok(())
@@ -132,13 +152,17 @@ fn pictures(faces: &[Face]) -> (Vec<Picture<'_>>, Vec<Option<usize>>) {
     let mut pictures = Vec::<Picture>::new();
     let mut known = HashMap::new();
     let picture_of = faces.iter().enumerate().map(|(row, face)| {
-        let PixelSource::File { path, .. } = &face.pixels else { return None };
+        let (path, part) = match &face.pixels {
+            PixelSource::File { path, .. } => (path, None),
+            PixelSource::Part(part) => (&part.path, Some(part)),
+            PixelSource::Given { .. } | PixelSource::Synthetic { .. } => return None,
+        };
         if face.fault.as_ref().is_some_and(|fault| fault.part == FaultIn::Face) {
             return None;
         }
-        let index = *known.entry(path.as_str()).or_insert(pictures.len());
+        let index = *known.entry((path.as_str(), part.map(|part| part.offset))).or_insert(pictures.len());
         if index == pictures.len() {
-            pictures.push(Picture { path, first_row: row, faces: 0 });
+            pictures.push(Picture { path, part, first_row: row, faces: 0 });
         }
         pictures[index].faces += 1;
         Some(index)
@@ -188,13 +212,16 @@ fn look_at(
     }
     // Stamped before reading: a file that changes meanwhile has a different stamp when it is embedded.
     let stamp = stamp(&metadata);
-    let content = cache.and_then(|cache| cache.get(picture.path, stamp));
+    let content = cache.and_then(|cache| cache.get(&picture.key(), stamp));
     let cached = content.is_some();
     let content = match content {
         Some(content) => Some(content),
         // Embedding gives the reason.
-        None if stamp.size > LARGEST_PICTURE => None,
-        None => match transient::retry(|| files::open(&full).and_then(|file| Digest::of_reader(cancel.guard(file)))) {
+        None if picture.part.map_or(stamp.size, |part| part.size) > LARGEST_PICTURE => None,
+        None => match transient::retry(|| match picture.part {
+            Some(part) => part.open(root).and_then(|part| Digest::of_reader(cancel.guard(part))),
+            None => files::open(&full).and_then(|file| Digest::of_reader(cancel.guard(file))),
+        }) {
             Err(_) if cancel.requested() => return Err(ScanError::Interrupted),
             Err(error) if transient::may_pass(&error) => return Err(unread(&full, error)),
             read => read.ok(),
@@ -213,7 +240,7 @@ fn remember(
     let mut news = false;
     for (picture, result) in pictures.iter().zip(results) {
         if let Ok(ScannedFile { stamp, content: Some(content), settled: true, cached: false, .. }) = result {
-            cache.insert(picture.path, *stamp, *content);
+            cache.insert(&picture.key(), *stamp, *content);
             news = true;
         }
     }

@@ -1,6 +1,6 @@
 //! Where faces come from: `dataset` in a config.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::ser::{SerializeMap, Serializer};
@@ -125,6 +125,37 @@ pub enum DatasetSource {
         #[schemars(with = "WrittenContainer<HubFile>")]
         file: Container,
     },
+    /// WebDataset: tar archives in which the files of one name are a sample, such as `000.jpg` and `000.cls`.
+    Webdataset {
+        /// The archives, not compressed: one, a folder whose `*.tar` are read by name, or a pattern.
+        #[schemars(
+            with = "String",
+            length(min = 1),
+            extend("x-values" = "path of a file or folder, or a pattern such as `faces-{000000..000009}.tar` or `{train,val}.tar`")
+        )]
+        shards: PathBuf,
+        /// Ending of a sample's picture.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(length(min = 1), extend("x-values" = "ending such as `jpg`", "x-default" = "`jpg`, `png`, `webp` or another picture's, whichever a sample has"))]
+        picture: Option<String>,
+        /// Ending of the member that says who a sample shows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(length(min = 1), extend("x-values" = "ending such as `cls`, `json` or `txt`", "x-default" = "`cls`, `json` or `txt`, whichever the first sample has"))]
+        identity: Option<String>,
+        /// Field of a JSON member with the identity.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(
+            length(min = 1),
+            extend(
+                "x-values" = "name of a field",
+                "x-default" = "`identity_id`, `identity`, `label_name`, `person`, `person_id`, `subject`, `name`, `label` or `class`"
+            )
+        )]
+        field: Option<String>,
+        /// What lies next to the archives.
+        #[serde(flatten)]
+        tables: Tables,
+    },
     /// Parquet with encoded pictures: faces with an identity column, or pairs (`pair`, `img_0`, `img_1`, or `image1`,
     /// `image2`, `target`). The columns tell which.
     Parquet {
@@ -154,48 +185,32 @@ pub enum DatasetSource {
     /// Embeddings that somebody has computed: the rows of a matrix, and a table that says whose they are. No pictures, no
     /// network: `model`, `preprocess`, `weights` and most of `embed` are left out.
     Embeddings {
-        /// The matrix: a `.npy` of f16, f32 or f64, a row each face.
-        #[schemars(regex(pattern = r"\.[nN][pP][yY]$"), extend("x-values" = "the path of a file ending in `.npy`"))]
+        /// The matrix, a row each face: a `.npy` of f16, f32 or f64, or a `.parquet` with a column of lists of f32 or f64.
+        #[schemars(
+            regex(pattern = r"\.([nN][pP][yY]|[pP][aA][rR][qQ][uU][eE][tT])$"),
+            extend("x-values" = "the path of a file ending in `.npy` or `.parquet`")
+        )]
         matrix: PathBuf,
+        /// The column of a parquet file with the embeddings.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(length(min = 1), extend("x-values" = "name of a column", "x-default" = "the only one with lists of floats"))]
+        column: Option<String>,
         /// Expected SHA-256 of the matrix.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(extend("x-default" = "recorded, not checked"))]
         sha256: Option<Digest>,
-        /// The CSV that says whose they are, one line each face.
-        #[schemars(extend("x-values" = "path of a file"))]
-        faces: PathBuf,
-        /// Its column with the row of the matrix, from 0.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(length(min = 1), extend("x-values" = "name of a column", "x-default" = "the lines are the rows, in order"))]
-        row: Option<String>,
-        /// Its column with the face's id.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(
-            length(min = 1),
-            extend("x-values" = "name of a column", "x-default" = "`face_id`, `file_name`, `path` or `image`, else numbers")
-        )]
-        face: Option<String>,
-        /// Its column with the identity.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(
-            length(min = 1),
-            extend(
-                "x-values" = "name of a column",
-                "x-default" = "`identity_id`, `identity`, `label_name`, `label`, `person` or `name`, if there is one"
-            )
-        )]
-        identity: Option<String>,
-        /// Its column with the photo that the face is from; two faces of one photo are not compared.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(
-            length(min = 1),
-            extend("x-values" = "name of a column", "x-default" = "`image_id` or `photo_id`, else each face has its own")
-        )]
-        photo: Option<String>,
-        /// The list of pairs the dataset ships with.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(transform = reference::table)]
-        pairs: Option<PathBuf>,
+        /// Whose they are.
+        #[serde(flatten)]
+        table: RowTable,
+    },
+    /// Crops in an array: the rows of a `.npy` of bytes, and a table that says whose they are.
+    Array {
+        /// The array: a `.npy` of uint8, (faces, height, width, 3), RGB.
+        #[schemars(regex(pattern = r"\.[nN][pP][yY]$"), extend("x-values" = "the path of a file ending in `.npy`"))]
+        array: PathBuf,
+        /// Whose they are.
+        #[serde(flatten)]
+        table: RowTable,
     },
     /// Procedural faces: a pure function of these numbers and the generator's version.
     Synthetic {
@@ -262,10 +277,15 @@ impl DatasetSource {
             Self::Folders { tables, .. }
             | Self::Files { tables, .. }
             | Self::HubFolders { tables, .. }
-            | Self::Archive { tables, .. } => Some(tables),
+            | Self::Archive { tables, .. }
+            | Self::Webdataset { tables, .. } => Some(tables),
             _ => None,
         }
     }
+}
+
+fn is_empty(path: &Path) -> bool {
+    path.as_os_str().is_empty()
 }
 
 fn synthetic_size() -> u32 {
@@ -284,6 +304,51 @@ pub struct Tables {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = reference::table)]
     pub boxes: Option<PathBuf>,
+}
+
+/// The table of an array's rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RowTable {
+    /// The CSV that says whose they are, one line each face.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    #[schemars(
+        with = "Option<PathBuf>",
+        length(min = 1),
+        extend("x-values" = "path of a file", "x-default" = "required, but for embeddings in parquet: its other columns")
+    )]
+    pub faces: PathBuf,
+    /// Its column with the row of the matrix or array, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), extend("x-values" = "name of a column", "x-default" = "the lines are the rows, in order"))]
+    pub row: Option<String>,
+    /// Its column with the face's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1),
+        extend("x-values" = "name of a column", "x-default" = "`face_id`, `file_name`, `path` or `image`, else numbers")
+    )]
+    pub face: Option<String>,
+    /// Its column with the identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1),
+        extend(
+            "x-values" = "name of a column",
+            "x-default" = "`identity_id`, `identity`, `label_name`, `label`, `person` or `name`, if there is one"
+        )
+    )]
+    pub identity: Option<String>,
+    /// Its column with the photo that the face is from; two faces of one photo are not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1),
+        extend("x-values" = "name of a column", "x-default" = "`image_id` or `photo_id`, else each face has its own")
+    )]
+    pub photo: Option<String>,
+    /// The list of pairs the dataset ships with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = reference::table)]
+    pub pairs: Option<PathBuf>,
 }
 
 /// A file that holds a whole dataset, or the few files that do together. Read as a config writes it, `WrittenContainer`.

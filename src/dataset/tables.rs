@@ -7,6 +7,7 @@ use super::scan::OpenContext;
 use super::{DatasetError, Manifest, boxes, normalisation};
 use crate::dataset::Tables;
 use crate::protocol::DATASET_PAIRS;
+use crate::text;
 
 /// Local files of a dataset's tables.
 #[derive(Debug, Default)]
@@ -31,7 +32,7 @@ pub(super) fn attach(manifest: &mut Manifest, files: &Files, context: &OpenConte
     if let Some(file) = &files.boxes {
         let boxes::Applied { without, elsewhere } = boxes::apply(&mut manifest.faces, file)?;
         if without > 0 {
-            say(&format!("{without} of {} faces have no box in {}", manifest.len(), file.display()));
+            say(&without_box(without, manifest.len(), &file.display().to_string()));
         }
         if elsewhere > 0 {
             let boxes = if elsewhere == 1 { "1 box is".to_owned() } else { format!("{elsewhere} boxes are") };
@@ -43,13 +44,21 @@ pub(super) fn attach(manifest: &mut Manifest, files: &Files, context: &OpenConte
         let (contradictions, pairs) = (super::contradictions(&list, &manifest.faces), list.pairs.len());
         if contradictions > 0 {
             say(&format!(
-                "{contradictions} of {pairs} pairs in {} contradict the identities of their faces; the list takes precedence",
-                file.display()
+                "{contradictions} of {} in {} {} the identities of their faces; the list takes precedence",
+                text::counted(pairs, "pair"),
+                file.display(),
+                if contradictions == 1 { "contradicts" } else { "contradict" }
             ));
         }
         manifest.lists.push(list);
     }
     Ok(())
+}
+
+/// How many faces a table of boxes has none for.
+pub(super) fn without_box(without: usize, faces: usize, table: &str) -> String {
+    let have = if without == 1 { "has" } else { "have" };
+    format!("{without} of {} {have} no box in {table}", text::counted(faces, "face"))
 }
 
 /// The tables for messages: ", pairs from `pairs.csv`".

@@ -219,7 +219,7 @@ fn a_line_with_too_few_or_too_many_values_is_a_fault_of_its_face_only() {
             "a p n1 -",
             "b b - line 3: the line has 3 values, the header has 4",
             "c c - line 4: the line has 5 values, the header has 4",
-            "d d - line 5: the line has 1 values, the header has 4",
+            "d d - line 5: the line has 1 value, the header has 4",
             "line 6 line 6 - line 6: the line has 3 values, the header has 4",
             "f p n6 -",
         ]

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::cache::{DetectionCache, PhotoFaces};
 use super::{DetectError, LoadedDetector};
-use crate::dataset::{self, FaultIn, Manifest, PixelSource};
+use crate::dataset::{self, FaultIn, Manifest, Part, PixelSource};
 use crate::digest::Digest;
 use crate::preprocess::{Limits, PictureMemory};
 use crate::progress::{Cancel, Progress};
@@ -99,7 +99,7 @@ fn photos_to_read(photos: &Manifest) -> Vec<(Digest, usize)> {
     let mut seen = HashSet::new();
     let usable = photos.faces.iter().enumerate().filter(|(_, face)| {
         let failed = face.fault.as_ref().is_some_and(|fault| fault.part == FaultIn::Face);
-        !failed && matches!(face.pixels, PixelSource::File { .. })
+        !failed && matches!(face.pixels, PixelSource::File { .. } | PixelSource::Part(_))
     });
     usable.filter_map(|(row, face)| Some((face.content?, row))).filter(|(content, _)| seen.insert(*content)).collect()
 }
@@ -111,7 +111,10 @@ fn look_at(
     detector: &LoadedDetector,
     memory: &PictureMemory,
 ) -> Result<PhotoFaces, String> {
-    let size = if let PixelSource::File { size, .. } = photos.faces[row].pixels { size } else { 0 };
+    let size = match &photos.faces[row].pixels {
+        PixelSource::File { size, .. } | PixelSource::Part(Part { size, .. }) => *size,
+        PixelSource::Given { .. } | PixelSource::Synthetic { .. } => 0,
+    };
     let _encoded = memory.encoded(size).map_err(|error| error.to_string())?;
     let bytes =
         dataset::bytes(photos, row).map_err(|_| "the photo could not be read again to find faces".to_owned())?;

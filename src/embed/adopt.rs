@@ -9,6 +9,7 @@ use super::sidecar;
 use super::store::ChunkStore;
 use super::store_error::StoreError;
 use crate::files::{self, FileError};
+use crate::text::counted;
 
 /// Why chunks could not be adopted. They are computed instead.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +44,7 @@ impl ChunkStore {
         if self.records.is_empty() && records.peek().is_some() {
             self.chunk_size = chunk_size;
         } else if self.chunk_size != chunk_size {
-            return unfit(format!("its chunks have {chunk_size} rows, not {}", self.chunk_size));
+            return unfit(format!("its chunks have {}, not {}", counted(chunk_size, "row"), self.chunk_size));
         }
         let theirs = from.join(CHUNKS);
         let mut adopted = 0;

@@ -13,6 +13,7 @@ use crate::digest::Digest;
 use crate::files;
 use crate::npy::MatrixReader;
 use crate::parquet;
+use crate::text::counted;
 
 /// Problems with the chunks of a complete run, one line each.
 pub fn damaged_chunks(run: &Path) -> Result<Vec<String>, StoreError> {
@@ -64,15 +65,18 @@ pub fn differs_from_chunks(run: &Path, matrix: &Path) -> Result<Option<String>, 
     let mut exported = MatrixReader::open(matrix)?;
     let rows: usize = records.iter().map(|record| record.embedded).sum();
     if rows != exported.rows() {
-        return Ok(Some(format!("the matrix has {} rows, the chunks have {rows}", exported.rows())));
+        return Ok(Some(format!("the matrix has {}, the chunks have {rows}", counted(exported.rows(), "row"))));
     }
     let mut block = Vec::new();
     let mut first = 0;
     for record in records {
         if record.dimension != exported.dimension() {
             let (matrix, chunk) = (exported.dimension(), record.dimension);
-            let line =
-                format!("a row of the matrix has {matrix} numbers, one of chunk {:05} has {chunk}", record.chunk);
+            let line = format!(
+                "a row of the matrix has {}, one of chunk {:05} has {chunk}",
+                counted(matrix, "number"),
+                record.chunk
+            );
             return Ok(Some(line));
         }
         let chunk = record.matrix(&run.join(CHUNKS))?;
@@ -130,7 +134,7 @@ fn embeddings_differ(
     let mut reader = parquet::reader(|| files::open(&path)).map_err(wrong)?;
     let rows = parquet::guarded(|| reader.num_rows()).map_err(wrong)?;
     if rows != embedded.len() {
-        return Ok(Some(format!("{name} has {rows} rows, the chunks have {}", embedded.len())));
+        return Ok(Some(format!("{name} has {}, the chunks have {}", counted(rows, "row"), embedded.len())));
     }
     let (mut first, mut differs) = (0, None);
     let compare = |expected: DataFrame| {

@@ -18,6 +18,7 @@ use crate::npy;
 use crate::progress::Progress;
 use crate::quality::Quality;
 use crate::table::{Kind, Table, TableColumn};
+use crate::text::counted;
 
 /// Rows per row group of `embeddings.parquet`: fixed, so that the file does not depend on the chunk size.
 const ROW_GROUP: usize = 4096;
@@ -261,6 +262,6 @@ pub enum ExportError {
     Parquet { path: PathBuf, source: PolarsError },
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: PolarsError },
-    #[error("the manifest has {faces} faces, but the chunks belong to one with {rows}")]
+    #[error("the manifest has {}, but the chunks belong to one with {rows}", counted(*faces, "face"))]
     Faces { faces: usize, rows: usize },
 }

@@ -7,7 +7,7 @@ use super::store::{ChunkStore, ComputedChunk};
 use super::store_error::StoreError;
 use super::{EmbedOptions, FailedFace, FailureKind};
 use crate::dataset::{Face, PixelSource};
-use crate::npy::AnyMatrix;
+use crate::matrix::Matrix;
 use crate::preprocess::Crop;
 use crate::progress::{Cancel, Progress};
 
@@ -19,7 +19,7 @@ const UNIT: f64 = 1e-5;
 /// [`EmbedError`]; committed chunks stay, and the next call continues after them.
 pub fn give(
     faces: &[Face],
-    matrix: &mut AnyMatrix,
+    matrix: &mut Matrix,
     options: &EmbedOptions,
     store: &mut ChunkStore,
     progress: &dyn Progress,
@@ -46,7 +46,7 @@ pub fn give(
 /// Returns how many rows were normalised.
 fn fill(
     faces: &[Face],
-    matrix: &mut AnyMatrix,
+    matrix: &mut Matrix,
     store: &mut ChunkStore,
     limit: &mut FailureLimit,
     progress: &dyn Progress,
@@ -81,7 +81,7 @@ fn fill(
 /// Appends the row of a face to `out`; returns whether it had length 1. The inner error is the reason why it has none.
 fn unit_row(
     face: &Face,
-    matrix: &mut AnyMatrix,
+    matrix: &mut Matrix,
     values: &mut [f64],
     out: &mut Vec<f32>,
 ) -> Result<Result<bool, String>, StoreError> {

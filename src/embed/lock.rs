@@ -7,7 +7,7 @@ use crate::file_lock::{Busy, Lock};
 use crate::files::{self, FileError};
 
 /// The lock file inside the run directory. It is never removed, because others may wait on it.
-const FILE: &str = ".lock";
+pub const FILE: &str = ".lock";
 
 /// The right to write into a run directory, until it is dropped.
 #[derive(Debug)]

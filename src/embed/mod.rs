@@ -5,13 +5,13 @@
 //! <run>/.lock                 held while somebody writes; names the process
 //! <run>/chunks/00007.npy      the embedded rows of one range of the manifest
 //! <run>/chunks/00007.json     its sidecar, written last: rows, sha256, failures, timings
-//! <run>/workers/00002.json    a worker of a prepared run, until the run is finished
 //! ```
 
 mod adopt;
 #[cfg(test)]
 mod card_tests;
 mod check;
+mod committed;
 mod direct;
 mod export;
 mod forget;
@@ -35,16 +35,16 @@ mod store;
 mod store_error;
 #[cfg(test)]
 mod tests;
-mod workers;
 
 pub use crate::npy::{EmbeddingMatrix, MatrixReader, NpyError};
 pub(crate) use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks, tables_differ};
+pub(crate) use committed::CommittedChunks;
 pub(crate) use direct::{DirectRows, NotUnit, embed_pixels, embed_rows, turned};
 pub(crate) use export::{ExportError, TABLES, export};
 pub(crate) use forget::copy_without;
 pub(crate) use give::give;
 pub(crate) use job::EmbedJob;
-pub(crate) use lock::{LockError, RunLock};
+pub(crate) use lock::{FILE as LOCK, LockError, RunLock};
 pub use options::{EmbedOptions, OnError};
 pub(crate) use pipeline::{EmbedError, EmbedOutcome, EmbedSummary, admit, run, take};
 pub(crate) use reader::FaceReader;
@@ -53,7 +53,6 @@ pub(crate) use reuse::{DonorError, PictureKey, Reuse};
 pub(crate) use sample::EmbedSample;
 pub(crate) use store::ChunkStore;
 pub(crate) use store_error::StoreError;
-pub(crate) use workers::{WORKERS, Worker, WorkerRecord, remove_workers, workers};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-use crate::dataset::{self, DatasetSource, Face, FaultIn, Manifest, PixelSource, ReadError, synthetic};
+use crate::dataset::{self, DatasetSource, Face, FaultIn, Manifest, Part, PixelSource, ReadError, synthetic};
 use crate::embed::{FaceFailure, FailureKind, PixelReader};
 use crate::preprocess::{self, HeldPicture, Limits, PictureMemory, Preprocess, PreprocessError, RenderBuffers};
 use crate::quality::{self, Quality};
@@ -78,8 +78,8 @@ impl<'a> FaceReader<'a> {
             let (seed, size) = self.synthetic;
             return Ok(synthetic::render(seed, identity, sample, size).into());
         }
-        let encoded_bytes = match self.manifest.faces[row].pixels {
-            PixelSource::File { size, .. } if self.encoded.is_empty() => size,
+        let encoded_bytes = match &self.manifest.faces[row].pixels {
+            PixelSource::File { size, .. } | PixelSource::Part(Part { size, .. }) if self.encoded.is_empty() => *size,
             _ => 0,
         };
         let _encoded = self.memory.encoded(encoded_bytes).map_err(|error| undecoded(&error))?;

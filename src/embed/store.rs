@@ -18,6 +18,7 @@ use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::progress::Progress;
 use crate::quality::Qualities;
+use crate::text::counted;
 
 /// The chunks of one run, owned by the process that holds its lock.
 #[derive(Debug)]
@@ -93,7 +94,10 @@ impl ChunkStore {
             store.chunk_size = chunk_size;
         } else if store.chunk_size != chunk_size {
             let kept = store.chunk_size;
-            progress.say(&format!("the run keeps its chunks of {kept} rows; ignoring chunk_size {chunk_size}"));
+            progress.say(&format!(
+                "the run keeps its chunks of {}; ignoring chunk_size {chunk_size}",
+                counted(kept, "row")
+            ));
         }
         store.session += store.records.values().map(|record| record.timings.session).max().unwrap_or(0);
         Ok(store)

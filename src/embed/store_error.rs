@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::files::FileError;
 use crate::npy::NpyError;
+use crate::text::counted;
 
 /// Why the chunks of a run cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +19,7 @@ pub enum StoreError {
     /// A chunk of another run that was intact when its rows were found.
     #[error("{} changed while embeddings were taken from it", path.display())]
     Changed { path: PathBuf },
-    #[error("{} lacks {missing} chunks; run it again to compute them", chunks.display())]
+    #[error("{} lacks {}; run it again to compute the rest", chunks.display(), counted(*missing, "chunk"))]
     Incomplete { chunks: PathBuf, missing: usize },
     /// Two workers do not agree on a chunk; `theirs` is the other one's session, where it is known.
     #[error("chunk {chunk:05}: {} was committed by another worker with other content than what was computed here", path.display())]

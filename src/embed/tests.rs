@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::mock::{DIMENSION, EmbedFixture, Fate, MockEmbedder, Recorded, SIDE, answer, pixels, quality};
 use super::*;
+use crate::digest::Digest;
 use crate::embed::OnError;
 use crate::model::{BATCH, BatchSize, ModelError};
 use crate::progress::{Cancel, Silent};
@@ -612,4 +613,104 @@ proptest! {
         let failed = bench.text("failures.csv").lines().count() - 1;
         prop_assert_eq!(failed, bench.reader.fates.len());
     }
+}
+
+/// Chunks of a run that several workers open.
+fn shared(fixture: &EmbedFixture, session: u32) -> ChunkStore {
+    let lock = RunLock::share(fixture.run()).unwrap();
+    let layout = [fixture.faces.len(), fixture.dimension, fixture.options.chunk_size];
+    let chunks = fixture.faces.len().div_ceil(fixture.options.chunk_size);
+    ChunkStore::share(&lock, layout, Digest::of(b"arithmetic"), 0..chunks, session, &Silent).unwrap()
+}
+
+fn worker(fixture: &EmbedFixture, store: &mut ChunkStore) -> Result<EmbedOutcome, EmbedError> {
+    fixture.session(store, &Silent, &Cancel::default(), |_| Ok(()))
+}
+
+/// Fault (processes): two workers that opened the same missing chunks commit them both → the second takes the first one's,
+/// and nothing is written twice
+#[test]
+fn chunks_that_another_worker_committed_meanwhile_are_compared_and_kept() {
+    let fixture = EmbedFixture::new(23, 5).with_fates([(3, Fate::Fails)]);
+    drop(RunLock::acquire(fixture.run()).unwrap());
+    let (mut first, mut second) = (shared(&fixture, 1), shared(&fixture, 2));
+    worker(&fixture, &mut first).unwrap();
+    let before = fixture.bytes("chunks/00000.json");
+    worker(&fixture, &mut second).unwrap();
+    assert_eq!(fixture.bytes("chunks/00000.json"), before);
+    assert_eq!((second.rows_of_session(1), second.rows_of_session(2)), (22, 0));
+}
+
+/// Fault (processes): two workers compute other embeddings for a chunk → the second one's are refused, and the first one's
+/// stay
+#[test]
+fn workers_that_do_not_agree_are_an_error() {
+    let fixture = EmbedFixture::new(10, 5);
+    drop(RunLock::acquire(fixture.run()).unwrap());
+    let (mut first, mut second) = (shared(&fixture, 1), shared(&fixture, 2));
+    worker(&fixture, &mut first).unwrap();
+    let before = fixture.bytes("chunks/00001.npy");
+    let other = fixture.with_fates([(7, Fate::Poisons)]);
+    let error = worker(&other, &mut second).unwrap_err();
+    assert!(matches!(error, EmbedError::Store(StoreError::Differs { chunk: 1, theirs: None, .. })), "{error}");
+    assert_eq!(other.bytes("chunks/00001.npy"), before);
+}
+
+/// Fault (processes): two workers embed the same rows of a chunk and disagree on why another failed → refused
+#[test]
+fn workers_that_disagree_on_a_failure_are_an_error() {
+    let fixture = EmbedFixture::new(10, 5).with_fates([(7, Fate::Fails)]);
+    drop(RunLock::acquire(fixture.run()).unwrap());
+    let (mut first, mut second) = (shared(&fixture, 1), shared(&fixture, 2));
+    worker(&fixture, &mut first).unwrap();
+    let other = fixture.with_fates([(7, Fate::Panics)]);
+    let error = worker(&other, &mut second).unwrap_err();
+    assert!(matches!(error, EmbedError::Store(StoreError::Differs { chunk: 1, theirs: Some(1), .. })), "{error}");
+}
+
+/// Fault (runs): a worker read other rows of the manifest than those that are there → its chunks are computed again
+#[test]
+fn chunks_of_other_faces_than_the_manifest_s_are_discarded() {
+    let fixture = EmbedFixture::new(12, 5);
+    drop(RunLock::acquire(fixture.run()).unwrap());
+    worker(&fixture, &mut shared(&fixture, 1)).unwrap();
+    let lock = RunLock::acquire(fixture.run()).unwrap();
+    let arithmetic = Some(Digest::of(b"arithmetic"));
+    let mut store = ChunkStore::open(&lock, 12, fixture.dimension, 5, arithmetic, &Silent).unwrap();
+    assert_eq!(store.discard_other_faces(&fixture.faces).unwrap(), [0; 0]);
+    let mut faces = fixture.faces.clone();
+    faces[6].identity_id = Some("somebody else".into());
+    assert_eq!(store.discard_other_faces(&faces).unwrap(), [1]);
+    assert!(!store.is_complete() && !fixture.file("chunks/00001.npy").exists());
+}
+
+/// A worker whose rows are in the middle embeds the same as one that has them all.
+#[test]
+fn a_part_of_the_faces_has_the_rows_of_the_whole() {
+    let fixture = EmbedFixture::new(23, 5).with_fates([(12, Fate::Fails)]);
+    let whole = fixture.finish();
+    let parts = EmbedFixture::new(23, 5).with_fates([(12, Fate::Fails)]);
+    drop(RunLock::acquire(parts.run()).unwrap());
+    let mut store = shared(&parts, 1);
+    for chunks in [2..4, 4..5, 0..2] {
+        store.assign(chunks);
+        let rows = store.assigned_rows();
+        let faces = &parts.faces[rows.clone()];
+        let job = EmbedJob::new(faces, &parts.reader, &parts.preprocess, &parts.options).starting_at(rows.start);
+        let mut network = MockEmbedder::new(parts.dimension, |_| Ok(()));
+        super::run(&job, &mut network, &mut store, &Silent, &Cancel::default()).unwrap();
+    }
+    drop(store);
+    let lock = RunLock::acquire(parts.run()).unwrap();
+    let arithmetic = Some(Digest::of(b"arithmetic"));
+    let store = ChunkStore::open(&lock, 23, parts.dimension, 5, arithmetic, &Silent).unwrap();
+    super::export(parts.run(), &store, &parts.faces, &Silent).unwrap();
+    let names = [
+        "face_embeddings.npy",
+        "face_embedding_index.csv",
+        "embeddings.parquet",
+        "face_quality.parquet",
+        "failures.csv",
+    ];
+    assert_eq!(names.map(|name| parts.bytes(name)), whole);
 }

@@ -1,7 +1,7 @@
 //! The ablation page: what each step changes, and the runs behind it.
 
 use super::page::{Banner, DataTable, HeadlineNumber, Page, Section, TableCell};
-use super::words::{NONE, count, or_dash, sentence};
+use super::words::{NONE, count, counted, or_dash, sentence};
 use super::{ReportError, front, waterfall};
 use crate::ablation::{AblationResult, AblationVariant, Change, verdict};
 use crate::compare::{Effect, EffectVerdict};
@@ -42,7 +42,7 @@ fn tiles(found: &AblationResult) -> Vec<HeadlineNumber> {
         tiles.push(HeadlineNumber::new("Change", text, format!("{note} {}", verdict(effect)).trim_start().into()));
     }
     if let Some(shared) = &found.shared {
-        let identities = format!("of {} identities", count(shared.identities));
+        let identities = format!("of {}", counted(shared.identities, "identity", "identities"));
         tiles.push(HeadlineNumber::new("Faces", count(shared.faces), identities));
     }
     tiles

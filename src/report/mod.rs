@@ -22,6 +22,7 @@ mod people;
 mod plots;
 mod protocols;
 mod rows;
+mod runs;
 #[cfg(test)]
 pub(crate) mod sample;
 mod sections;
@@ -36,6 +37,7 @@ mod words;
 use std::collections::BTreeMap;
 
 pub(crate) use people::SUSPECTS;
+pub(crate) use runs::{IndexedRun, RunsIndex, render as render_runs, thumbnail};
 
 use crate::ablation::AblationResult;
 use crate::agreement::PrecisionAgreement;

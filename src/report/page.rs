@@ -216,6 +216,7 @@ impl Legend {
 
 /// A table; the first cell of each row is its header.
 #[derive(Debug, Clone, Default, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub(super) struct DataTable {
     pub caption: String,
     head: Vec<TableColumn>,
@@ -229,6 +230,8 @@ pub(super) struct DataTable {
     first: Option<usize>,
     /// On a narrow screen, each cell is on a line of its own, behind its column's name.
     stacked: bool,
+    /// A script sorts and filters its rows.
+    sortable: bool,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -243,6 +246,8 @@ struct TableColumn {
 pub(super) struct TableRow {
     class: &'static str,
     cells: Vec<TableCell>,
+    /// The run that it is about, if it can be compared: as `compare` takes it.
+    run: Option<String>,
 }
 
 /// A cell: text, a muted second line, and a picture as a data URL.
@@ -253,6 +258,14 @@ pub(super) struct TableCell {
     pub picture: Option<String>,
     /// The text is struck out: it is shown but does not count.
     pub struck: bool,
+    /// A small SVG element before the text.
+    pub drawing: Option<String>,
+    /// A relative address that the text leads to.
+    pub link: Option<String>,
+    /// A second link, its text and its address.
+    pub beside: Option<(&'static str, String)>,
+    /// What a sortable table is sorted by: a number without spaces and signs, or a text; empty without a value.
+    pub key: String,
 }
 
 impl TableCell {
@@ -277,7 +290,12 @@ impl TableCell {
 
     /// A struck-out value. The note gives the reason in words because screen readers do not announce the stroke.
     pub fn struck(text: String, reason: &str) -> Self {
-        Self { text, note: format!("struck out: {reason}"), picture: None, struck: true }
+        Self { text, note: format!("struck out: {reason}"), struck: true, ..Self::default() }
+    }
+
+    /// The same cell, sorted by this; without a value, last.
+    pub fn keyed(self, key: Option<impl ToString>) -> Self {
+        Self { key: key.map(|key| key.to_string()).unwrap_or_default(), ..self }
     }
 }
 
@@ -339,7 +357,19 @@ impl DataTable {
     /// Adds a row, marked as bad where `bad`.
     pub fn marked<C: Into<TableCell>>(&mut self, bad: bool, cells: impl IntoIterator<Item = C>) {
         let class = if bad { "bad" } else { "" };
-        self.rows.push(TableRow { class, cells: cells.into_iter().map(Into::into).collect() });
+        self.rows.push(TableRow { class, cells: cells.into_iter().map(Into::into).collect(), run: None });
+    }
+
+    /// The last row is about a run that can be compared, by this argument of `compare`.
+    pub fn about(&mut self, run: String) {
+        if let Some(row) = self.rows.last_mut() {
+            row.run = Some(run);
+        }
+    }
+
+    /// The same table, whose rows a script sorts and filters.
+    pub fn sortable(self) -> Self {
+        Self { sortable: true, ..self }
     }
 }
 
@@ -428,6 +458,7 @@ fn place(exhibits: &mut [Exhibit]) {
 
 const STYLE: &str = include_str!("../../assets/report/style.css");
 pub(super) const SCRIPT: &str = include_str!("../../assets/report/explorer.js");
+const TABLES: &str = include_str!("../../assets/report/tables.js");
 
 impl Page {
     /// Renders the page as one HTML file that loads nothing else.
@@ -441,7 +472,9 @@ impl Page {
         environment.add_template("page.html", include_str!("../../assets/report/page.html"))?;
         environment.add_template("explorer.html", include_str!("../../assets/report/explorer.html"))?;
         let explorer = self.sections.iter().find_map(|section| section.explorer.as_ref());
-        let policy = policy(explorer.is_some());
+        let exhibits = self.sections.iter().flat_map(|section| &section.exhibits);
+        let tables = exhibits.into_iter().any(|exhibit| exhibit.table.sortable).then_some(TABLES);
+        let policy = policy(explorer.map(|_| SCRIPT).into_iter().chain(tables));
         let explorer = explorer
             .map(|explorer| {
                 let explorer = minijinja::value::Serde(explorer);
@@ -449,7 +482,9 @@ impl Page {
             })
             .transpose()?;
         let page = minijinja::value::Serde(&self);
-        Ok(environment.get_template("page.html")?.render(context! { page, explorer, policy, style => STYLE })?)
+        Ok(environment
+            .get_template("page.html")?
+            .render(context! { page, explorer, tables, policy, style => STYLE })?)
     }
 }
 
@@ -472,9 +507,10 @@ impl Page {
 
 /// The Content-Security-Policy: only this page's own style and script, identified by their digests, and pictures embedded
 /// in the page. Markup that slipped through escaping could neither run nor load anything.
-fn policy(scripted: bool) -> String {
+fn policy(scripts: impl Iterator<Item = &'static str>) -> String {
     let source = |text: &str| format!("'sha256-{}'", base64::encode(Digest::of(text.as_bytes()).bytes()));
-    let script = if scripted { source(SCRIPT) } else { "'none'".to_owned() };
+    let scripts: Vec<_> = scripts.map(source).collect();
+    let script = if scripts.is_empty() { "'none'".to_owned() } else { scripts.join(" ") };
     let style = source(STYLE);
     format!(
         "default-src 'none'; script-src {script}; style-src {style}; img-src data:; base-uri 'none'; form-action 'none'"

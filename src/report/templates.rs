@@ -137,12 +137,12 @@ fn description(TemplatesResult { protocol, counts, .. }: &TemplatesResult) -> St
         ),
     };
     format!(
-        "{name}: {} of {}, {how}{weighted}; {} genuine and {} impostor pairs of templates. {} subjects, {who}.{without}",
+        "{name}: {} of {}, {how}{weighted}; {} genuine and {} of templates. {}, {who}.{without}",
         counted(templates, "template", "templates"),
         counted(faces, "face", "faces"),
         count(genuine),
-        count(impostor),
-        count(subjects),
+        counted(impostor, "impostor pair", "impostor pairs"),
+        counted(subjects, "subject", "subjects"),
     )
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn read(run: &Path) -> Result<Evaluation, ResultsError> {
     })?;
     Ok(Evaluation {
         metrics,
-        histograms: ParquetTable::read(&run.join(HISTOGRAMS.file))?.histograms()?,
+        histograms: read_histograms(run)?,
         curve: ParquetTable::read(&run.join(CURVES.file))?.curve()?,
         hardest: ParquetTable::read(&run.join(PAIRS.file))?.pairs()?,
         identities: ParquetTable::read(&run.join(IDENTITIES.file))?.identities()?,
@@ -67,6 +67,11 @@ pub(crate) fn read(run: &Path) -> Result<Evaluation, ResultsError> {
         tested: tested::read(run)?,
         searched: searched::read(run)?,
     })
+}
+
+/// The histograms of an evaluation alone.
+pub(crate) fn read_histograms(run: &Path) -> Result<Histograms, ResultsError> {
+    ParquetTable::read(&run.join(HISTOGRAMS.file))?.histograms()
 }
 
 pub(crate) const HISTOGRAMS: Table = Table {
@@ -259,7 +264,9 @@ fn read_centroids(path: &Path) -> Result<Centroids, ResultsError> {
     match EmbeddingMatrix::open(path) {
         Ok(EmbeddingMatrix { data, dimension, .. }) => Ok(Centroids { data, dimension }),
         Err(NpyError::File(error)) => Err(error.into()),
-        Err(NpyError::Format { path, rule }) => Err(ResultsError::Damaged { path, reason: rule }),
+        Err(NpyError::Format { path, rule } | NpyError::Pictures { path, rule }) => {
+            Err(ResultsError::Damaged { path, reason: rule })
+        }
     }
 }
 

@@ -11,7 +11,7 @@ mod tests;
 
 use crate::table::Table;
 pub use error::ResultsError;
-pub(crate) use files::{read, write};
+pub(crate) use files::{read, read_histograms, write};
 pub use searched::read as read_searched;
 pub use tested::read as read_tested;
 

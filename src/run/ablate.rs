@@ -17,6 +17,7 @@ use crate::metrics::{self, Metrics};
 use crate::numbers::Quantity;
 use crate::plan::{self, RunPlan};
 use crate::provenance::{ConfigOrigin, Provenance};
+use crate::text::counted;
 use crate::weights::WeightsError;
 use crate::{files, results, text};
 
@@ -110,7 +111,7 @@ impl RunContext<'_> {
         let timing = super::compare::timing(&run).ok();
         let Provenance { build, weights, dataset, .. } = &provenance;
         let device = provenance.embedding_sessions().last().map_or_else(String::new, |session| {
-            format!("{}, {}, {} threads", session.machine.cpu, session.device, session.threads)
+            format!("{}, {}, {}", session.machine.cpu, session.device, counted(session.threads, "thread"))
         });
         Ok(ComputedVariant {
             run: Some(run.name()),

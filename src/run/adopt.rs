@@ -7,15 +7,17 @@ use crate::embed::ChunkStore;
 use crate::files::{self, FileError};
 use crate::plan::RunPlan;
 use crate::provenance::{Adopted, Provenance};
+use crate::text::counted;
 
 impl RunContext<'_> {
-    /// Fills the missing chunks of `store` from a finished run with the same embedding digest, reports it, and records
+    /// Fills the missing chunks of `store` from a finished one of these runs, with the same embedding digest, reports it, and records
     /// that run in `provenance`. Does nothing if no such run is intact and of this machine's arithmetic. Returns the names
     /// of the runs that were refused, and reported. Fails with [`RunError::File`] when this run's own files cannot be
     /// written.
     pub(super) fn adopt(
         &self,
         run: &RunDirectory,
+        donors: &[RunDirectory],
         plan: &RunPlan,
         store: &mut ChunkStore,
         provenance: &mut Provenance,
@@ -31,7 +33,7 @@ impl RunContext<'_> {
         if store.is_complete() || (!store.is_empty() && begun.is_none()) {
             return Ok(refused);
         }
-        for source in RunDirectory::list(self.experiments)? {
+        for source in donors {
             let name = source.name();
             if begun.as_ref().is_some_and(|begun| *begun != name) || name == run.name() {
                 continue;
@@ -39,13 +41,13 @@ impl RunContext<'_> {
             // Skip runs that another version made or that are damaged.
             let Ok(theirs) = source.json::<RunPlan>(RunDirectory::PLAN) else { continue };
             // What is left of a run whose faces were removed is not what its plan says.
-            let finished = forget::removals(&source).is_empty()
+            let finished = forget::removals(source).is_empty()
                 && source.has(RunDirectory::SEALED)
                 && theirs.run_id().to_string() == name;
             if !finished || theirs.embedding_digest() != plan.embedding_digest() {
                 continue;
             }
-            match self.adopt_from(run, &source, theirs.evaluates_as(plan), store, provenance, opening) {
+            match self.adopt_from(run, source, theirs.evaluates_as(plan), store, provenance, opening) {
                 Ok(()) if store.is_complete() => return Ok(refused),
                 Ok(()) => {}
                 Err(_) if self.cancel.requested() => return Ok(refused),
@@ -110,7 +112,7 @@ impl RunContext<'_> {
         let rows = store.rows_embedded() + store.rows_failed() - before;
         if rows > 0 {
             let of = store.rows();
-            self.progress.say(&format!("reusing {rows} of {of} embeddings from {}", source.name()));
+            self.progress.say(&format!("reusing {rows} of {} from {}", counted(of, "embedding"), source.name()));
         }
         found.map(|_| ()).map_err(|error| error.to_string())
     }

@@ -60,11 +60,11 @@ impl PreparedRun {
                 });
             }
         }
-        Ok(self.without_reuse())
+        Ok(self.reusing(Some(Vec::new())))
     }
 
-    /// Embeds every face that this run has not embedded yet, whatever other runs have.
-    pub fn without_reuse(self) -> Self {
-        Self { adopts: false, ..self }
+    /// Embeds every face that neither this run nor one of `donors` has embedded; `None`: nor one of the folder.
+    pub fn reusing(self, donors: Option<Vec<RunDirectory>>) -> Self {
+        Self { donors, ..self }
     }
 }

@@ -15,6 +15,7 @@ use crate::evaluate::{EvaluateError, Labelled};
 use crate::files::FileError;
 use crate::provenance::Provenance;
 use crate::text;
+use crate::text::counted;
 
 /// An evaluated run.
 struct Candidate {
@@ -134,7 +135,7 @@ impl RunContext<'_> {
 
     /// The shared faces' rows of one run.
     fn load(&self, run: &RunDirectory, name: &str, place: usize, common: &SharedFaces) -> Result<Matrix, RunError> {
-        self.progress.say(&format!("[{}] {name}: {} faces", place + 1, common.len()));
+        self.progress.say(&format!("[{}] {name}: {}", place + 1, counted(common.len(), "face")));
         matrix(run, &common.rows[place], common.embedded[place] as usize)
     }
 }
@@ -244,7 +245,7 @@ pub(super) fn timing(run: &RunDirectory) -> Result<Timing, RunError> {
         // CPU device names include kernels and threads, which are the run's own choice or compared separately.
         let device = if session.device.starts_with("CPU") { "CPU" } else { &session.device };
         Setting {
-            machine: format!("{} ({} cores, {})", machine.cpu, machine.cores, machine.instruction_sets),
+            machine: format!("{} ({}, {})", machine.cpu, counted(machine.cores, "core"), machine.instruction_sets),
             device: device.into(),
             threads: session.threads,
             profile: provenance.build.profile.clone(),

@@ -93,17 +93,32 @@ impl RunDirectory {
         config_name(&self.name()).to_owned()
     }
 
-    /// All runs of a folder, sorted by name; none if the folder does not exist.
+    /// All runs of a folder that can be read, sorted by name; none if the folder does not exist.
     pub fn list(experiments: &Path) -> Result<Vec<Self>, FileError> {
-        let mut runs = Vec::new();
-        for entry in files::list_if_there(experiments)? {
-            let path = entry.path();
-            if path.join(Self::PLAN).is_file() {
-                runs.push(Self { path });
-            }
-        }
+        Self::list_where(experiments, |path| path.join(Self::PLAN).is_file())
+    }
+
+    /// [`Self::list`] with the folders named like runs of which it cannot be told, because they may not be looked into.
+    pub fn list_with_unreadable(experiments: &Path) -> Result<Vec<Self>, FileError> {
+        Self::list_where(experiments, |path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            files::is_file(&path.join(Self::PLAN)).unwrap_or_else(|_| is_named_like_a_run(&name))
+        })
+    }
+
+    fn list_where(experiments: &Path, is_run: impl Fn(&Path) -> bool) -> Result<Vec<Self>, FileError> {
+        let paths = files::list_if_there(experiments)?.into_iter().map(|entry| entry.path());
+        let mut runs: Vec<_> = paths.filter(|path| is_run(path)).map(|path| Self { path }).collect();
         runs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(runs)
+    }
+
+    /// The run that a text names, as [`Self::find`] does, or the runs in the folder that it names.
+    pub fn named(experiments: &Path, text: &str) -> Result<Vec<Self>, RunError> {
+        match Self::find(experiments, text) {
+            Err(RunError::NotARun { path, holds: true, .. }) => Ok(Self::list(&path)?),
+            found => found.map(|run| vec![run]),
+        }
     }
 
     /// The folder it is in.
@@ -193,6 +208,13 @@ pub(crate) fn quoted(word: &str) -> String {
 /// The name of a run's config: that of the run without its digest.
 pub(super) fn config_name(run: &str) -> &str {
     run.rsplit_once('-').map_or("", |(config, _)| config)
+}
+
+/// Whether a folder has the name of a run: of its config, and twelve digits.
+fn is_named_like_a_run(name: &str) -> bool {
+    name.rsplit_once('-').is_some_and(|(config, digits)| {
+        !config.is_empty() && digits.len() == 12 && digits.chars().all(|digit| digit.is_ascii_hexdigit())
+    })
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::identification::RolesError;
 use crate::model::ModelError;
 use crate::provenance::RunArithmetic;
 use crate::results::ResultsError;
+use crate::text::counted;
 use crate::weights::WeightsError;
 
 /// Why a run could not be made, found or read.
@@ -129,8 +130,8 @@ pub enum RunError {
     )]
     OtherPlan { run: String, changed: String },
     #[error(
-        "{run}: its pictures are in {}, which is no folder on {host}; mount it there, or prepare the run with the dataset \
-         and FACEVAULT_CACHE in a folder that all machines share", root.display()
+        "{run}: its pictures are in {}, which is no folder on {host}; mount it there, or prepare the run with the dataset, or HF_HOME \
+         for one on the Hub, in a folder that all machines share", root.display()
     )]
     NoPictures { run: String, root: PathBuf, host: String },
     /// Two workers committed different content for one chunk.
@@ -140,10 +141,22 @@ pub enum RunError {
     )]
     WorkersDiffer { path: PathBuf, chunk: usize, mine: String, theirs: String },
     #[error(
-        "{run} lacks {missing} of {chunks} chunks: `facevault missing {argument} --shards N` prints which of N shards to \
-         start again"
+        "{run} lacks {missing} of {}: {}",
+        counted(*chunks, "chunk"),
+        if *prepared {
+            format!("`facevault missing {argument} --shards N` prints which of N shards to start again")
+        } else {
+            format!("run `facevault embed {argument}`")
+        }
     )]
-    ShardsMissing { run: String, argument: String, missing: usize, chunks: usize },
+    ShardsMissing {
+        run: String,
+        argument: String,
+        missing: usize,
+        chunks: usize,
+        /// Whether workers can embed it.
+        prepared: bool,
+    },
     #[error(
         "{run} no longer matches its config: {changed}. The config now stands for {other}: make it with `{command}`; \
          {remedy}"
@@ -190,17 +203,15 @@ pub enum RunError {
          name (`--set name=…`)"
     )]
     Forgotten { run: String, argument: String, faces: String },
-    #[error("face `{face_id}` of {run} has no embedding: {reason}")]
+    #[error("face `{face_id}` of {run} has no embedding: {reason}; failures.csv of the run lists all such faces")]
     FailedFace { run: String, face_id: String, reason: String },
     #[error(
-        "none of the {faces} faces has a box, so a crop by box would take whole pictures; their shorter side is \
+        "no face has a box (of {faces}), so a crop by box would take whole pictures; their shorter side is \
          {side} pixels (median of a sample) and the network's input has {size}, so these seem to be photos in which \
          the face is only a part; {remedy}"
     )]
     WholePhotos { faces: u64, side: u32, size: u32, remedy: String },
-    #[error(
-        "none of the {faces} faces has landmarks, by which `preprocess.crop: {{mode: align}}` aligns them; {remedy}"
-    )]
+    #[error("no face has landmarks (of {faces}), by which `preprocess.crop: {{mode: align}}` aligns them; {remedy}")]
     NoLandmarks { faces: usize, remedy: &'static str },
     #[error(
         "{run} was tested by `{protocol}` on a different list of pairs, so decisions cannot be compared pair by pair; \
@@ -228,6 +239,29 @@ pub enum RunError {
         path.display()
     )]
     NotFresh { run: String, path: PathBuf, how: String, here: String },
+    /// Something that runs cannot be sorted or selected by.
+    #[error(
+        "runs have no `{key}`{}; they are sorted and selected by name, date, state, dataset, network, precision, profile, \
+         crop, weights, faces, embedded, speed, any metric that `expect` names, such as eer or tar@fmr=1e-3, and any key of \
+         plan.json",
+        match near {
+            Some(near) => format!("; did you mean `{near}`?"),
+            None => String::new(),
+        }
+    )]
+    UnknownKey { key: String, near: Option<String> },
+    #[error("`{key}` is compared with {wanted}, this is `{value}`")]
+    NotComparable { key: String, value: String, wanted: &'static str },
+    /// A folder of runs that somebody named and that is not there.
+    #[error(
+        "there is no folder {}; name the folder of runs with --experiments, or create a run with `facevault experiment \
+         CONFIG{}`",
+        folder.display(), experiments_option(folder)
+    )]
+    NoFolder { folder: PathBuf },
+    /// A run that is watched and that nobody works on.
+    #[error("{run} {what}; to continue it: {remedy}")]
+    Abandoned { run: String, what: String, remedy: String },
     #[error("interrupted; {resume}")]
     Interrupted { resume: String },
 }
@@ -240,10 +274,12 @@ impl RunError {
             self,
             Self::Config(_)
                 | Self::Compare(_)
+                | Self::Model(ModelError::Given)
                 | Self::NoSuchRun { .. }
                 | Self::NotARun { .. }
                 | Self::Ambiguous { .. }
                 | Self::NoSuchFace { .. }
+                | Self::FailedFace { .. }
                 | Self::NoSuchIdentity { .. }
                 | Self::OfAnotherKind { .. }
                 | Self::NotAfterAll { .. }
@@ -251,6 +287,9 @@ impl RunError {
                 | Self::NothingLeft { .. }
                 | Self::Forgotten { .. }
                 | Self::NotFresh { .. }
+                | Self::UnknownKey { .. }
+                | Self::NotComparable { .. }
+                | Self::NoFolder { .. }
         )
     }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{RunDirectory, RunError};
 use crate::dataset::{Manifest, PixelSource};
 use crate::embed::{self, ChunkRecord, FailedFace, FailureKind};
+use crate::text::counted;
 
 /// Reasons listed individually.
 const MAX_REASONS: usize = 5;
@@ -66,7 +67,7 @@ impl Failures {
 
     pub fn lines(&self) -> Vec<String> {
         let have = if self.faces == 1 { "has" } else { "have" };
-        let mut lines = vec![format!("{} of {} faces {have} no embedding:", self.faces, self.of)];
+        let mut lines = vec![format!("{} of {} {have} no embedding:", self.faces, counted(self.of, "face"))];
         let line = |faces: usize, words: &str| format!("{faces:>7}  {words}");
         lines.extend(self.reasons.iter().map(|one| line(one.faces, &format!("{}: {}", one.kind.name(), one.message))));
         if self.others > 0 {

@@ -26,6 +26,7 @@ use crate::files::{self, FileError};
 use crate::plan::RunPlan;
 use crate::provenance::{self, Provenance, Removal};
 use crate::spelling;
+use crate::text::counted;
 
 /// The journal.
 const JOURNAL: &str = ".forgetting";
@@ -346,7 +347,7 @@ impl RunContext<'_> {
         } else {
             let manifest = manifest(run)?;
             if manifest.len() != journal.of {
-                let rule = format!("it is about {} faces, the manifest has {}", journal.of, manifest.len());
+                let rule = format!("it is about {}, the manifest has {}", counted(journal.of, "face"), manifest.len());
                 return Err(RunError::Inconsistent { path: run.file(JOURNAL), rule });
             }
             let gone = gone(&journal.rows, journal.of);

@@ -5,8 +5,8 @@ use crate::config::ExperimentConfig;
 use crate::dataset::{DatasetSource, Manifest};
 use crate::digest::Digest;
 use crate::embed::{self, ChunkStore, EmbedOptions, EmbedOutcome};
+use crate::matrix::Matrix;
 use crate::model::{DeviceKind, EmbedderInfo, Network, Precision};
-use crate::npy::AnyMatrix;
 use crate::provenance::{self, Build, MachineInfo, Provenance, RunArithmetic, RunSession};
 
 /// What takes rows from a matrix. It changes with every change that can change a row.
@@ -23,9 +23,9 @@ pub(crate) fn describe(config: &ExperimentConfig) -> Option<EmbedderInfo> {
 }
 
 /// The matrix of a config's embeddings, if they are given.
-pub(super) fn open(config: &ExperimentConfig) -> Result<Option<AnyMatrix>, RunError> {
+pub(super) fn open(config: &ExperimentConfig) -> Result<Option<Matrix>, RunError> {
     match &config.dataset {
-        DatasetSource::Embeddings { matrix, .. } => Ok(Some(AnyMatrix::open(matrix)?)),
+        DatasetSource::Embeddings { matrix, column, .. } => Ok(Some(Matrix::open(matrix, column.as_deref())?)),
         _ => Ok(None),
     }
 }
@@ -38,7 +38,7 @@ impl RunContext<'_> {
         run: &RunDirectory,
         options: &EmbedOptions,
         manifest: &Manifest,
-        matrix: &mut AnyMatrix,
+        matrix: &mut Matrix,
         store: &mut ChunkStore,
         embedder: &EmbedderInfo,
         mut provenance: Provenance,
@@ -56,6 +56,7 @@ impl RunContext<'_> {
             batch_size: 1,
             embedded: 0,
             revision: Some(Build::current().revision),
+            worker: None,
         });
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
         let outcome = embed::give(&manifest.faces, matrix, options, store, self.progress, self.cancel);

@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::preprocess::Mirror;
 use crate::provenance::Provenance;
 use crate::quality::Quality;
+use crate::text::counted;
 use crate::{similarity, spelling};
 
 /// The manifest of a run together with the manifest rows that have an embedding, in matrix order.
@@ -96,7 +97,11 @@ impl EmbeddedFaces {
     pub fn check_rows(&self, run: &RunDirectory, rows: usize) -> Result<(), RunError> {
         let wrong = |name: &str, rule: String| Err(RunError::Inconsistent { path: run.file(name), rule });
         if rows != self.rows.len() {
-            let rule = format!("{rows} rows, but {} faces of the manifest have no failure", self.rows.len());
+            let rule = format!(
+                "{}, but {} of the manifest without a failure",
+                counted(rows, "row"),
+                counted(self.rows.len(), "face")
+            );
             return wrong(RunDirectory::EMBEDDINGS, rule);
         }
         let index = index(run)?;
@@ -189,13 +194,16 @@ fn threshold(run: &RunDirectory) -> Result<Option<LookupThreshold>, RunError> {
     Ok(point.and_then(|point| Some(LookupThreshold { cosine: point.threshold?, target_fmr: point.target_fmr })))
 }
 
+/// Checks that a run is embedded, and not damaged as far as sizes and times tell.
+pub fn embedded_and_intact(run: &RunDirectory) -> Result<(), RunError> {
+    mend::intact(run)?;
+    if run.has(RunDirectory::METADATA) { Ok(()) } else { Err(not_yet(run, "embedded", "embed")) }
+}
+
 /// Finds a face in an embedded run. Fails with [`RunError::NoSuchFace`] with the nearest id, [`RunError::FailedFace`]
 /// with the reason.
 pub fn lookup(run: &RunDirectory, face_id: &str, neighbours: usize) -> Result<Lookup, RunError> {
-    mend::intact(run)?;
-    if !run.has(RunDirectory::METADATA) {
-        return Err(not_yet(run, "embedded", "embed"));
-    }
+    embedded_and_intact(run)?;
     let faces = EmbeddedFaces::open(run)?;
     let Some(row) = faces.iter().position(|face| face.face_id == face_id) else {
         if let Some(failure) = faces.failures.iter().find(|failure| failure.face_id == face_id) {

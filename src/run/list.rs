@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{RunDirectory, RunError, forget};
+use crate::compare::speeds;
 use crate::files::FileError;
 use crate::headline::{HeadlineRate, headline};
 use crate::metrics::Metrics;
@@ -64,8 +66,60 @@ pub struct RunRow {
     pub expectations_met: Option<bool>,
     /// Its values of those keys of the plan in which runs of the same config differ.
     pub differs: BTreeMap<String, String>,
-    #[serde(skip)]
-    plan: Vec<(String, String)>,
+    /// The values that the list is sorted and selected by, by key; a key that this run has no value for is absent.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, ListedValue>,
+}
+
+/// A value that runs are sorted and selected by.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ListedValue {
+    Number(f64),
+    Text(String),
+}
+
+/// A run of the list, with what it can be sorted and selected by.
+#[derive(Debug, Clone)]
+pub struct ListedRun {
+    pub row: RunRow,
+    pub directory: RunDirectory,
+    pub facts: RunFacts,
+}
+
+/// What is known of a run beyond its row; empty for one that cannot be read.
+#[derive(Debug, Clone, Default)]
+pub struct RunFacts {
+    /// Its plan, flattened.
+    pub plan: Vec<(String, String)>,
+    pub metrics: Option<Metrics>,
+    /// Name of the file of weights, and its digest.
+    pub weights: Option<String>,
+}
+
+impl ListedRun {
+    pub fn of(run: &RunDirectory) -> Self {
+        let (row, facts) = RunRow::read(run).unwrap_or_else(|error| {
+            let state = match error {
+                RunError::Forgetting { .. } => RunState::UnfinishedRemoval,
+                _ => RunState::Damaged,
+            };
+            let damage = Some(text::reason(&error));
+            (RunRow { run: run.name(), state, damage, ..RunRow::default() }, RunFacts::default())
+        });
+        Self { row, directory: run.clone(), facts }
+    }
+
+    /// Faces a second: the median of its chunks, as `compare` has it. Reads every sidecar.
+    pub fn speed(&self) -> Option<f64> {
+        let timing = super::compare::timing(&self.directory).ok()?;
+        speeds(&[timing]).pop().flatten().map(|speed| speed.median)
+    }
+
+    /// Its value of a metric, by path.
+    pub fn metric(&self, path: &str) -> Option<f64> {
+        self.facts.metrics.as_ref()?.get(path)
+    }
 }
 
 impl RunRow {
@@ -79,19 +133,7 @@ impl RunRow {
         }
     }
 
-    fn of(run: &RunDirectory) -> Self {
-        Self::read(run).unwrap_or_else(|error| Self {
-            run: run.name(),
-            state: match error {
-                RunError::Forgetting { .. } => RunState::UnfinishedRemoval,
-                _ => RunState::Damaged,
-            },
-            damage: Some(text::reason(&error)),
-            ..Self::default()
-        })
-    }
-
-    fn read(run: &RunDirectory) -> Result<Self, RunError> {
+    fn read(run: &RunDirectory) -> Result<(Self, RunFacts), RunError> {
         forget::refuse_unfinished(run)?;
         let plan: RunPlan = run.json(RunDirectory::PLAN)?;
         let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
@@ -113,7 +155,10 @@ impl RunRow {
         let worked_on = provenance.sessions.last().map(|session| session.ended.unwrap_or(session.started));
         let keys = plan::flatten(&as_json(&plan));
         let value = |key: &str| plan::value(&keys, key).map(str::to_owned);
-        Ok(Self {
+        let weights = &provenance.weights;
+        let file = weights.origin.location.rsplit(['/', '\\']).next().unwrap_or_default();
+        let named_weights = format!("{file} {}", weights.sha256);
+        let row = Self {
             run: run.name(),
             state,
             damage: None,
@@ -128,57 +173,80 @@ impl RunRow {
             crop: value("preprocess.crop.mode"),
             headline: metrics.as_ref().map(headline).unwrap_or_default(),
             expectations_met: metrics
+                .as_ref()
                 .filter(|metrics| !metrics.expectations.is_empty())
                 .map(|metrics| metrics.expectations.iter().all(|judged| judged.met)),
             differs: BTreeMap::new(),
-            plan: keys,
-        })
+            values: BTreeMap::new(),
+        };
+        Ok((row, RunFacts { plan: keys, metrics, weights: Some(named_weights) }))
     }
 }
 
 /// All runs of a folder, the one worked on last first; those whose time is unknown come last. Fails with [`FileError`]
 /// when the folder cannot be listed; a damaged run is a row that says so.
-pub fn list(experiments: &Path) -> Result<Vec<RunRow>, FileError> {
-    let runs = RunDirectory::list(experiments)?;
-    let mut rows = newest_first(&mut runs.iter());
-    set_apart(&mut rows);
-    Ok(rows)
+pub fn list(experiments: &Path) -> Result<Vec<ListedRun>, FileError> {
+    let runs = RunDirectory::list_with_unreadable(experiments)?;
+    let mut listed = newest_first(&runs.iter().collect::<Vec<_>>());
+    set_apart(&mut listed);
+    Ok(listed)
 }
 
 /// One line per run for a user who has to choose: name, state, last activity; most recent first.
 pub(super) fn describe_candidates(runs: &[&RunDirectory]) -> Vec<String> {
-    let rows = newest_first(&mut runs.iter().copied());
+    let rows = newest_first(runs).into_iter().map(|listed| listed.row);
     let when = |row: &RunRow| row.worked_on_utc.as_ref().map_or_else(String::new, |at| format!(", {at}"));
-    let cells = rows.iter().map(|row| [row.run.clone(), row.state_in_words() + &when(row)]);
+    let cells = rows.map(|row| [row.run.clone(), row.state_in_words() + &when(&row)]);
     TextTable::default().rows(cells).indented(2).lines()
 }
 
-fn newest_first(runs: &mut dyn Iterator<Item = &RunDirectory>) -> Vec<RunRow> {
-    let mut rows: Vec<RunRow> = runs.map(RunRow::of).collect();
-    rows.sort_by(|a, b| b.worked_on.cmp(&a.worked_on).then_with(|| a.run.cmp(&b.run)));
-    rows
+/// Reads runs, several at a time: a folder on a network has a thousand of them to wait for.
+fn newest_first(runs: &[&RunDirectory]) -> Vec<ListedRun> {
+    let mut listed: Vec<ListedRun> = runs.par_iter().map(|run| ListedRun::of(run)).collect();
+    listed.sort_by(|a, b| b.row.worked_on.cmp(&a.row.worked_on).then_with(|| a.row.run.cmp(&b.row.run)));
+    listed
 }
 
 /// Fills in what runs of one config differ in.
-fn set_apart(rows: &mut [RunRow]) {
-    let mut by_config: BTreeMap<String, Vec<&mut RunRow>> = BTreeMap::new();
-    for row in rows.iter_mut().filter(|row| row.damage.is_none()) {
-        by_config.entry(super::directory::config_name(&row.run).to_owned()).or_default().push(row);
+fn set_apart(listed: &mut [ListedRun]) {
+    let mut by_config: BTreeMap<String, Vec<&mut ListedRun>> = BTreeMap::new();
+    for run in listed.iter_mut().filter(|run| run.row.damage.is_none()) {
+        by_config.entry(super::directory::config_name(&run.row.run).to_owned()).or_default().push(run);
     }
     for mut runs in by_config.into_values().filter(|runs| runs.len() > 1) {
-        let mut values: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
-        for (number, run) in runs.iter().enumerate() {
-            for (key, value) in &run.plan {
-                values.entry(key.clone()).or_insert_with(|| vec![None; runs.len()])[number] = Some(value.clone());
-            }
-        }
-        for (key, values) in values {
-            if values.iter().all(|value| *value == values[0]) {
-                continue;
-            }
+        let plans: Vec<_> = runs.iter().map(|run| &run.facts.plan).collect();
+        for (key, values) in unlike(&plans) {
             for (run, value) in runs.iter_mut().zip(values) {
-                run.differs.insert(key.clone(), value.unwrap_or_else(|| "none".into()));
+                run.row.differs.insert(key.clone(), value.unwrap_or_else(|| "none".into()));
             }
         }
     }
+}
+
+/// The keys in which flattened plans are not all alike, and each plan's value.
+fn unlike(plans: &[&Vec<(String, String)>]) -> BTreeMap<String, Vec<Option<String>>> {
+    let mut values: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
+    for (number, plan) in plans.iter().enumerate() {
+        for (key, value) in *plan {
+            values.entry(key.clone()).or_insert_with(|| vec![None; plans.len()])[number] = Some(value.clone());
+        }
+    }
+    values.retain(|_, values| values.iter().any(|value| *value != values[0]));
+    values
+}
+
+/// The keys in which the plans of these runs are not all alike: each key's values, the most frequent first, and the number
+/// of runs that have it.
+pub fn differing(runs: &[ListedRun]) -> Vec<(String, Vec<(String, usize)>)> {
+    let plans: Vec<_> = runs.iter().filter(|run| run.row.damage.is_none()).map(|run| &run.facts.plan).collect();
+    let counted = unlike(&plans).into_iter().map(|(key, values)| {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for value in values {
+            *counts.entry(value.unwrap_or_else(|| "none".into())).or_default() += 1;
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        (key, counts)
+    });
+    counted.collect()
 }

@@ -5,13 +5,14 @@ use super::RunError;
 use crate::config::ExperimentConfig;
 use crate::dataset::{DatasetSource, Manifest, Phase1Image};
 use crate::preprocess::Crop;
+use crate::text::counted;
 
 /// Pictures sampled for their size.
 const SAMPLE: usize = 64;
 
 /// Pictures larger than this multiple of the network's input count as photos. Face crops are about as large as the
 /// input (160 or 182 pixels for 160, at most 224); the smallest photos in use, LFW's, have 250.
-const PHOTO_RATIO: f64 = 1.5;
+pub(crate) const PHOTO_RATIO: f64 = 1.5;
 
 /// Faces without a box under a crop by box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +50,9 @@ impl MissingBoxes {
     pub fn of(config: &ExperimentConfig, manifest: &Manifest) -> Option<Self> {
         let crops = matches!(
             config.dataset,
-            DatasetSource::Synthetic { .. } | DatasetSource::Phase1 { image: Phase1Image::Crop, .. }
+            DatasetSource::Synthetic { .. }
+                | DatasetSource::Array { .. }
+                | DatasetSource::Phase1 { image: Phase1Image::Crop, .. }
         );
         // Detection fails a photo without a face to keep.
         if crops || config.detect.is_some() || !matches!(config.preprocess.crop, Crop::Box { .. }) {
@@ -64,8 +67,12 @@ impl MissingBoxes {
     /// The warning for readers of the numbers, with the remedy.
     pub fn sentence(&self) -> String {
         let Self { without_box, faces, .. } = self;
-        let have = if *without_box == 1 { "face has" } else { "faces have" };
-        format!("{without_box} of {faces} {have} no box, so the crop by box takes the whole picture; {}", self.remedy())
+        let have = if *without_box == 1 { "has" } else { "have" };
+        format!(
+            "{without_box} of {} {have} no box, so the crop by box takes the whole picture; {}",
+            counted(*faces, "face"),
+            self.remedy()
+        )
     }
 
     fn remedy(&self) -> String {

@@ -4,6 +4,7 @@ use super::RunError;
 use crate::config::ExperimentConfig;
 use crate::dataset::{DatasetSource, Manifest, Phase1Image};
 use crate::preprocess::Crop;
+use crate::text::counted;
 
 /// Faces that cannot be aligned for want of landmarks; at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,10 @@ impl MissingLandmarks {
     pub fn sentence(&self) -> String {
         let Self { without, faces, remedy } = self;
         let have = if *without == 1 { "has no landmarks and fails" } else { "have no landmarks and fail" };
-        format!("{without} of {faces} faces {have}, because `preprocess.crop` aligns faces by them; {remedy}")
+        format!(
+            "{without} of {} {have}, because `preprocess.crop` aligns faces by them; {remedy}",
+            counted(*faces, "face")
+        )
     }
 
     /// Rejects a dataset without landmarks.

@@ -27,11 +27,14 @@ mod precision;
 mod reuse;
 mod seal;
 mod searches;
+mod select;
 mod shards;
 mod sources;
 mod template_scores;
 mod traces;
 mod verify;
+mod watch;
+mod workers;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -45,9 +48,9 @@ use failures::failures_in;
 pub(crate) use failures::{Failures, failures};
 pub(crate) use forget::{Forgotten, Named};
 pub(crate) use given::describe as given;
-pub(crate) use inspect::{EmbeddedFaces, Lookup, LookupThreshold, lookup};
-pub(crate) use list::{RunRow, RunState, list};
-pub(crate) use missing_boxes::{MissingBoxes, unused_boxes};
+pub(crate) use inspect::{EmbeddedFaces, Lookup, LookupThreshold, embedded_and_intact, lookup};
+pub(crate) use list::{ListedRun, ListedValue, RunRow, RunState, differing, list};
+pub(crate) use missing_boxes::{MissingBoxes, PHOTO_RATIO, unused_boxes};
 pub(crate) use missing_landmarks::MissingLandmarks;
 pub(crate) use pairs_left_out::PAIRS_LEFT_OUT;
 use partial::PartialPairs;
@@ -56,10 +59,12 @@ pub(crate) use precision::{StoredCalibration, agreement};
 use reuse::Embedding;
 pub(crate) use reuse::{reusable, reused, sentence as reuse_in_words};
 use seal::Depth;
+pub(crate) use select::{RunCondition, RunKey, matches, sort};
 pub(crate) use shards::{MissingShards, ShardSummary, SharedRun, missing_shards};
 use sources::DatasetFaces;
 pub(crate) use sources::SourceCache;
 pub(crate) use verify::{Check, Verified};
+pub(crate) use watch::{RunWatch, WatchState, WatchedRun};
 
 use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
@@ -104,8 +109,8 @@ pub(crate) struct PreparedRun {
     checkpoint: Arc<Checkpoint<Weights>>,
     embedder: EmbedderInfo,
     provenance: Provenance,
-    /// Whether it may reuse the embeddings of other runs.
-    adopts: bool,
+    /// The runs whose embeddings it may reuse; `None`: those of the folder.
+    donors: Option<Vec<RunDirectory>>,
 }
 
 /// How far a run is embedded.
@@ -200,7 +205,7 @@ impl RunContext<'_> {
             checkpoint,
             embedder,
             provenance,
-            adopts: true,
+            donors: None,
         })
     }
 
@@ -242,7 +247,7 @@ impl RunContext<'_> {
         if !prepared.directory.has(RunDirectory::PLAN) {
             self.say_unfinished_runs(&prepared)?;
         }
-        let PreparedRun { directory, plan, loaded, manifest, checkpoint, embedder, mut provenance, adopts, .. } =
+        let PreparedRun { directory, plan, loaded, manifest, checkpoint, embedder, mut provenance, donors, .. } =
             prepared;
         let (run, manifest) = (&directory, &*manifest);
         let lock = self.lock(run)?;
@@ -293,8 +298,13 @@ impl RunContext<'_> {
             opened: RefCell::default(),
         };
         // What another library computes may depend on the faces beside it (docs/onnx-runtime.md).
-        let adopts = adopts && options.kernels != Kernels::OnnxRuntime;
-        let refused = if adopts { self.adopt(run, &plan, &mut store, &mut provenance, &opening)? } else { Vec::new() };
+        let alone = options.kernels == Kernels::OnnxRuntime;
+        let donors = match donors {
+            _ if alone => Vec::new(),
+            Some(named) => reuse::that_fit(named, &plan, self.progress),
+            None => RunDirectory::list(self.experiments)?,
+        };
+        let refused = self.adopt(run, &donors, &plan, &mut store, &mut provenance, &opening)?;
         provenance.count_reused(&store.rows_reused());
         let before = store.rows_computed();
         let begun = provenance.arithmetic.take().filter(|_| !store.is_empty());
@@ -308,8 +318,8 @@ impl RunContext<'_> {
         store.computed_by(arithmetic.fingerprint);
         let crop = loaded.config.preprocess.crop;
         let ours = Embedding { run, plan: &plan, manifest, crop, arithmetic: arithmetic.fingerprint };
-        let taken = if adopts { Some(self.reuse(&ours, &store, &mut provenance, &refused)?) } else { None };
-        let job = taken.as_ref().filter(|taken| taken.rows() > 0).map_or(job, |taken| job.reusing(taken));
+        let taken = self.reuse(&ours, donors, &store, &mut provenance, &refused);
+        let job = if taken.rows() > 0 { job.reusing(&taken) } else { job };
         provenance.arithmetic = begun.or(Some(arithmetic));
         if stage == Stage::Prepared {
             let resumed = store.rows_embedded() + store.rows_failed();
@@ -330,6 +340,7 @@ impl RunContext<'_> {
             batch_size: options.batch_size.or(network.batch()),
             embedded: 0,
             revision: Some(Build::current().revision),
+            worker: None,
         });
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
 

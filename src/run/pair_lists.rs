@@ -5,6 +5,7 @@ use crate::dataset::{Manifest, read_pair_list};
 use crate::evaluate;
 use crate::progress::Progress;
 use crate::protocol::{AbsentPair, DATASET_PAIRS, PairList, PairsSource, Protocol};
+use crate::text::counted;
 
 /// Reads each protocol's own list into the manifest; several files of one protocol form one list, in order. Reports
 /// lists that contradict the identities of the faces.
@@ -40,9 +41,9 @@ pub(super) fn read(manifest: &mut Manifest, protocols: &[Protocol], progress: &d
             _ => ("name faces", "they are"),
         };
         progress.say(&format!(
-            "{} of the {} pairs in list `{}` {name} that the dataset does not have; {are} left out",
+            "{} of the {} in list `{}` {name} that the dataset does not have; {are} left out",
             list.absent.len(),
-            list.pairs.len(),
+            counted(list.pairs.len(), "pair"),
             list.name
         ));
     }
@@ -50,8 +51,10 @@ pub(super) fn read(manifest: &mut Manifest, protocols: &[Protocol], progress: &d
         let (wrong, all) = (crate::dataset::contradictions(list, &manifest.faces), list.pairs.len());
         if wrong > 0 {
             progress.say(&format!(
-                "{wrong} of the {all} pairs in list `{}` contradict the faces' identities; the list takes precedence",
-                list.name
+                "{wrong} of the {} in list `{}` {} the faces' identities; the list takes precedence",
+                counted(all, "pair"),
+                list.name,
+                if wrong == 1 { "contradicts" } else { "contradict" }
             ));
         }
     }

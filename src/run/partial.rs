@@ -11,7 +11,7 @@ use crate::progress::Progress;
 use crate::shard::Shard;
 use crate::similarity::PairCheckpoint;
 
-const NAME: &str = ".pairs.partial";
+pub(super) const NAME: &str = ".pairs.partial";
 
 /// The file of a shard is `.pairs.partial.3-of-8`.
 fn name_of(shard: Shard) -> String {

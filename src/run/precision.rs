@@ -58,7 +58,9 @@ impl NetworkOpener<'_> {
         let kept = begun.is_some() && self.run.has(RunDirectory::CALIBRATION);
         let calibrated = options.precision != Precision::Int8 || kept;
         if !calibrated && begun.is_some() {
-            let rule = "missing, but existing chunks depend on it".into();
+            let path = self.run.file(RunDirectory::CALIBRATION);
+            let what = if path.exists() { "not a regular file" } else { "missing" };
+            let rule = format!("{what}, but existing chunks depend on it");
             return Err(RunError::Calibration { path: self.run.file(RunDirectory::CALIBRATION), rule });
         }
         let agreed = self.run.has(RunDirectory::AGREEMENT);
@@ -75,6 +77,11 @@ impl NetworkOpener<'_> {
                 sample.calibrate(&self.config.model, &options.execution(), self.weights, self.progress, self.cancel)?;
             let Some(calibration) = made else { return Ok(None) };
             let stored = StoredCalibration { sample: sample::RULE.into(), calibration };
+            let path = self.run.file(RunDirectory::CALIBRATION);
+            if path.is_dir() {
+                let rule = "a folder is in its place; remove it".into();
+                return Err(RunError::Calibration { path, rule });
+            }
             self.run.write_json(RunDirectory::CALIBRATION, &stored)?;
         }
         // Read back even if just written, so that every session uses the same numbers.

@@ -7,33 +7,47 @@ use std::path::{Path, PathBuf};
 
 use super::{RunContext, RunDirectory, RunError, precision, seal};
 use crate::config::ExperimentConfig;
-use crate::dataset::{self, Face, Manifest, PixelSource};
+use crate::dataset::{self, Face, Manifest, Part, PixelSource};
 use crate::digest::Digest;
 use crate::embed::{self, ChunkStore, DonorError, PictureKey, Reuse};
 use crate::model::{EmbedderInfo, Kernels, Precision};
 use crate::plan::RunPlan;
 use crate::preprocess::Crop;
-use crate::progress::{Cancel, Silent};
+use crate::progress::{Cancel, Progress, Silent};
 use crate::provenance::{Provenance, ReusedRows};
+use crate::text::counted;
 use crate::weights;
 
-/// The runs of a folder whose rows would be those of `plan`, those of most faces first, except the one named.
-pub(super) fn donors(
-    experiments: &Path,
-    plan: &RunPlan,
-    except: &str,
-) -> Result<Vec<(RunDirectory, RunPlan)>, RunError> {
-    let mut donors = Vec::new();
-    for run in RunDirectory::list(experiments)? {
-        // Runs that another version made, or that are damaged, have nothing to give.
-        let Ok(theirs) = run.json::<RunPlan>(RunDirectory::PLAN) else { continue };
-        let name = run.name();
-        let fits = name != except && theirs.run_id().to_string() == name && theirs.row_digest() == plan.row_digest();
-        donors.extend(fits.then_some((run, theirs)));
-    }
+/// Those of some runs whose rows would be those of `plan`, those of most faces first, except the one named.
+fn donors(runs: Vec<RunDirectory>, plan: &RunPlan, except: &str) -> Vec<(RunDirectory, RunPlan)> {
+    let theirs = |run: RunDirectory| (run.name() != except).then(|| fitting(&run, plan))?.map(|plan| (run, plan));
+    let mut donors: Vec<_> = runs.into_iter().filter_map(theirs).collect();
     // Stable: runs of as many faces stay sorted by name.
     donors.sort_by_key(|(_, plan)| std::cmp::Reverse(plan.faces()));
-    Ok(donors)
+    donors
+}
+
+/// The plan of a run whose rows would be those of `plan`. Runs that another version made, or that are damaged, have nothing
+/// to give.
+fn fitting(run: &RunDirectory, plan: &RunPlan) -> Option<RunPlan> {
+    let theirs = run.json::<RunPlan>(RunDirectory::PLAN).ok()?;
+    (theirs.run_id().to_string() == run.name() && theirs.row_digest() == plan.row_digest()).then_some(theirs)
+}
+
+/// Those of the runs that somebody named whose rows would be those of `plan`; says which are not.
+pub(super) fn that_fit(named: Vec<RunDirectory>, plan: &RunPlan, progress: &dyn Progress) -> Vec<RunDirectory> {
+    let ours = plan.run_id().to_string();
+    let fits = |run: &RunDirectory| {
+        let name = run.name();
+        let why = match fitting(run, plan) {
+            _ if name == ours => "it is this run",
+            None => "its rows are of other weights, preprocessing or precision, or another version made it",
+            Some(_) => return true,
+        };
+        progress.warn(&format!("nothing is reused from {name}: {why}"));
+        false
+    };
+    named.into_iter().filter(fits).collect()
 }
 
 /// The manifest of a run, checked against its plan or its last removal, and the run's provenance.
@@ -64,18 +78,18 @@ pub(super) struct Embedding<'a> {
 }
 
 impl RunContext<'_> {
-    /// Finds the missing rows of `store` in other runs of the folder, finished or not, reports them, and records the runs in
-    /// `provenance`. A run that is damaged gives nothing and is reported, unless it is among `reported`. Fails with
-    /// [`RunError::File`] when the folder cannot be read.
+    /// Finds the missing rows of `store` in other runs, finished or not, reports them, and records the runs in
+    /// `provenance`. A run that is damaged gives nothing and is reported, unless it is among `reported`.
     pub(super) fn reuse(
         &self,
         ours: &Embedding<'_>,
+        runs: Vec<RunDirectory>,
         store: &ChunkStore,
         provenance: &mut Provenance,
         reported: &[String],
-    ) -> Result<Reuse, RunError> {
+    ) -> Reuse {
         let mut reuse = Reuse::new(&ours.manifest.faces, ours.crop, store);
-        for (donor, plan) in donors(self.experiments, ours.plan, &ours.run.name())? {
+        for (donor, plan) in donors(runs, ours.plan, &ours.run.name()) {
             if reuse.is_complete() || self.cancel.requested() {
                 break;
             }
@@ -90,7 +104,7 @@ impl RunContext<'_> {
         if let Some(line) = sentence(&reuse.by_run(), store.rows(), store.rows_embedded() + store.rows_failed()) {
             self.progress.say(&format!("reusing {line}"));
         }
-        Ok(reuse)
+        reuse
     }
 }
 
@@ -106,7 +120,8 @@ pub(crate) fn sentence(by_run: &[(impl Display, usize)], faces: usize, embedded:
             format!(": {}", each.join(", "))
         }
     };
-    Some(format!("{rows} of {faces} embeddings{from}; {} to embed", faces.saturating_sub(rows + embedded)))
+    let left = faces.saturating_sub(rows + embedded);
+    Some(format!("{rows} of {}{from}; {left} to embed", counted(faces, "embedding")))
 }
 
 /// Finds rows in one run. `Err` is the reason why it gives nothing.
@@ -183,7 +198,7 @@ pub(crate) fn reusable(
     let root = std::path::absolute(&manifest.root).unwrap_or_default();
     let wanted: Vec<_> = manifest.faces.iter().map(|face| key_here(face, &root, config.preprocess.crop)).collect();
     let mut found = vec![None; wanted.len()];
-    let donors = donors(experiments, &plan, "")?;
+    let donors = donors(RunDirectory::list(experiments)?, &plan, "");
     for (at, (donor, theirs)) in donors.iter().enumerate() {
         let Ok((manifest, provenance)) = embedded_faces(donor, theirs) else { continue };
         let Ok(records) = embed::read_records(donor.path()) else { continue };
@@ -212,6 +227,10 @@ fn key_here(face: &Face, root: &Path, crop: Crop) -> Option<PictureKey> {
             let (size, modified) = dataset::stamp(&path)?;
             face.failing(crop).is_none().then(|| key_of_file(face, &path, size, modified))
         }
+        PixelSource::Part(part) => {
+            let (_, modified) = dataset::stamp(&root.join(&part.path))?;
+            face.failing(crop).is_none().then(|| key_of_part(face, root, part, modified))
+        }
     }
 }
 
@@ -221,7 +240,13 @@ fn key_there(face: &Face, root: &Path) -> Option<PictureKey> {
         PixelSource::Given { .. } => None,
         PixelSource::Synthetic { .. } => Some(PictureKey::of_part(face, face.content?.bytes())),
         PixelSource::File { path, size, modified } => Some(key_of_file(face, &root.join(path), *size, *modified)),
+        PixelSource::Part(part) => Some(key_of_part(face, root, part, part.modified)),
     }
+}
+
+/// The place of a picture within a file takes that of a path.
+fn key_of_part(face: &Face, root: &Path, part: &Part, modified: i64) -> PictureKey {
+    key_of_file(face, &root.join(format!("{}#{}", part.path, part.offset)), part.size, modified)
 }
 
 fn key_of_file(face: &Face, path: &Path, size: u64, modified: i64) -> PictureKey {

@@ -6,6 +6,7 @@ use crate::dataset::{Manifest, read_roles};
 use crate::identification::{Enrolment, IdentificationProtocol, RoleFace, Roles, enrol};
 use crate::progress::Progress;
 use crate::similarity::Labelled;
+use crate::text::counted;
 
 /// Reads each protocol's own table of roles into the manifest, and checks before anything is embedded that every protocol
 /// has a gallery and probes.
@@ -21,7 +22,8 @@ pub(super) fn read(
         if absent > 0 {
             let (all, are) = (table.entries.len(), if absent == 1 { "is" } else { "are" });
             progress.say(&format!(
-                "{absent} of the {all} faces in the roles of `{name}` {are} not in the dataset and {are} left out"
+                "{absent} of the {} in the roles of `{name}` {are} not in the dataset and {are} left out",
+                counted(all, "face")
             ));
         }
         manifest.roles.push(table);

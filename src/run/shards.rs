@@ -10,18 +10,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::precision::{NetworkOpener, OpenNetwork};
+use super::workers::{self, Worker, WorkerRecord};
 use super::{PreparedRun, RunContext, RunDirectory, RunError, SourceCache, Stage, again, forget, given, seal, stored};
 use crate::config::ExperimentConfig;
 use crate::dataset::Manifest;
 use crate::embed::{
     self, ChunkStore, EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, FaceFailure, FaceReader, FailureKind,
-    PixelReader, RunLock, StoreError, Worker, WorkerRecord,
+    PixelReader, RunLock, StoreError,
 };
 use crate::files::{self, FileError};
 use crate::model;
 use crate::plan::RunPlan;
 use crate::progress::Progress;
-use crate::provenance::{self, Build, MachineInfo, Provenance, RunSession};
+use crate::provenance::{self, Build, MachineInfo, Provenance, RunSession, WorkerOrigin};
 use crate::quality::Quality;
 use crate::shard::Shard;
 
@@ -47,7 +48,7 @@ impl PreparedShards {
     }
 }
 
-/// A run that workers can embed. `facevault prepare --json`.
+/// A run that workers can embed: what `prepare --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SharedRun {
     /// The run's name.
@@ -62,7 +63,7 @@ pub(crate) struct SharedRun {
     pub committed: usize,
 }
 
-/// What a worker did. `facevault embed RUN --shard i/n --json`.
+/// What a worker did: what `embed RUN --shard I/N --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ShardSummary {
     /// The run's name.
@@ -85,7 +86,7 @@ pub(crate) struct ShardSummary {
     pub complete: bool,
 }
 
-/// What is not committed yet. `facevault missing --json`.
+/// What is not committed yet: what `missing --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct MissingShards {
     /// The run's name.
@@ -146,7 +147,7 @@ impl RunContext<'_> {
     /// Records what workers need to know of a store.
     pub(super) fn share(&self, run: &RunDirectory, store: &ChunkStore) -> Result<(), RunError> {
         let [manifest_rows, dimension, chunk_size] = store.layout();
-        files::create_dir_inside(run.path(), embed::WORKERS)?;
+        files::create_dir_inside(run.path(), workers::WORKERS)?;
         run.write_json(PREPARED, &PreparedShards { manifest_rows, dimension, chunk_size })
     }
 
@@ -209,6 +210,7 @@ impl RunContext<'_> {
             batch_size: config.embed.batch_size.or(network.batch()),
             embedded: 0,
             revision: Some(Build::current().revision),
+            worker: None,
         };
         let record = WorkerRecord { shard: shard.to_string(), chunks: chunks.clone(), session };
         let worker = Worker::register(&lock, provenance.session_count(), record)?;
@@ -291,8 +293,14 @@ impl RunContext<'_> {
             ));
         }
         if !store.is_complete() {
-            let (missing, chunks) = (store.missing_count(), store.chunk_count());
-            return Err(RunError::ShardsMissing { run: run.name(), argument: run.argument(), missing, chunks });
+            let (missing, chunks, prepared) = (store.missing_count(), store.chunk_count(), run.has(PREPARED));
+            return Err(RunError::ShardsMissing {
+                run: run.name(),
+                argument: run.argument(),
+                missing,
+                chunks,
+                prepared,
+            });
         }
         embed::admit(options, embed::read_records(run.path())?.iter().flat_map(|record| &record.failures))?;
         provenance.count_reused(&store.rows_reused());
@@ -304,10 +312,11 @@ impl RunContext<'_> {
 
     /// Takes the sessions of workers into the provenance, which the caller writes.
     pub(super) fn gather(&self, run: &RunDirectory, provenance: &mut Provenance) -> Result<(), RunError> {
-        for (_, worker) in embed::workers(run.path())? {
+        for (number, worker) in workers::all(run.path())? {
+            let origin = Some(WorkerOrigin { number, shard: worker.shard });
             // An interrupted finish may have taken it already.
-            if !provenance.sessions.contains(&worker.session) {
-                provenance.sessions.push(worker.session);
+            if provenance.sessions.iter().all(|session| session.worker != origin) {
+                provenance.sessions.push(RunSession { worker: origin, ..worker.session });
             }
         }
         Ok(())
@@ -331,6 +340,18 @@ pub(crate) fn missing_shards(run: &RunDirectory, shards: usize) -> Result<Missin
     Ok(MissingShards { run: name, shards, missing, chunks, chunks_missing: absent(0..chunks) })
 }
 
+/// Who works on a prepared run, by what the workers say, in words; `None` for a run that is not prepared.
+pub(super) fn at_work(run: &RunDirectory) -> Result<Option<String>, RunError> {
+    if !run.has(PREPARED) {
+        return Ok(None);
+    }
+    let open = workers::all(run.path())?.into_iter().filter(|(_, worker)| worker.session.ended.is_none());
+    let mut hosts: BTreeMap<String, usize> = BTreeMap::new();
+    open.for_each(|(_, worker)| *hosts.entry(worker.session.machine.host).or_default() += 1);
+    let each: Vec<_> = hosts.into_iter().map(|(host, count)| format!("{count} on {host}")).collect();
+    Ok(Some(if each.is_empty() { "no worker".into() } else { format!("workers: {}", each.join(", ")) }))
+}
+
 /// The file that makes a run one that workers can embed.
 pub(super) const PREPARED: &str = "workers/prepared.json";
 
@@ -339,7 +360,7 @@ pub(super) fn remove(run: &RunDirectory) -> Result<(), RunError> {
     if run.has(PREPARED) {
         seal::remove(run, PREPARED)?;
     }
-    Ok(embed::remove_workers(run.path())?)
+    Ok(workers::remove(run.path())?)
 }
 
 fn prepared_shards(run: &RunDirectory) -> Result<PreparedShards, RunError> {
@@ -414,12 +435,12 @@ impl ShardWork<'_> {
 
     /// Names the machines of two workers that do not agree.
     fn differ(&self, path: std::path::PathBuf, chunk: usize, theirs: Option<u32>) -> Result<RunError, FileError> {
-        let workers: BTreeMap<u32, WorkerRecord> = embed::workers(self.run.path())?.into_iter().collect();
+        let known: BTreeMap<u32, WorkerRecord> = workers::all(self.run.path())?.into_iter().collect();
         let mine = MachineInfo::current().host;
-        let mut others: Vec<String> = match theirs.and_then(|theirs| workers.get(&theirs)) {
+        let mut others: Vec<String> = match theirs.and_then(|theirs| known.get(&theirs)) {
             Some(worker) => vec![worker.session.machine.host.clone()],
             None => {
-                let has = workers.into_values().filter(|worker| worker.chunks.contains(&chunk));
+                let has = known.into_values().filter(|worker| worker.chunks.contains(&chunk));
                 has.map(|worker| worker.session.machine.host).collect()
             }
         };

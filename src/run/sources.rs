@@ -139,10 +139,10 @@ impl RunContext<'_> {
                 let (found, detection) = self.detect(photos, detect, &config.embed)?;
                 self.progress.say(&detection.1.sentence());
                 if found.mixed > 0 {
-                    self.progress.say(&format!(
-                        "{} photos have rows of several identities in the table; their faces have none",
-                        found.mixed
-                    ));
+                    self.progress.say(&match found.mixed {
+                        1 => "1 photo has rows of several identities in the table; its faces have none".into(),
+                        n => format!("{n} photos have rows of several identities in the table; their faces have none"),
+                    });
                 }
                 (found.manifest, Some(detection))
             }

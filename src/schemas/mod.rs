@@ -16,15 +16,19 @@ use serde_json::{Map, Value as Json, json};
 use crate::ablation::{self, AblationResult};
 use crate::agreement::PrecisionAgreement;
 use crate::breakdown::{self, Breakdown};
-use crate::commands::{EmbedOutput, ExperimentOutput};
+use crate::commands::{
+    CheckOutput, DetectOutput, EmbedOutput, ExperimentOutput, FetchOutput, GuideOutput, ReportOutput, ReproduceOutput,
+};
 use crate::compare::RunComparison;
 use crate::embed::ChunkRecord;
+use crate::export::Exported;
 use crate::metrics::{self, Metrics};
 use crate::people::{self, People};
 use crate::plan::RunPlan;
 use crate::provenance::Provenance;
 use crate::run::{
     Check, Forgotten, Lookup, MissingShards, PAIRS_LEFT_OUT, RunRow, ShardSummary, SharedRun, StoredCalibration,
+    WatchedRun,
 };
 use crate::table::Table;
 use crate::throughput::{self, Throughput};
@@ -79,6 +83,12 @@ pub fn published() -> Vec<PublishedSchema> {
         PublishedSchema::new::<SharedRun>("prepare", "facevault prepare --json", 1),
         PublishedSchema::new::<ShardSummary>("shard", "facevault embed RUN --shard I/N --json", 1),
         PublishedSchema::new::<MissingShards>("missing", "facevault missing --json", 1),
+        PublishedSchema::new::<CheckOutput>("check", "facevault check --json", 1),
+        PublishedSchema::new::<FetchOutput>("fetch", "facevault fetch --json", 1),
+        PublishedSchema::new::<DetectOutput>("detect", "facevault detect --json", 1),
+        PublishedSchema::new::<ReportOutput>("report", "facevault report --json", 1),
+        PublishedSchema::new::<ReproduceOutput>("reproduce", "facevault reproduce --json", 1),
+        PublishedSchema::new::<GuideOutput>("guide", "facevault guide --json", 1),
         PublishedSchema::new::<Vec<Check>>("verify", "facevault verify --json", 1),
         PublishedSchema::new::<Lookup>("lookup", "facevault lookup --json", 1),
         PublishedSchema::new::<Forgotten>("forget", "facevault forget --json", 1),
@@ -86,6 +96,8 @@ pub fn published() -> Vec<PublishedSchema> {
         PublishedSchema::new::<AblationResult>("ablate", "facevault ablate --json", ablation::SCHEMA),
         PublishedSchema::new::<Throughput>("throughput", "facevault throughput --json", throughput::SCHEMA),
         PublishedSchema::new::<Vec<RunRow>>("runs", "facevault runs --json", 1),
+        PublishedSchema::new::<Exported>("export", "facevault export --json", 1),
+        PublishedSchema::new::<WatchedRun>("watch", "facevault watch --json, each line", 1),
     ]
 }
 

@@ -239,7 +239,7 @@ pub enum ThroughputError {
     Run(#[from] RunError),
     /// No face of the dataset can be read.
     #[error(
-        "none of the {tried} sampled faces can be read, so there is nothing to measure; `facevault embed` lists the \
+        "no sampled face can be read (of {tried}), so there is nothing to measure; `facevault embed` lists the \
          reasons"
     )]
     NoFaces {

@@ -7,6 +7,7 @@ use super::{
 use crate::compare::{Effect, EffectVerdict};
 use crate::model::DeviceKind;
 use crate::numbers::Quantity;
+use crate::text::counted;
 use crate::text_table::TextTable;
 
 impl Separation {
@@ -32,8 +33,12 @@ impl Throughput {
     pub fn to_text(&self) -> String {
         let mut lines = vec![
             format!(
-                "{}: {} faces of {} pixels; median [quartiles] of {} rounds of {} s",
-                self.config, self.faces, self.side, self.rounds, self.seconds
+                "{}: {} of {} pixels; median [quartiles] of {} of {} s",
+                self.config,
+                counted(self.faces, "face"),
+                self.side,
+                counted(self.rounds, "round"),
+                self.seconds
             ),
             String::new(),
         ];
@@ -62,7 +67,9 @@ impl Throughput {
             milliseconds(self.preparation.resize_seconds)
         ));
         if self.preparation.failed > 0 {
-            lines.push(format!("{} faces could not be read and are left out", self.preparation.failed));
+            let are = if self.preparation.failed == 1 { "is" } else { "are" };
+            let failed = counted(self.preparation.failed, "face");
+            lines.push(format!("{failed} could not be read and {are} left out"));
         }
         lines.push(self.floor_text());
         lines.extend(self.end_to_end_table());

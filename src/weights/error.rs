@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use crate::digest::Digest;
 use crate::files::FileError;
 use crate::hub::HubError;
-use crate::model::ModelError;
 use crate::model::onnx::OnnxError;
 use crate::model::weights::{FormatError, Unfit};
+use crate::model::{ModelError, Network};
 use crate::preprocess::Standardise;
 
 /// The remedy for faces of another size.
 fn fitting_side(height: usize, width: usize) -> String {
-    if height == width {
+    let (least, most) = Network::Onnx.facts().sides.into_inner();
+    if height == width && !(least as usize..=most as usize).contains(&height) {
+        format!("networks for faces of {least} to {most} pixels are run; export it for such faces, if it can be")
+    } else if height == width {
         format!("set `preprocess.resize.size` to {height}, or take a profile of that size")
     } else {
         "export the network for square faces: no other faces are made".into()
@@ -78,4 +81,22 @@ pub enum WeightsError {
     /// A checkpoint of another network.
     #[error(transparent)]
     Unfit(#[from] Unfit),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fault (weights): an ONNX file for faces of 16, 2048 or 96×112 pixels → the error gives no size that the config refuses
+    #[test]
+    fn the_remedy_for_another_size_is_one_that_the_config_takes() {
+        let sides = [(112, 112), (16, 16), (2048, 2048), (96, 112)];
+        let texts = sides.map(|(height, width)| fitting_side(height, width));
+        insta::assert_snapshot!(texts.join("\n"), @r"
+        set `preprocess.resize.size` to 112, or take a profile of that size
+        networks for faces of 32 to 1024 pixels are run; export it for such faces, if it can be
+        networks for faces of 32 to 1024 pixels are run; export it for such faces, if it can be
+        export the network for square faces: no other faces are made
+        ");
+    }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ReadWeights, WeightsError, WeightsSource, load, read};
@@ -146,26 +147,38 @@ fn with_external_data(
 
 /// What was found in an ONNX file, as `check` and `fetch` show it. Of a file that only ONNX Runtime knows, what it says of its
 /// input and output.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct GraphFacts {
+    /// Name of its input.
     input: String,
+    /// `planar` or `interleaved` channels.
     layout: &'static str,
+    /// Height and width of its input, pixels.
     side: [usize; 2],
+    /// Name of its output.
     output: String,
+    /// Numbers of an embedding.
     dimension: usize,
+    /// Version of the operator set.
     opset: i64,
+    /// What wrote the file; empty if it does not say.
     producer: String,
     #[serde(flatten)]
     graph: Option<Inside>,
 }
 
 /// What was found between input and output.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-struct Inside {
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub(crate) struct Inside {
+    /// Numbers that were trained.
     parameters: u64,
+    /// How they are stored.
     format: &'static str,
+    /// Whether it begins by standardising pixels.
     normalises_pixels: bool,
+    /// Whether it ends by normalising the embedding.
     normalises_embedding: bool,
+    /// Files beside it that hold some of the parameters.
     external_data: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Opens report, comparison, ablation and throughput pages in a real Chromium and checks what readers rely on.
+"""Opens report, comparison, ablation, throughput and runs pages in a real Chromium and checks what readers rely on.
 
     tests/browser/check.py [--axe axe.min.js] [--run experiments/RUN] [--pictures FOLDER] PAGE…
 
@@ -8,8 +8,8 @@ phone; prints; complete with scripts disabled. Run reports: the threshold explor
 all four views, with counts that agree with the page's own tables, which the program writes rather than the script, and with
 `histograms.parquet` if `--run` names the run directory and pyarrow is installed; findings and terms lead somewhere; no
 longer than 9,000 pixels before anything is unfolded, up to 1,000 faces without pictures; on a phone, figures and the threshold table
-are not cut. With axe-core: no violations of WCAG 2 A
-or AA.
+are not cut. The page of runs: headings sort, the field filters, ticks make a command. With axe-core: no violations of WCAG 2
+A or AA.
 
 Needs Python 3.8 and Chromium (or its path in CHROMIUM). Exit codes: 0 all checks pass, 1 a check failed, 77 no Chromium.
 """
@@ -109,6 +109,41 @@ def uncut(tab, checks):
     checks.expect(not cut, f"phone: cut: {cut}")
 
 
+def tables(tab, checks):
+    """A table of runs is sorted by each heading, its rows are filtered, and ticked runs make the command that compares them."""
+    sorted_right = tab.evaluate(
+        """[...document.querySelectorAll('table[data-sortable]')].every((table) =>
+          [...table.tHead.rows[0].cells].every((heading, column) => ['ascending', 'descending'].every((way) => {
+            heading.querySelector('button').click();
+            const keys = [...table.tBodies[0].rows].map((row) => row.cells[column].dataset.key);
+            const known = keys.filter((key) => key !== '');
+            const number = heading.classList.contains('number');
+            const order = (a, b) => (number ? a - b : a.localeCompare(b)) * (way === 'ascending' ? 1 : -1);
+            const last = keys.slice(known.length).every((key) => key === '');
+            return last && heading.getAttribute('aria-sort') === way && known.every((key, i) => i === 0 || order(known[i - 1], key) <= 0);
+          })))"""
+    )
+    checks.expect(sorted_right, "a heading does not sort its table")
+    filtered = tab.evaluate(
+        """(() => {
+          const field = document.querySelector('.controls input[type=search]');
+          const rows = [...document.querySelectorAll('table[data-sortable] tbody tr')];
+          const type = (text) => { field.value = text; field.dispatchEvent(new Event('input')); };
+          type('no run has this');
+          const none = rows.every((row) => row.hidden);
+          type('');
+          return none && rows.every((row) => !row.hidden);
+        })()"""
+    )
+    checks.expect(filtered, "the field does not filter rows")
+    boxes = "document.querySelectorAll('tr[data-run] input')"
+    if tab.evaluate(f"{boxes}.length") >= 2:
+        tab.evaluate(f"{boxes}[1].click(); {boxes}[0].click();")
+        names = "[1, 0].map((i) => document.querySelectorAll('tr[data-run]')[i].dataset.run).join(' ')"
+        command = "document.querySelector('[data-compare] code').textContent"
+        checks.expect(tab.evaluate(f"{command} === 'facevault compare ' + {names}"), "ticked runs do not make the command")
+
+
 def printed(tab, checks):
     look(tab, media="print")
     for hidden in (".controls", "nav"):
@@ -150,6 +185,10 @@ def check(tab, path, axe, run, pictures, checks):
         checks.expect(still == explorer.readout(tab), "without script: the readout differs from that with the script")
         explorer.check(tab, checks, run)
         quiet(tab, checks, address, "explorer")
+    if tab.evaluate("document.querySelector('table[data-sortable]') !== null"):
+        tables(tab, checks)
+        quiet(tab, checks, address, "tables")
+        tab.open(address)
     if axe:
         accessible(tab, checks, axe, "light")
         tab.open(address)

@@ -153,7 +153,7 @@ fn a_face_without_landmarks_is_a_failure_and_a_dataset_without_any_is_refused() 
     workspace.config("dataset: {source: folders, root: faces}");
     for verb in ["check", "experiment"] {
         let (_, said) = workspace.run(1, &[verb, "config.yaml", ALIGN[0], ALIGN[1]]);
-        let told = "none of the 9 faces has landmarks, by which `preprocess.crop: {mode: align}` aligns them; provide \
+        let told = "no face has landmarks (of 9), by which `preprocess.crop: {mode: align}` aligns them; provide \
                     them in `dataset.boxes`";
         assert!(said.contains(told), "{said}");
         assert!(!workspace.has_run());

@@ -232,6 +232,9 @@ fn what_does_not_fit_is_refused_with_the_remedy() {
     assert!(said.contains("m.npy has 11 rows and faces.csv has 12 lines; each line is a row, in order"), "{said}");
     npy(&workspace.path("m.npy"), "<i8", 12, 4, &[0; 384]);
     assert!(error(&whole, 1).contains("its values are '<i8', expected '<f2' or '<f4' or '<f8'; convert it with"));
+    npy(&workspace.path("m.npy"), "|O", 12, 4, &[0; 384]);
+    let said = error(&whole, 1);
+    assert!(said.contains("'|O'") && said.contains("`numpy.stack(list(matrix)).astype('<f4')`"), "{said}");
     npy(&workspace.path("m.npy"), "<f8", 12, 4, &[0; 383]);
     assert!(error(&whole, 1).contains("the file is truncated or damaged"));
     fs::write(workspace.path("m.npy"), "").unwrap();
@@ -251,7 +254,12 @@ fn what_does_not_fit_is_refused_with_the_remedy() {
     let (_, stderr) =
         workspace.run(1, &["experiment", "given.yaml", "--set", &format!("dataset.sha256='{digest}'"), "--quiet"]);
     assert!(stderr.contains("m.npy") && stderr.contains(&digest), "{stderr}");
-    let (_, stderr) = workspace.run(1, &["throughput", "given.yaml", "--quiet"]);
+    let (_, stderr) = workspace.run(2, &["detect", "given.yaml", "--quiet"]);
+    assert!(
+        stderr.contains("given.yaml detects no faces: `detect` needs photos") && !stderr.contains("--set"),
+        "no key helps here: {stderr}"
+    );
+    let (_, stderr) = workspace.run(2, &["throughput", "given.yaml", "--quiet"]);
     assert!(stderr.contains("the embeddings are given: no network computes them"), "{stderr}");
     let (stdout, _) = workspace.run(0, &["check", "given.yaml"]);
     assert!(stdout.contains("given embeddings") && !stdout.contains("preprocess"), "{stdout}");

@@ -3,6 +3,7 @@
 mod ablate;
 mod align;
 mod arithmetic;
+mod array;
 mod bounds;
 mod breakdown;
 mod changed;
@@ -16,11 +17,13 @@ mod docs;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod endurance;
 mod experiment;
+mod export;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod faults;
 mod forget;
 mod gate;
 mod given;
+mod given_parquet;
 mod gpu;
 mod hub;
 mod hub_bounds;
@@ -30,6 +33,7 @@ mod hub_network;
 mod hub_secrets;
 mod identification;
 mod ijb;
+mod init;
 mod interruption;
 mod layers;
 mod lfw;
@@ -57,4 +61,7 @@ mod support;
 mod texts;
 mod throughput;
 mod url;
+#[cfg(target_os = "linux")]
+mod watch;
+mod webdataset;
 mod weights;

@@ -123,6 +123,17 @@ fn int8_takes_its_ranges_from_the_faces_and_says_how_it_agrees_with_f32() {
         workspace.run(0, &["experiment", "config.yaml", "--set", "embed.precision=int8"]);
         assert!(fs::read(run.join("face_embeddings.npy")).unwrap() == embeddings, "{name}");
         assert_eq!(json("calibration.json"), calibration);
+        let mut stray = calibration.clone();
+        stray["spans"]["elsewhere"] = serde_json::json!([-1.0, 1.0]);
+        for name in ["SEALED", ".unsealed", "face_metadata.csv", "chunks/00002.json", "chunks/00002.npy"] {
+            let _ = fs::remove_file(run.join(name));
+        }
+        fs::write(run.join("calibration.json"), stray.to_string()).unwrap();
+        let (_, refused) = workspace.run(1, &["embed", run.to_str().unwrap()]);
+        assert!(
+            refused.contains("int8: there is a range of `elsewhere`, which this network does not have"),
+            "{refused}"
+        );
     }
 }
 

@@ -61,7 +61,10 @@ fn a_run_without_one_embedding_has_failed() {
         let (stdout, stderr) = workspace.run(1, &[verb, "config.yaml", "-q"]);
         assert!(stdout.starts_with("0 of 4 faces embedded, 4 failed\n"), "{stdout}");
         assert_eq!(complaint(&stderr).lines().count(), 4, "{stderr}");
-        assert!(stderr.ends_with("failures.csv\n") && stderr.contains("\nerror: none of the 4 faces"), "{stderr}");
+        assert!(
+            stderr.ends_with("failures.csv\n") && stderr.contains("\nerror: no face could be embedded (of 4)"),
+            "{stderr}"
+        );
     }
     let done = workspace.json(1, &["experiment", "config.yaml", "-q"]);
     assert_eq!(done["status"], "nothing-embedded");
@@ -74,7 +77,7 @@ fn what_cannot_be_evaluated_is_said_by_every_verb_and_none_sends_back() {
     workspace.run(1, &["experiment", "config.yaml", "-q"]);
     let (stdout, stderr) = workspace.run(1, &["evaluate", "small", "-q"]);
     assert_eq!(stdout, "not evaluated: no face is embedded, but a comparison needs two\n");
-    assert!(stderr.starts_with("error: none of the 4 faces could be embedded; the reason of each is in "), "{stderr}");
+    assert!(stderr.starts_with("error: no face could be embedded (of 4); the reason of each is in "), "{stderr}");
 
     // Embedded, but of one person: done, with the reason, also with `--quiet`.
     let workspace = Workspace::synthetic(1, 3, "");
@@ -148,6 +151,20 @@ fn a_finished_run_is_held_to_what_its_failures_may_be_as_well() {
         assert!(stderr.contains(said) && stderr.contains(limit.split_once('=').unwrap().0), "{stderr}");
     }
     workspace.run(0, &["embed", "config.yaml", "-q", "--set", "embed.max_failures=2"]);
+}
+
+/// Fault (config): `lookup` of a face that has no embedding → refused like a face that is not there, with the reason and the
+/// table that lists all such faces
+#[test]
+fn a_face_without_an_embedding_cannot_be_looked_up() {
+    let workspace = folders(4, 1, "");
+    workspace.run(0, &["embed", "config.yaml", "-q"]);
+    let (_, stderr) = workspace.run(2, &["lookup", "small", "p2/4.pgm"]);
+    assert!(
+        stderr.starts_with("error: face `p2/4.pgm` of small-") && stderr.contains(" has no embedding: "),
+        "{stderr}"
+    );
+    assert!(stderr.trim_end().ends_with("; failures.csv of the run lists all such faces"), "{stderr}");
 }
 
 #[test]

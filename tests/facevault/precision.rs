@@ -78,6 +78,8 @@ fn interrupt(run: &Path) {
     }
 }
 
+/// Fault (runs): the ranges of an int8 run have one that its network lacks, lack one, or are a folder → refused with the value or
+/// the path
 #[test]
 fn a_resumed_int8_run_goes_on_with_the_ranges_it_was_started_with() {
     let workspace = Workspace::empty();
@@ -120,8 +122,19 @@ fn a_resumed_int8_run_goes_on_with_the_ranges_it_was_started_with() {
         |stderr: String| stderr.lines().find(|line| line.contains("calibration.json")).map(str::to_owned).unwrap();
     let plain = |line: String| line.split_once("calibration.json").unwrap().1.to_owned();
     insta::assert_snapshot!(plain(said(workspace.run(1, &resume).1)), @": `faces` is 0; an int8 run keeps its original ranges: restore the file, or delete the run's directory to start over");
+    let mut changed: Value = serde_json::from_str(&stored).unwrap();
+    changed["ranges"]["elsewhere"] = 1.0.into();
+    fs::write(run.join("calibration.json"), changed.to_string()).unwrap();
+    let (_, refused) = workspace.run(1, &resume);
+    assert!(refused.contains("int8: there is a range of `elsewhere`, which this network does not have"), "{refused}");
+    changed["ranges"] = serde_json::json!({"conv2d_1a": 1.0});
+    fs::write(run.join("calibration.json"), changed.to_string()).unwrap();
+    let (_, refused) = workspace.run(1, &resume);
+    assert!(refused.contains("int8: the ranges lack that of"), "{refused}");
     fs::remove_file(run.join("calibration.json")).unwrap();
     insta::assert_snapshot!(plain(said(workspace.run(1, &resume).1)), @": missing, but existing chunks depend on it; an int8 run keeps its original ranges: restore the file, or delete the run's directory to start over");
+    fs::create_dir(run.join("calibration.json")).unwrap();
+    insta::assert_snapshot!(plain(said(workspace.run(1, &resume).1)), @": not a regular file, but existing chunks depend on it; an int8 run keeps its original ranges: restore the file, or delete the run's directory to start over");
 }
 
 #[test]

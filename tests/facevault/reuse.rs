@@ -408,3 +408,36 @@ fn the_same_pictures_in_another_layout_are_not_embedded_again() {
         assert!(stderr.contains(said), "{stderr}");
     }
 }
+
+/// Fault (runs): `--reuse-from` names no run, a run whose rows are of other preprocessing, or the run itself → refused before
+/// anything is read, or nothing is reused from it, and why
+#[test]
+fn rows_are_taken_from_the_run_that_is_named() {
+    let workspace = workspace(&["a", "b"]);
+    let (few, _) = experiment(&workspace, &[]);
+    add(&workspace, "c");
+    let (more, _) = experiment(&workspace, &["--no-reuse"]);
+    let (other, _) = experiment(&workspace, &["--set", "preprocess.crop={mode: centre, fraction: 0.5}"]);
+    add(&workspace, "d");
+    // Without it, the run of most faces gives; with it, the named one alone.
+    let (run, stderr) = experiment(&workspace, &["--reuse-from", &name(&few)]);
+    assert_eq!(counts(&run), (4, [(name(&few), 4)].into()), "{stderr}");
+    let bytes = fs::read(run.join("face_embeddings.npy")).unwrap();
+    // The runs of another folder, of which the first does not fit.
+    fs::create_dir(workspace.path("old")).unwrap();
+    for run in [&more, &other] {
+        fs::rename(run, workspace.path("old").join(name(run))).unwrap();
+    }
+    fs::remove_dir_all(&run).unwrap();
+    let (run, stderr) = experiment(&workspace, &["--reuse-from", "old"]);
+    assert_eq!(counts(&run), (2, [(name(&more), 6)].into()), "{stderr}");
+    let said =
+        format!("nothing is reused from {}: its rows are of other weights, preprocessing or precision", name(&other));
+    assert!(stderr.contains(&said), "{stderr}");
+    assert!(fs::read(run.join("face_embeddings.npy")).unwrap() == bytes);
+    workspace.run(0, &["verify", run.to_str().unwrap()]);
+    let (_, stderr) = workspace.run(2, &["embed", "config.yaml", "--reuse-from", "nobody"]);
+    assert!(stderr.contains("nobody"), "{stderr}");
+    let (_, stderr) = workspace.run(2, &["experiment", "config.yaml", "--reuse-from", "old", "--no-reuse"]);
+    assert!(stderr.contains("cannot be used with"), "{stderr}");
+}

@@ -154,7 +154,7 @@ fn whole_pictures_under_a_crop_by_box_are_reported_and_whole_photos_refused() {
     let small = ["--set", "preprocess.resize.size=79"];
     for verb in ["check", "experiment"] {
         let (_, said) = workspace.run(1, &with(verb, &small));
-        assert!(said.contains("none of the 6 faces has a box") && said.contains("is 120 pixels"), "{said}");
+        assert!(said.contains("no face has a box (of 6)") && said.contains("is 120 pixels"), "{said}");
     }
     // The config says which; a box for one of them says that the others are meant.
     let (out, said) =

@@ -200,6 +200,16 @@ fn every_file_and_every_json_is_as_its_schema_says() {
     printed("verify", &workspace.json(0, &["verify", "small"]));
     printed("lookup", &workspace.json(0, &["lookup", "small", "s5-i0000-000"]));
     printed("runs", &workspace.json(0, &["runs"]));
+    printed("runs", &workspace.json(0, &["runs", "--sort", "eer", "--where", "precision=f32"]));
+    printed("watch", &workspace.json(0, &["watch", "small", "--once"]));
+    printed("check", &workspace.json(0, &["check", "config.yaml"]));
+    printed("fetch", &workspace.json(0, &["fetch", "config.yaml"]));
+    printed("report", &workspace.json(0, &["report", "small"]));
+    printed("reproduce", &workspace.json(0, &["reproduce", "config.yaml"]));
+    printed("guide", &workspace.json(0, &["guide"]));
+    printed("guide", &workspace.json(0, &["guide", "gate-in-ci"]));
+    printed("export", &workspace.json(0, &["export", "small", "--to", "webdataset"]));
+    printed("export", &workspace.json(0, &["export", "small", "--to", "mlflow"]));
     printed("embed", &workspace.json(0, &["embed", "small"]));
     let checked = check_run(&workspace.only_run());
     assert_eq!(checked.len(), 25, "{checked:?}");

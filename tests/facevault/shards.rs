@@ -74,7 +74,7 @@ fn differing(run: &Path, whole: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
 fn any_split_in_any_order_gives_the_bytes_of_one_process() {
     let workspace = workspace();
     let whole = whole(&workspace);
-    for count in [1, 2, 7] {
+    for (count, all) in [(1, "0"), (2, "0,1"), (7, "0-6")] {
         let run = prepare(&workspace, &format!("split-{count}"), &[]);
         assert_eq!(
             missing(&workspace, &run, count),
@@ -160,8 +160,8 @@ fn two_workers_on_the_same_chunks_agree() {
     assert_eq!(differing(&run, &whole), [""; 0]);
 }
 
-/// Fault (processes): a run is finished, or continued by one process, while a worker is at it → refused until the worker
-/// has ended
+/// Fault (processes): a prepared run is finished before all shards are done → refused with the number of missing chunks; one
+/// process may embed the rest
 #[test]
 fn one_process_continues_what_workers_began() {
     let workspace = workspace();
@@ -169,7 +169,7 @@ fn one_process_continues_what_workers_began() {
     let run = prepare(&workspace, "experiments", &[]);
     shard(&workspace, &run, 1, 4);
     let (_, stderr) = workspace.run(1, &["finish", "small"]);
-    assert!(stderr.ends_with("lacks 7 of 9 chunks: `facevault missing small-b40f5a1ae8e6 --shards N` prints which of N shards to start again\n") || stderr.contains("lacks 7 of 9 chunks: `facevault missing "), "{stderr}");
+    assert!(stderr.contains(" lacks 7 of 9 chunks: `facevault missing "), "{stderr}");
     workspace.run(0, &["experiment", "config.yaml", "--quiet"]);
     assert_eq!(differing(&run, &whole), [""; 0]);
     assert!(!run.join("workers").exists());
@@ -244,7 +244,14 @@ fn wrong_calls_say_what_to_do() {
     ]
     .join("\n")
     .replace(fresh, "RUN");
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r"
+    error: invalid value '8/8' for '--shard <I/N|auto>': shard 8 of 8: they are numbered from 0 to 7
+    error: no task of an array is running here: none of SLURM_ARRAY_TASK_ID, AWS_BATCH_JOB_ARRAY_INDEX and JOB_COMPLETION_INDEX is set; give the shard as `--shard 0/8`
+    error: the argument '--shard <I/N|auto>' cannot be used with '--no-reuse'
+    error: RUN is not prepared for workers: run `facevault prepare` with its config first, on one machine
+    error: RUN is not prepared for workers: run `facevault prepare` with its config first, on one machine
+    error: invalid value '0' for '--shards <N>': 0 is not in 1..=4294967295
+    ");
 }
 
 /// Fault (pictures): a picture that could be read when the run was prepared is missing for a worker → its chunk is not
@@ -300,6 +307,35 @@ fn a_damaged_chunk_is_missing_again() {
     assert!(text.contains("faces_sha256"), "{text}");
     finish(&workspace, &run);
     assert_eq!(differing(&run, &whole), [""; 0]);
+}
+
+/// Somebody who watches sees the workers of a prepared run, which share its lock.
+#[test]
+fn a_prepared_run_can_be_watched() {
+    let workspace = workspace();
+    let run = prepare(&workspace, "experiments", &[]);
+    let look = |code| workspace.json(code, &["watch", run.to_str().unwrap(), "--once"]);
+    let state = |found: &Value| {
+        ["state", "stage", "process", "resume"].map(|key| found[key].as_str().unwrap_or("-").to_owned())
+    };
+    let command = |verb: &str| format!("facevault {verb}").replace("RUN", &run.display().to_string());
+    assert_eq!(state(&look(0)), ["unknown", "opening", "no worker", &command("missing RUN --shards N")]);
+    shard(&workspace, &run, 0, 3);
+    let found = look(0);
+    assert_eq!(state(&found), ["unknown", "embedding", "no worker", &command("missing RUN --shards N")]);
+    assert_eq!([&found["done"], &found["chunks_done"], &found["chunks"]].map(|n| n.as_u64().unwrap()), [15, 3, 9]);
+    // A worker that is at it, or was killed.
+    let worker = run.join("workers/00001.json");
+    let text = fs::read_to_string(&worker).unwrap();
+    let mut record: Value = serde_json::from_str(&text).unwrap();
+    record["session"]["ended"] = Value::Null;
+    record["session"]["machine"]["host"] = "node7".into();
+    fs::write(&worker, serde_json::to_vec(&record).unwrap()).unwrap();
+    assert_eq!(state(&look(0))[2], "workers: 1 on node7");
+    shard(&workspace, &run, 0, 1);
+    assert_eq!(state(&look(0))[3], command("finish RUN"));
+    finish(&workspace, &run);
+    assert_eq!(state(&look(0))[0], "complete");
 }
 
 /// Workers share the ranges of int8 that preparing measured.

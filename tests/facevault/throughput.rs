@@ -220,7 +220,7 @@ fn a_dataset_without_a_readable_face_is_an_error() {
     fs::write(workspace.path("faces/someone/a.png"), b"no picture").unwrap();
     workspace.config("dataset: {source: folders, root: faces}");
     let (_, error) = workspace.run(1, &["throughput", "config.yaml", "--quiet", "--batches", "1"]);
-    insta::assert_snapshot!(error.trim(), @"error: none of the 1 sampled faces can be read, so there is nothing to measure; `facevault embed` lists the reasons");
+    insta::assert_snapshot!(error.trim(), @"error: no sampled face can be read (of 1), so there is nothing to measure; `facevault embed` lists the reasons");
 }
 
 #[test]

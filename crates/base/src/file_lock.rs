@@ -397,6 +397,85 @@ fn is_zombie(pid: u32) -> bool {
     stat(pid).is_some_and(|(state, _)| matches!(state, 'Z' | 'X'))
 }
 
+/// Who has a lock, as far as it can be seen from here without touching it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// Nobody: it was given back, or never taken.
+    Nobody,
+    /// A process of this machine.
+    Here(String),
+    /// A process that did not give it back, and has ended.
+    Gone(String),
+    /// It cannot be told: a process of another machine or container has it, or had it and was killed.
+    Elsewhere(String),
+}
+
+/// Looks who has the lock on a path. Takes no lock, not even for a moment, and writes nothing.
+///
+/// # Errors
+/// [`FileError`] if the file is there and cannot be read.
+pub fn holder(path: &Path) -> Result<Holder, FileError> {
+    let held = held_path(path);
+    if let Some(found) = read(&held)? {
+        let busy = found.busy(&held);
+        return Ok(match (found.has_ended(&held), busy.remove) {
+            (true, _) => Holder::Gone(busy.holder),
+            (false, None) => Holder::Here(busy.holder),
+            (false, Some(_)) => Holder::Elsewhere(busy.holder),
+        });
+    }
+    let mut file = match files::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Holder::Nobody),
+        Err(error) => return Err(FileError::new("read", path)(error)),
+    };
+    if file.metadata().map_err(FileError::new("read", path))?.len() == 0 {
+        return Ok(Holder::Nobody);
+    }
+    let process = process_in(&mut file);
+    let pid = process.strip_prefix("process ").and_then(|pid| pid.parse().ok());
+    Ok(match pid.and_then(|pid| is_locked_by(&file, pid)) {
+        Some(true) => Holder::Here(process),
+        Some(false) if !may_be_shared(path) => Holder::Gone(process),
+        _ => Holder::Elsewhere(process),
+    })
+}
+
+/// Whether a process of this machine has the operating system's lock on a file (`proc_locks(5)`); `None` where it cannot be
+/// told.
+#[cfg(target_os = "linux")]
+fn is_locked_by(file: &File, pid: u32) -> Option<bool> {
+    use std::os::unix::fs::MetadataExt;
+    // The device is left out: some file systems give another one here than there.
+    let inode = file.metadata().ok()?.ino();
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    Some(locks.lines().any(|line| {
+        let mut fields = line.split_whitespace().skip_while(|field| !["READ", "WRITE"].contains(field)).skip(1);
+        let owner = fields.next().and_then(|pid| pid.parse::<u32>().ok());
+        let of = fields.next().and_then(|place| place.rsplit(':').next()?.parse::<u64>().ok());
+        (owner, of) == (Some(pid), Some(inode))
+    }))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_locked_by(_: &File, _: u32) -> Option<bool> {
+    None
+}
+
+/// Whether another machine may work on the same file: on a network's file system, or on one of which it is not known.
+#[cfg(target_os = "linux")]
+fn may_be_shared(path: &Path) -> bool {
+    // ext, XFS, Btrfs, tmpfs, overlayfs, ZFS, F2FS, ramfs: `statfs(2)`.
+    const LOCAL: [u64; 8] =
+        [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0x794C_7630, 0x2FC1_2FC1, 0xF2F5_2010, 0x8584_58F6];
+    rustix::fs::statfs(path).map_or(true, |found| !LOCAL.contains(&(found.f_type as u64 & 0xFFFF_FFFF)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn may_be_shared(_: &Path) -> bool {
+    true
+}
+
 #[cfg(unix)]
 fn is_mine(held: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -427,6 +506,34 @@ mod tests {
 
     fn write(held: &Path, owner: &Owner) {
         fs::write(held, serde_json::to_vec(owner).unwrap()).unwrap();
+    }
+
+    /// Fault (processes): the process that had a lock is gone and left its number → told apart from one that has it and from
+    /// a lock that was given back, without taking the lock
+    #[test]
+    fn who_has_a_lock_is_seen_without_touching_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".lock");
+        assert_eq!(holder(&path).unwrap(), Holder::Nobody);
+        let lock = Lock::acquire(&path).unwrap().unwrap();
+        let me = format!("process {}", std::process::id());
+        if cfg!(target_os = "linux") {
+            assert_eq!(holder(&path).unwrap(), Holder::Here(me));
+        }
+        drop(lock);
+        assert_eq!(holder(&path).unwrap(), Holder::Nobody);
+        fs::write(&path, "4194305999").unwrap();
+        let found = holder(&path).unwrap();
+        assert!(matches!(found, Holder::Gone(_) | Holder::Elsewhere(_)), "{found:?}");
+        let elsewhere = Owner { host: "node7".into(), boot: Some("another".into()), ..Owner::this() };
+        fs::write(held_path(&path), serde_json::to_vec(&elsewhere).unwrap()).unwrap();
+        assert!(matches!(holder(&path).unwrap(), Holder::Elsewhere(who) if who.ends_with("on node7")));
+        let gone = Owner { process: 4_194_305_999, ..Owner::this() };
+        fs::write(held_path(&path), serde_json::to_vec(&gone).unwrap()).unwrap();
+        assert!(matches!(holder(&path).unwrap(), Holder::Gone(_)));
+        // It did not take it meanwhile.
+        fs::remove_file(held_path(&path)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "4194305999");
     }
 
     /// Fault (processes): a file system without locks → a file takes the place of the lock, and only one process has it

@@ -2,6 +2,7 @@
 //! terminal: what is quoted is cut, and what cannot be seen is shown as an escape.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::fmt::Write as _;
 
 /// Characters of a quoted text that are shown.
@@ -116,9 +117,31 @@ fn escaped(text: &str, kept: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A number and its noun: `1 face`, `2 faces`, `0 identities`. `one` is the noun for one.
+#[must_use]
+pub fn counted<N: Display + PartialEq + From<u8>>(number: N, one: &str) -> String {
+    let many = || match one {
+        "person" => "people".to_owned(),
+        one if one.ends_with('y') => format!("{}ies", &one[..one.len() - 1]),
+        one if one.ends_with(['x', 's']) || one.ends_with("ch") => format!("{one}es"),
+        one => format!("{one}s"),
+    };
+    if number == N::from(1) { format!("{number} {one}") } else { format!("{number} {}", many()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        let counted =
+            ["face", "identity", "person", "box", "batch", "pass"].map(|noun| [0u64, 1, 2].map(|n| counted(n, noun)));
+        assert_eq!(counted[0], ["0 faces", "1 face", "2 faces"]);
+        assert_eq!(counted[1], ["0 identities", "1 identity", "2 identities"]);
+        assert_eq!(counted[2][1..], ["1 person", "2 people"]);
+        assert_eq!(counted[3..].iter().map(|of| &of[2][..]).collect::<Vec<_>>(), ["2 boxes", "2 batches", "2 passes"]);
+    }
 
     /// Fault (texts): a quoted name with terminal escapes, line breaks or bidirectional overrides → shown as escapes, on one line
     #[test]

@@ -30,6 +30,10 @@ impl GraphEmbedder {
         let threads = host::threads(options.threads);
         let engine = if set.weights.integer() {
             let spans = &calibration.ok_or(ModelError::NoCalibration)?.spans;
+            let stray = spans.keys().find(|name| !graph.values.iter().any(|value| value.name == **name));
+            if let Some(value) = stray {
+                return Err(ModelError::StrayRange { value: value.clone() });
+            }
             Engine::in_wholes(graph, set, spans, threads)
         } else {
             Engine::new(graph, set, threads)

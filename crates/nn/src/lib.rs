@@ -569,6 +569,11 @@ pub enum ModelError {
     /// int8 with the ranges of something else.
     #[error("int8: the ranges lack that of `{value}`; they are another network's, or were changed: calibrate again")]
     NoRange { value: String },
+    /// int8 with a range of something else.
+    #[error(
+        "int8: there is a range of `{value}`, which this network does not have; the ranges are another network's, or were changed: calibrate again"
+    )]
+    StrayRange { value: String },
     /// int8 without calibrated activation ranges.
     #[error("int8 needs the range of each layer's output; calibrate on a sample of the faces first")]
     NoCalibration,

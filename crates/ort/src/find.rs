@@ -35,7 +35,8 @@ pub(crate) fn place() -> Place {
 
 fn place_of(variable: impl Fn(&str) -> Option<PathBuf>) -> Place {
     if let Some(path) = variable(PATH) {
-        return Place::Named(path);
+        // A name without a slash would be looked for by the loader, in other folders than this one.
+        return Place::Named(std::path::absolute(&path).unwrap_or(path));
     }
     let environments = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(variable);
     environments
@@ -101,6 +102,9 @@ mod tests {
         assert_eq!(place(&[("VIRTUAL_ENV", "none")]), Place::System);
         assert_eq!(place(&[("VIRTUAL_ENV", "none"), ("CONDA_PREFIX", "conda")]), Place::Python(conda));
         assert_eq!(place(&[("VIRTUAL_ENV", "venv"), ("CONDA_PREFIX", "conda")]), Place::Python(newest));
+        // A name without a slash is a file of this folder, and nothing that the loader looks for.
+        let here = std::env::current_dir().unwrap().join("mine.so");
+        assert_eq!(place_of(|name| (name == PATH).then(|| "mine.so".into())), Place::Named(here));
         let named = Place::Named(folder.path().join("mine.so"));
         assert_eq!(place(&[(PATH, "mine.so"), ("VIRTUAL_ENV", "venv")]), named);
     }

@@ -1,8 +1,10 @@
 //! Container files: each is on the Hub or on this machine, and at most pinned in one place.
 
+use std::path::{Path, PathBuf};
+
 use super::{Context, PathKind, in_lower_case};
 use crate::config::diagnostics::Diagnostic;
-use crate::dataset::Container;
+use crate::dataset::{Container, braces};
 
 /// Validates the container under a path of keys; on this machine it is what `kind` says. Which keys were written is asked
 /// of the tree.
@@ -47,6 +49,21 @@ pub(super) fn validate(
             Ok(())
         }
     }
+}
+
+/// The shards under a path of keys: a file, a folder, or a pattern of files that are all there.
+pub(super) fn shards(at: &[&str], text: &Path, context: &Context<'_>) -> Result<PathBuf, Diagnostic> {
+    let resolved = context.resolved(at, text);
+    let pattern = text.to_string_lossy();
+    if !pattern.contains('{') || resolved.exists() {
+        return context.path(at, text, PathKind::Either);
+    }
+    let files = braces::expand(&pattern).map_err(|rule| {
+        let rule = format!("`{}` cannot be used: {rule}", at.join("."));
+        context.problem(at, rule).help("for example `faces-{000000..000009}.tar` or `{train,val}.tar`")
+    })?;
+    files.iter().try_for_each(|file| context.path(at, Path::new(file), PathKind::File).map(drop))?;
+    Ok(resolved)
 }
 
 /// Exactly one of the keys that say which files, and a digest only of one file.

@@ -23,6 +23,21 @@ pub enum ContainerProblem {
         /// What is incomplete: "an entry".
         what: &'static str,
     },
+    /// An archive whose pictures cannot be read where they lie.
+    #[error(
+        "it is compressed, and faces are read at their place in the archive; decompress it with `gunzip`, which makes it \
+         hardly larger: pictures are compressed already"
+    )]
+    Compressed,
+    /// A sample that breaks a rule.
+    #[error("sample `{sample}` {rule}")]
+    Sample { sample: String, rule: String },
+    /// An archive without samples.
+    #[error(
+        "{} has a picture ({expected}); the members of `{first}` are {members}; name the picture's ending in \
+         `dataset.picture`", if *samples == 1 { "not even its only sample".to_owned() } else { format!("none of its {samples} samples") }
+    )]
+    NoSamples { samples: usize, expected: String, first: String, members: String },
     /// An archive of something else.
     #[error("it has no pictures in folders of people{}; expected <identity>/<picture>", match example {
         Some(example) if *count == 1 => format!(", only `{example}`"),
@@ -82,8 +97,8 @@ pub enum ContainerProblem {
         rule: String,
     },
     /// More rows than its bytes could hold: a damaged table could request any amount of memory.
-    #[error("it claims {rows} rows in {bytes} bytes, so it is damaged; download or copy it again")]
-    Rows { rows: u64, bytes: u64 },
+    #[error("{0}")]
+    Rows(String),
     /// It unpacks to more than containers of pictures do.
     #[error(
         "it has {packed} bytes and unpacks to more than {most}, the limit for its size, which pictures do not reach: it is \
@@ -136,7 +151,7 @@ pub enum ContainerProblem {
     },
     /// Boxes of other pictures.
     #[error(
-        "none of its {boxes} boxes is for a picture of the archive: the first box is for `{named}`, the first picture is `{there}`"
+        "none of its boxes ({boxes}) is for a picture of the archive: the first box is for `{named}`, the first picture is `{there}`"
     )]
     OtherBoxes { boxes: usize, named: String, there: String },
     /// Pictures that differ from what was unpacked, twice.
@@ -149,6 +164,9 @@ pub enum ContainerProblem {
     #[error("the disk of {0} is full; free some space and start again; nothing was kept")]
     DiskFull(String),
     /// A folder without shards.
-    #[error("it contains no `.parquet` files")]
-    NoShards,
+    #[error("it contains no `{ending}` files")]
+    NoShards { ending: &'static str },
+    /// A pattern of shards that stands for nothing.
+    #[error("no such file or folder, and as a pattern it cannot be used: {rule}")]
+    Pattern { rule: String },
 }

@@ -11,6 +11,7 @@ use crate::dataset::scan::OpenContext;
 use crate::dataset::{DatasetError, LARGEST_PICTURE, Manifest};
 use crate::files::{self, FileError};
 use crate::pickle::{self, Heap, Input, Objects, PROTO, PickleError, Span};
+use crate::text;
 
 /// Reads a file of pairs.
 pub(super) fn open(file: &Located, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
@@ -164,7 +165,11 @@ pub(super) fn read<R: Read + Seek>(input: &mut Input<R>) -> Result<PicklePairs, 
     };
     let Some((pictures, same)) = both else { return Err(no_pairs(root.kind().into())) };
     if pictures.len() != 2 * same.len() || same.is_empty() {
-        return Err(no_pairs(format!("{} pictures and {} bools", pictures.len(), same.len())));
+        return Err(no_pairs(format!(
+            "{} and {}",
+            text::counted(pictures.len(), "picture"),
+            text::counted(same.len(), "bool")
+        )));
     }
     let picture = |(i, value): (usize, &Value)| {
         let (span, latin1) = match value {

@@ -38,6 +38,14 @@ impl ShardColumns {
         columns
     }
 
+    /// The columns with plain values: texts, numbers, booleans.
+    fn plain(&self) -> impl Iterator<Item = String> {
+        let is_plain = |name: &str, dtype: &DataType| {
+            (is_name(dtype) || dtype.is_float() || dtype.is_bool()) && self.unread(name).is_none()
+        };
+        self.schema.iter().filter(move |(name, dtype)| is_plain(name, dtype)).map(|(name, _)| name.to_string())
+    }
+
     /// Number of columns.
     pub fn len(&self) -> usize {
         self.schema.len()
@@ -86,6 +94,11 @@ impl ShardColumns {
     }
 }
 
+/// The columns of a parquet file with plain values.
+pub(in crate::dataset) fn plain_columns(schema: &ArrowSchema) -> Vec<String> {
+    ShardColumns::of(schema).plain().collect()
+}
+
 /// The meaning of the columns, by their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Layout {
@@ -100,11 +113,7 @@ impl Layout {
             return Vec::new();
         }
         let read = self.columns();
-        let plain = |name: &str, dtype: &DataType| {
-            (is_name(dtype) || dtype.is_float() || dtype.is_bool()) && columns.unread(name).is_none()
-        };
-        let names = columns.schema.iter().filter(|(name, dtype)| plain(name, dtype)).map(|(name, _)| name.to_string());
-        names.filter(|name| !read.contains(name)).collect()
+        columns.plain().filter(|name| !read.contains(name)).collect()
     }
 
     /// The columns that are read.

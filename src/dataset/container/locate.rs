@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{ContainerFile, ContainerProblem, Located, Task};
+use super::{ContainerFile, ContainerProblem, Located, Place, Task};
 use crate::dataset::scan::OpenContext;
 use crate::dataset::{Container, DatasetError, HubFiles};
 use crate::digest::{Digest, Hasher};
@@ -21,7 +21,7 @@ const SHARD: &str = ".parquet";
 pub(super) fn files(container: &Container, context: &OpenContext<'_>) -> Result<Vec<Located>, DatasetError> {
     match container {
         Container::Local { path, sha256 } => {
-            let paths = if path.is_dir() { shards(path)? } else { vec![path.clone()] };
+            let paths = if path.is_dir() { files_in(path, SHARD)? } else { vec![path.clone()] };
             paths.into_iter().map(|path| local(path, *sha256, context)).collect()
         }
         Container::Hub { repo, revision, files, sha256 } => {
@@ -48,16 +48,17 @@ pub(in crate::dataset) fn describe(container: &Container) -> String {
     }
 }
 
-fn shards(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+/// The files directly in a folder whose names end like this, by name; at least one.
+pub(super) fn files_in(folder: &Path, ending: &'static str) -> Result<Vec<PathBuf>, DatasetError> {
     let entries = files::list(folder)?;
     let is_shard = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        !name.starts_with('.') && name.ends_with(SHARD) && path.is_file()
+        !name.starts_with('.') && name.ends_with(ending) && path.is_file()
     };
     let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).filter(is_shard).collect();
     paths.sort();
     if paths.is_empty() {
-        let (name, problem) = (folder.display().to_string(), Box::new(ContainerProblem::NoShards));
+        let (name, problem) = (folder.display().to_string(), Box::new(ContainerProblem::NoShards { ending }));
         return Err(DatasetError::Container { name, problem });
     }
     Ok(paths)
@@ -67,7 +68,7 @@ fn local(path: PathBuf, pinned: Option<Digest>, context: &OpenContext<'_>) -> Re
     let name = path.display().to_string();
     let (bytes, sha256) = digest(&path, context)?;
     let record = ContainerFile { path: name.clone(), commit: None, bytes, sha256 };
-    let located = Located { name, path, sha256, record };
+    let located = Located { place: Place { name, path, bytes }, sha256, record };
     match pinned {
         Some(expected) if expected != sha256 => {
             Err(located.problem(ContainerProblem::OtherContent { found: sha256, expected }))
@@ -125,7 +126,10 @@ fn listed(
             shards.retain(|file| file.path.ends_with(SHARD));
             if shards.is_empty() {
                 let name = file(repo, revision, folder, None).to_string();
-                return Err(DatasetError::Container { name, problem: Box::new(ContainerProblem::NoShards) });
+                return Err(DatasetError::Container {
+                    name,
+                    problem: Box::new(ContainerProblem::NoShards { ending: SHARD }),
+                });
             }
             Ok(shards)
         }
@@ -190,7 +194,7 @@ fn downloaded(files: Vec<HubFile>, context: &OpenContext<'_>) -> Result<Vec<Loca
             None => digest(&path, context)?.1,
         };
         let record = ContainerFile { path: file.path.clone(), commit: commit.clone(), bytes, sha256 };
-        located.push(Located { name: file.to_string(), path, sha256, record });
+        located.push(Located { place: Place { name: file.to_string(), path, bytes }, sha256, record });
     }
     Ok(located)
 }

@@ -12,12 +12,14 @@ mod parquet;
 mod tarball;
 mod unpacked;
 mod vggface2;
+pub(super) mod webdataset;
 
 #[cfg(test)]
 mod tests;
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -29,8 +31,10 @@ use crate::dataset::Container;
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::progress::Progress;
+use crate::text;
 
 pub use error::ContainerProblem;
+pub(super) use layout::plain_columns;
 pub(super) use locate::describe;
 pub(super) use unpacked::{forget_unpacked, sweep_unpacked};
 
@@ -48,16 +52,30 @@ pub struct ContainerFile {
     pub sha256: Digest,
 }
 
-/// A local container file.
-struct Located {
+/// A file on this machine.
+struct Place {
     /// For messages.
     name: String,
     path: PathBuf,
+    bytes: u64,
+}
+
+/// A local container file, whose content is known.
+struct Located {
+    place: Place,
     sha256: Digest,
     record: ContainerFile,
 }
 
-impl Located {
+impl Deref for Located {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.place
+    }
+}
+
+impl Place {
     fn problem(&self, problem: ContainerProblem) -> DatasetError {
         DatasetError::Container { name: self.name.clone(), problem: Box::new(problem) }
     }
@@ -155,9 +173,9 @@ fn say_pairs(manifest: &Manifest, context: &OpenContext<'_>) {
     let Some(list) = manifest.lists.first() else { return };
     let genuine = list.pairs.iter().filter(|pair| pair.same).count();
     context.progress.say(&format!(
-        "{} pairs ({genuine} genuine, {} impostor) of {} distinct pictures",
-        list.pairs.len(),
+        "{} ({genuine} genuine, {} impostor) of {}",
+        text::counted(list.pairs.len(), "pair"),
         list.pairs.len() - genuine,
-        manifest.len()
+        text::counted(manifest.len(), "distinct picture")
     ));
 }

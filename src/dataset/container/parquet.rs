@@ -21,11 +21,6 @@ use crate::text;
 /// Bytes that are decoded at a time; larger row groups are split.
 const SLICE: u64 = 256 << 20;
 
-/// Rows that any file may have, and the fewest bytes for each row beyond them: polars and the manifest take memory for
-/// whatever a damaged file claims, and a picture of a face has more bytes.
-const ROWS: u64 = 1_000_000;
-const BYTES_OF_ROW: u64 = 16;
-
 /// Reads shards.
 pub(super) fn open(shards: &[Located], context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
     let unpack = |folder: &mut PartialFolder<'_>| unpack(shards, folder);
@@ -101,9 +96,7 @@ impl<'a> Shard<'a> {
         if found > MOST_COLUMNS {
             return Err(problem(ContainerProblem::TooManyColumns { found, most: MOST_COLUMNS }));
         }
-        if rows > ROWS.max(located.record.bytes / BYTES_OF_ROW) {
-            return Err(problem(ContainerProblem::Rows { rows, bytes: located.record.bytes }));
-        }
+        parquet::check_rows(rows, located.record.bytes).map_err(|rule| problem(ContainerProblem::Rows(rule)))?;
         Ok(Self { located, columns, rows, groups, metadata })
     }
 

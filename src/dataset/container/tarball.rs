@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 use tar::{Entry, EntryType, PaxExtension, PaxExtensions};
 
 use super::budget::Bounded;
-use super::{ContainerProblem, Located};
+use super::{ContainerProblem, Place};
 use crate::dataset::{DatasetError, LARGEST_PICTURE};
 use crate::files::{self, FileError};
 use crate::progress::{Cancel, Cancelled};
@@ -34,12 +34,12 @@ const MOST_ENTRIES: u64 = 50_000_000;
 /// An archive whose entries are visited in order. Links, devices and paths that lead out of it are refused.
 pub(super) struct Tarball<'a> {
     tar: tar::Archive<Box<dyn Read + 'a>>,
-    located: &'a Located,
+    located: &'a Place,
 }
 
 impl<'a> Tarball<'a> {
     /// Opens the archive; `advance` is told how many of its bytes were read.
-    pub fn open(located: &'a Located, advance: &'a dyn Fn(u64), cancel: &'a Cancel) -> Result<Self, DatasetError> {
+    pub fn open(located: &'a Place, advance: &'a dyn Fn(u64), cancel: &'a Cancel) -> Result<Self, DatasetError> {
         let head = located.head()?;
         let compressed = head.starts_with(GZIP);
         if !compressed && head.get(USTAR_AT..USTAR_AT + USTAR.len()) != Some(USTAR) {
@@ -48,13 +48,13 @@ impl<'a> Tarball<'a> {
             return Err(located.problem(ContainerProblem::OtherFormat { found, expected }));
         }
         if !compressed && !ends_with_marker(located)? {
-            let length = located.record.bytes;
+            let length = located.bytes;
             return Err(located.problem(ContainerProblem::Truncated { length, what: "the archive" }));
         }
         let file = BufReader::with_capacity(256 * 1024, CountingReader { file: located.open()?, advance });
         let bytes: Box<dyn Read> = if compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
         // Compressed or not: what is skipped takes time, too.
-        let bytes = cancel.guard(Bounded::new(bytes, located.record.bytes));
+        let bytes = cancel.guard(Bounded::new(bytes, located.bytes));
         Ok(Self { tar: tar::Archive::new(Box::new(bytes)), located })
     }
 
@@ -65,45 +65,89 @@ impl<'a> Tarball<'a> {
     ) -> Result<(), DatasetError> {
         let located = self.located;
         let broken = |error: io::Error| unreadable(error, located);
-        let mut described = Described::default();
-        // Raw: the library reads the records that describe an entry whole, whatever their size.
-        for (number, entry) in (1..).zip(self.tar.entries().map_err(broken)?.raw(true)) {
-            let mut entry = entry.map_err(broken)?;
-            let described_only = if number > MOST_ENTRIES {
-                Err("is one of more than 50 million entries; unpack the archive yourself and use `source: folders`")
-            } else {
-                described.take(&mut entry).map_err(broken)?
-            };
-            let bytes = described.name(&entry);
-            let refused =
-                |rule| located.problem(ContainerProblem::Entry { name: bytes.escape_ascii().to_string(), rule });
-            if described_only.map_err(refused)? {
-                continue;
-            }
-            std::mem::take(&mut described).check(&entry).map_err(refused)?;
-            let Ok(path) = std::str::from_utf8(&bytes) else { return Err(refused("is not UTF-8")) };
-            if path.starts_with('/') {
-                return Err(refused("is an absolute path"));
-            }
-            if path.contains('\\') {
-                return Err(refused("has a backslash in its name"));
-            }
-            if path.split('/').any(|part| part == "..") {
-                return Err(refused("leads out of the archive"));
-            }
-            if path.contains(char::is_control) {
-                return Err(refused("has a control character in its name"));
-            }
-            match entry.header().entry_type() {
-                EntryType::Regular | EntryType::Continuous => look(path, &mut entry)?,
-                EntryType::Directory => {}
-                EntryType::Symlink | EntryType::Link => return Err(refused("is a link")),
-                _ => return Err(refused("is not a regular file")),
-            }
-        }
+        visit(self.tar.entries().map_err(broken)?, located, |file| look(file.path, file.content))?;
         // gzip's checksum follows the last entry.
         io::copy(&mut self.tar.into_inner(), &mut io::sink()).map(drop).map_err(broken)
     }
+}
+
+/// A file in an archive.
+pub(super) struct Member<'m> {
+    pub path: &'m str,
+    /// Its first byte in the archive.
+    pub offset: u64,
+    pub size: u64,
+    pub content: &'m mut dyn Read,
+}
+
+/// Passes each file of an archive that is not compressed to `look`. What `look` does not read is skipped.
+pub(super) fn members(
+    located: &Place,
+    cancel: &Cancel,
+    mut look: impl FnMut(Member<'_>) -> Result<(), DatasetError>,
+) -> Result<(), DatasetError> {
+    let head = located.head()?;
+    if head.starts_with(GZIP) {
+        return Err(located.problem(ContainerProblem::Compressed));
+    }
+    if head.get(USTAR_AT..USTAR_AT + USTAR.len()) != Some(USTAR) {
+        let found = files::looks_like(&head);
+        return Err(located.problem(ContainerProblem::OtherFormat { found, expected: "a tar archive" }));
+    }
+    if !ends_with_marker(located)? {
+        return Err(located.problem(ContainerProblem::Truncated { length: located.bytes, what: "the archive" }));
+    }
+    let mut tar = tar::Archive::new(BufReader::new(located.open()?));
+    let entries = tar.entries_with_seek().map_err(|error| unreadable(error, located))?;
+    visit(entries, located, |member| if cancel.requested() { Err(DatasetError::Interrupted) } else { look(member) })
+}
+
+/// The entries of an archive in their order; only files are passed on.
+fn visit<R: Read>(
+    entries: tar::Entries<'_, R>,
+    located: &Place,
+    mut look: impl FnMut(Member<'_>) -> Result<(), DatasetError>,
+) -> Result<(), DatasetError> {
+    let broken = |error: io::Error| unreadable(error, located);
+    let mut described = Described::default();
+    // Raw: the library reads the records that describe an entry whole, whatever their size.
+    for (number, entry) in (1..).zip(entries.raw(true)) {
+        let mut entry = entry.map_err(broken)?;
+        let described_only = if number > MOST_ENTRIES {
+            Err("is one of more than 50 million entries; unpack the archive yourself and use `source: folders`")
+        } else {
+            described.take(&mut entry).map_err(broken)?
+        };
+        let bytes = described.name(&entry);
+        let refused = |rule| located.problem(ContainerProblem::Entry { name: bytes.escape_ascii().to_string(), rule });
+        if described_only.map_err(refused)? {
+            continue;
+        }
+        std::mem::take(&mut described).check(&entry).map_err(refused)?;
+        let Ok(path) = std::str::from_utf8(&bytes) else { return Err(refused("is not UTF-8")) };
+        if path.starts_with('/') {
+            return Err(refused("is an absolute path"));
+        }
+        if path.contains('\\') {
+            return Err(refused("has a backslash in its name"));
+        }
+        if path.split('/').any(|part| part == "..") {
+            return Err(refused("leads out of the archive"));
+        }
+        if path.contains(char::is_control) {
+            return Err(refused("has a control character in its name"));
+        }
+        match entry.header().entry_type() {
+            EntryType::Regular | EntryType::Continuous => {
+                let (offset, size) = (entry.raw_file_position(), entry.size());
+                look(Member { path, offset, size, content: &mut entry })?;
+            }
+            EntryType::Directory => {}
+            EntryType::Symlink | EntryType::Link => return Err(refused("is a link")),
+            _ => return Err(refused("is not a regular file")),
+        }
+    }
+    Ok(())
 }
 
 /// What the records before an entry say about it.
@@ -179,7 +223,7 @@ fn whole<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Vec<u8>> {
 }
 
 /// Whether a file ends as a complete tar archive does. A truncated one may end between two entries.
-fn ends_with_marker(located: &Located) -> Result<bool, DatasetError> {
+fn ends_with_marker(located: &Place) -> Result<bool, DatasetError> {
     let failed = |error| FileError::new("read", &located.path)(error);
     let mut file = located.open()?;
     let mut end = [1; END_MARKER];
@@ -193,7 +237,7 @@ fn ends_with_marker(located: &Located) -> Result<bool, DatasetError> {
 }
 
 /// The picture in an entry.
-pub(super) fn read_picture(located: &Located, path: &str, entry: &mut dyn Read) -> Result<Vec<u8>, DatasetError> {
+pub(super) fn read_picture(located: &Place, path: &str, entry: &mut dyn Read) -> Result<Vec<u8>, DatasetError> {
     let mut picture = Vec::new();
     entry.take(LARGEST_PICTURE + 1).read_to_end(&mut picture).map_err(|error| unreadable(error, located))?;
     if picture.len() as u64 > LARGEST_PICTURE {
@@ -203,12 +247,12 @@ pub(super) fn read_picture(located: &Located, path: &str, entry: &mut dyn Read) 
 }
 
 /// The error about an entry that breaks a rule.
-pub(super) fn refused(located: &Located, path: &str, rule: &'static str) -> DatasetError {
+pub(super) fn refused(located: &Place, path: &str, rule: &'static str) -> DatasetError {
     located.problem(ContainerProblem::Entry { name: path.escape_debug().to_string(), rule })
 }
 
 /// The error of tar or gzip.
-pub(super) fn unreadable(error: io::Error, archive: &Located) -> DatasetError {
+pub(super) fn unreadable(error: io::Error, archive: &Place) -> DatasetError {
     let error = match error.downcast::<ContainerProblem>() {
         Ok(problem) => return archive.problem(problem),
         Err(error) => error,
@@ -219,7 +263,7 @@ pub(super) fn unreadable(error: io::Error, archive: &Located) -> DatasetError {
     // The library says it in words where it skips an entry.
     let cut = error.kind() == io::ErrorKind::UnexpectedEof || error.to_string().starts_with("unexpected EOF");
     archive.problem(if cut {
-        ContainerProblem::Truncated { length: archive.record.bytes, what: "an entry" }
+        ContainerProblem::Truncated { length: archive.bytes, what: "an entry" }
     } else {
         ContainerProblem::Archive(error.to_string())
     })

@@ -523,7 +523,7 @@ fn an_invalid_archive_or_table_is_explained() {
         let error = place.read(&vggface2(&packed, &place.file("boxes.csv", table))).unwrap_err().to_string();
         error.replace(place.folder.path().to_str().unwrap(), "<dir>")
     };
-    assert_snapshot!(message(b"NAME_ID,X,Y,W,H\nn000007/0001_01,1,2,3,4\n"), @"<dir>/boxes.csv: none of its 1 boxes is for a picture of the archive: the first box is for `n000007/0001_01`, the first picture is `n000001/0001_01.jpg`");
+    assert_snapshot!(message(b"NAME_ID,X,Y,W,H\nn000007/0001_01,1,2,3,4\n"), @"<dir>/boxes.csv: none of its boxes (1) is for a picture of the archive: the first box is for `n000007/0001_01`, the first picture is `n000001/0001_01.jpg`");
     assert_snapshot!(message(b"<html>"), @"<dir>/boxes.csv: it is a web page, expected a CSV with the columns NAME_ID, X, Y, W, H");
     assert_snapshot!(message(&archive(&[("other.csv", FILE, b"x")])), @"<dir>/boxes.csv: it is not a valid .tar.gz: it has no loose_bb_test.csv");
 }

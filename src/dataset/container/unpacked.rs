@@ -359,7 +359,7 @@ impl Distinct {
 mod tests {
     use std::io;
 
-    use super::super::ContainerFile;
+    use super::super::{ContainerFile, Place};
     use super::*;
     use crate::progress::{Cancel, Silent};
 
@@ -367,7 +367,8 @@ mod tests {
     #[test]
     fn a_full_disk_is_reported_with_a_remedy() {
         let record = ContainerFile { path: "x.bin".into(), commit: None, bytes: 0, sha256: Digest::of(b"") };
-        let container = Located { name: "x.bin".into(), path: "x.bin".into(), sha256: record.sha256, record };
+        let place = Place { name: "x.bin".into(), path: "x.bin".into(), bytes: record.bytes };
+        let container = Located { place, sha256: record.sha256, record };
         let cancel = Cancel::default();
         let context = OpenContext { cache: None, progress: &Silent, cancel: &cancel };
         let budget = Budget::new(&[], Path::new("/cache"));

@@ -12,7 +12,7 @@ use super::{ContainerProblem, Located, Task};
 use crate::dataset::left_out::{LeftOut, LeftOutReason};
 use crate::dataset::listing::{self, NameKind, Walk};
 use crate::dataset::scan::{self, OpenContext};
-use crate::dataset::{DatasetError, Face, Manifest};
+use crate::dataset::{DatasetError, Face, Manifest, tables};
 use crate::digest::Digest;
 use crate::preprocess::HEAD;
 
@@ -185,7 +185,7 @@ fn check_boxes(
         return Err(table.problem(ContainerProblem::OtherBoxes { boxes, named, there }));
     }
     if without > 0 {
-        context.progress.say(&format!("{without} of {} faces have no box in {}", manifest.len(), table.name));
+        context.progress.say(&tables::without_box(without, manifest.len(), &table.name));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use super::super::axis::ChartAxis;
 use super::super::page::{DataTable, Exhibit, Legend, Section};
 use super::super::plots::{Chart, ChartLayer, Mark, Style};
 use super::super::rows::{self, bar, bar_heights, whisker};
-use super::super::words::{capitalised, count, or_dash};
+use super::super::words::{capitalised, counted, or_dash};
 use super::{gated, unbroken};
 use crate::throughput::{NetworkSetup, Quartiles, Throughput};
 
@@ -15,9 +15,9 @@ pub(super) fn section(measured: &Throughput) -> Result<Section, ReportError> {
     });
     Ok(Section::new("speed", "Speed")
         .text(format!(
-            "{} faces of {side} × {side} pixels, {} rounds, at least {} s per variant and round.",
-            count(measured.faces as u64),
-            measured.rounds,
+            "{} of {side} × {side} pixels, {}, at least {} s per variant and round.",
+            counted(measured.faces as u64, "face", "faces"),
+            counted(measured.rounds as u64, "round", "rounds"),
             measured.seconds,
             side = measured.side
         ))

@@ -1,6 +1,6 @@
 //! The CPU plan as an [`Embedder`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -102,6 +102,16 @@ impl CpuEmbedder {
         let folded = |spec: &Convolution| folding::folded(tensors, spec);
         let parameters = ParameterSource::Folded(&folded);
         let plan = CpuPlan::new(set, width, SIDE, &PlanSource { parameters, ranges: &ranges, winograd });
+        if options.precision == Precision::Int8 {
+            let names: BTreeSet<&String> =
+                plan.steps.iter().flat_map(|step| step.outputs.iter().map(|(_, name)| name)).collect();
+            if let Some(value) = ranges.keys().find(|name| !names.contains(name)) {
+                return Err(ModelError::StrayRange { value: value.clone() });
+            }
+            if let Some(value) = names.into_iter().find(|name| !ranges.contains_key(*name)) {
+                return Err(ModelError::NoRange { value: value.clone() });
+            }
+        }
         let mut embedder = Self { info, plan, tables: Vec::new(), arenas: Vec::new(), pool, width, ranges, winograd };
         embedder.renew();
         Ok(embedder)

@@ -1,6 +1,7 @@
 //! Why faces could not be evaluated.
 
 use crate::protocol::PartitionError;
+use facevault_base::text::counted;
 
 /// Why faces could not be evaluated.
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +27,9 @@ pub enum EvaluateError {
     NoPairs { protocol: String },
     /// More pairs of a list cannot be compared than the protocol allows.
     #[error(
-        "protocol `{protocol}`: {left_out} of {pairs} pairs would be left out because the dataset lacks their faces \
-         or they have no embedding; `max_left_out` allows a share of {most}: add the faces, use another list, or raise the limit"
+        "protocol `{protocol}`: {left_out} of {} would be left out because the dataset lacks their faces \
+         or they have no embedding; `max_left_out` allows a share of {most}: add the faces, use another list, or raise the limit",
+        counted(*pairs, "pair")
     )]
     LeftOut { protocol: String, left_out: usize, pairs: usize, most: f64 },
     /// A template protocol without templates.
@@ -41,8 +43,9 @@ pub enum EvaluateError {
     OneKind { protocol: String },
     /// More probes of a protocol cannot be searched for than it allows.
     #[error(
-        "protocol `{protocol}`: {left_out} of {probes} probes would be left out because they or all gallery faces of their \
-         person have no embedding; `max_left_out` allows a share of {most}: add the faces, or raise the limit"
+        "protocol `{protocol}`: {left_out} of {} would be left out because they or all gallery faces of their \
+         person have no embedding; `max_left_out` allows a share of {most}: add the faces, or raise the limit",
+        counted(*probes, "probe")
     )]
     SearchesLeftOut { protocol: String, left_out: usize, probes: usize, most: f64 },
     /// No face of a gallery has an embedding.

@@ -11,6 +11,7 @@ use super::{Asked, Gallery, IdentificationProtocol, Search, SearchRates, Searche
 use crate::estimate::Estimate;
 use crate::similarity::kernel::Rows;
 use facevault_base::progress::Cancel;
+use facevault_base::text::counted;
 
 /// The result of an identification protocol for one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -87,11 +88,12 @@ impl IdentificationResult {
         match quantity.split_once("@fpir=").and_then(|(_, fpir)| fpir.parse::<f64>().ok()) {
             _ if counts.mated == 0 => format!("no probe of protocol `{name}` has its person in the gallery"),
             Some(fpir) => format!(
-                "{} non-mated searches are too few for an FPIR of {fpir:e}: it takes {}",
-                counts.non_mated,
+                "{} {} too few for an FPIR of {fpir:e}: it takes {}",
+                counted(counts.non_mated, "non-mated search"),
+                if counts.non_mated == 1 { "is" } else { "are" },
                 (1.0 / fpir).ceil()
             ),
-            None => format!("the gallery holds {} people: every search reaches that rank", counts.gallery),
+            None => format!("the gallery holds {}: every search reaches that rank", counted(counts.gallery, "person")),
         }
     }
 

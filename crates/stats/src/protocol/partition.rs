@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::ListedPair;
 use super::folds::Fold;
 use crate::protocol::Split;
+use facevault_base::text::counted;
 
 /// Number of blocks for a list without folds.
 const BLOCKS: u32 = 10;
@@ -14,7 +15,7 @@ const BLOCKS: u32 = 10;
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum PartitionError {
     /// More blocks than pairs.
-    #[error("{pairs} pairs cannot be cut into {folds} folds; give the protocol fewer `folds`, or a longer list")]
+    #[error("{} cannot be cut into {folds} folds; give the protocol fewer `folds`, or a longer list", counted(*pairs, "pair"))]
     TooFew { pairs: usize, folds: u32 },
     /// The list has no folds, and the protocol needs its own.
     #[error(
@@ -23,7 +24,10 @@ pub enum PartitionError {
     )]
     NoTrainTest { found: String },
     /// Some pairs have a fold and others have none.
-    #[error("{without} of the list's {pairs} pairs have no fold and the others have one; give `folds` to cut blocks")]
+    #[error(
+        "{without} of the list's {} {} no fold and the others have one; give `folds` to cut blocks",
+        counted(*pairs, "pair"), if *without == 1 { "has" } else { "have" }
+    )]
     Mixed { without: usize, pairs: usize },
     /// The pairs that thresholds come from do not show both kinds.
     #[error(

@@ -2,7 +2,8 @@
 //! They know nothing of each other; when the run is finished, its provenance takes them over.
 //!
 //! ```text
-//! <run>/workers/00002.json    the shard, its chunks, the session
+//! <run>/workers/prepared.json    what they need to know
+//! <run>/workers/00002.json       a worker: its shard, its chunks, its session
 //! ```
 
 use std::fs;
@@ -11,12 +12,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::RunLock;
+use crate::embed::RunLock;
 use crate::files::{self, FileError};
 use crate::provenance::RunSession;
 
 /// The folder of workers inside a run directory.
-pub(crate) const WORKERS: &str = "workers";
+pub const WORKERS: &str = "workers";
 
 /// What a worker does, and where.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,7 +85,7 @@ fn numbers(folder: &Path) -> Result<Vec<u32>, FileError> {
 }
 
 /// The workers of a run by number. A file that cannot be understood is left out: nothing but the provenance depends on it.
-pub fn workers(run: &Path) -> Result<Vec<(u32, WorkerRecord)>, FileError> {
+pub fn all(run: &Path) -> Result<Vec<(u32, WorkerRecord)>, FileError> {
     let folder = run.join(WORKERS);
     let mut workers = Vec::new();
     for number in numbers(&folder)? {
@@ -95,7 +96,7 @@ pub fn workers(run: &Path) -> Result<Vec<(u32, WorkerRecord)>, FileError> {
 }
 
 /// Removes the descriptions of all workers, which have ended.
-pub fn remove_workers(run: &Path) -> Result<(), FileError> {
+pub fn remove(run: &Path) -> Result<(), FileError> {
     let folder = run.join(WORKERS);
     for number in numbers(&folder)? {
         let path = path_of(&folder, number);

@@ -1,0 +1,82 @@
+//! Tar files as WebDataset reads them: the files of a sample have one name and stand together.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::{ExportRequest, Exported, empty_folder};
+use crate::cli::ExportFormat;
+use crate::embed::{FaceReader, MatrixReader};
+use crate::error::Error;
+use crate::files::{self, FileError};
+use crate::run::{self, EmbeddedFaces, RunDirectory, RunError};
+
+/// Writes the embedded faces of a run in the order of its matrix. The same run gives the same bytes.
+pub(super) fn write(request: &ExportRequest<'_>) -> Result<Exported, Error> {
+    let ExportRequest { run, out, pictures, shard, progress, cancel, .. } = *request;
+    run::embedded_and_intact(run)?;
+    let faces = EmbeddedFaces::open(run)?;
+    let mut matrix = MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS)).map_err(RunError::from)?;
+    faces.check_rows(run, matrix.rows())?;
+    let config = run::stored(run)?.1.config;
+    let reader = FaceReader::new(&faces.manifest, &config.preprocess, &config.dataset);
+    let folder = out.map_or_else(|| PathBuf::from("exports").join(run.name()).join("webdataset"), PathBuf::from);
+    empty_folder(&folder)?;
+    let (name, mut row) = (run.name(), vec![0.0; matrix.dimension()]);
+    let mut exported = Exported {
+        run: name.clone(),
+        to: ExportFormat::WebDataset,
+        folder: folder.clone(),
+        files: Vec::new(),
+        faces: Some(faces.rows.len() as u64),
+        without_picture: 0,
+    };
+    progress.start("exporting", "faces", exported.faces, 0);
+    for (number, rows) in faces.rows.chunks(shard).enumerate() {
+        let file = PathBuf::from(format!("{name}-{number:06}.tar"));
+        let path = folder.join(&file);
+        let failed = |error: io::Error| Error::from(FileError::new("write", &path)(error));
+        files::commit(&path, |out| {
+            let mut tar = tar::Builder::new(out);
+            for (at, &manifest_row) in rows.iter().enumerate() {
+                if cancel.requested() {
+                    return Err(RunError::Interrupted { resume: remains(&folder) }.into());
+                }
+                let (place, face) = (number * shard + at, &faces.manifest.faces[manifest_row]);
+                matrix.read(&mut row).map_err(RunError::from)?;
+                let mut npy = Vec::new();
+                crate::npy::write_vector(&mut npy, &row).map_err(failed)?;
+                let about = json!({
+                    "run": name, "row": place, "face_id": face.face_id, "identity_id": face.identity_id,
+                });
+                let picture = if pictures { reader.png(manifest_row) } else { None };
+                exported.without_picture += u64::from(pictures && picture.is_none());
+                let parts = [("json", Some(serde_json::to_vec(&about)?)), ("npy", Some(npy)), ("png", picture)];
+                for (ending, bytes) in parts {
+                    let Some(bytes) = bytes else { continue };
+                    // A row's number: an id may hold what a key may not, a dot or a slash.
+                    append(&mut tar, &format!("{place:09}.{ending}"), &bytes).map_err(failed)?;
+                }
+                progress.advance(1);
+            }
+            tar.finish().map_err(failed)
+        })?;
+        exported.files.push(file);
+    }
+    progress.finish();
+    Ok(exported)
+}
+
+/// What to do about an export that was stopped.
+pub(super) fn remains(folder: &Path) -> String {
+    format!("to start over, remove {} and run the same command again", folder.display())
+}
+
+fn append(tar: &mut tar::Builder<impl io::Write>, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut header = tar::Header::new_ustar();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o600);
+    header.set_mtime(0);
+    tar.append_data(&mut header, name, bytes)
+}

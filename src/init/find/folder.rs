@@ -1,0 +1,137 @@
+//! A folder: pictures of people in folders or under names that tell, or one of the files that hold a dataset.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::{Content, Found, Hints, Paths, ends, file, shards, table};
+use crate::dataset::look;
+use crate::dataset::pattern::Pattern;
+use crate::files;
+use crate::init::InitError;
+use crate::init::scalar::scalar;
+
+/// Names of folders that hold folders of people, rather than pictures of a person.
+const PARTS: [&str; 12] = [
+    "train",
+    "test",
+    "val",
+    "valid",
+    "validation",
+    "gallery",
+    "probe",
+    "probes",
+    "query",
+    "images",
+    "imgs",
+    "distractors",
+];
+
+/// Patterns of the names in one folder, the most usual first.
+const FLAT: [&str; 4] = ["{identity}_{n}.*", "{identity}-{n}.*", "{identity}.{n}.*", "{identity} {n}.*"];
+
+/// Lists of pairs that datasets ship with.
+const PAIRS: [&str; 2] = ["pairs.txt", "pairs.csv"];
+
+/// Tables of faces, in the order in which they are looked for.
+const PHASE1: &str = "face_metadata.csv";
+
+/// Names of pictures that an error counts and shows are checked at most.
+const SHOWN_OF: usize = 100_000;
+
+pub(super) fn find(root: &Path, hints: &Hints, paths: Paths) -> Result<Found, InitError> {
+    if let Some(named) = &hints.table {
+        return table::pictures(named, Some(root), paths);
+    }
+    if root.join(PHASE1).is_file() {
+        return table::pictures(&root.join(PHASE1), None, paths);
+    }
+    let pictures = look::pictures(root)?;
+    let Some(first) = pictures.first() else { return of_files(root, hints, paths) };
+    let metadata = root.join("metadata.csv");
+    let named = metadata.is_file()
+        && look::first_lines(&metadata, 0).is_ok_and(|table| table.headers.iter().any(|name| name == "file_name"));
+    if named && hints.pattern.is_none() {
+        let found = Found::new("an image folder, whose metadata.csv names the pictures", Content::Pictures, "folders");
+        return Ok(with_pairs(found.with("root", paths.yaml(root), "holds metadata.csv"), root));
+    }
+    let depths: BTreeSet<usize> = pictures.iter().map(|path| path.matches('/').count()).collect();
+    let pattern = match (&hints.pattern, depths.first(), depths.last()) {
+        (Some(pattern), ..) => pattern.clone(),
+        (None, _, Some(1)) => {
+            let found = Found::new("identity folders", Content::Pictures, "folders");
+            return Ok(with_pairs(found.with("root", paths.yaml(root), "<identity>/<picture> inside"), root));
+        }
+        (None, _, Some(0)) => flat(&pictures).ok_or_else(|| InitError::NoIdentity {
+            path: root.into(),
+            example: first.clone(),
+            pictures: pictures.len(),
+        })?,
+        (None, Some(2), Some(2)) if all_in_parts(&pictures) => "{part}/{identity}/*".into(),
+        (None, Some(2), Some(2)) => "{identity}/*/*".into(),
+        _ => "{identity}/**/*".into(),
+    };
+    let kind = if depths.last() == Some(&0) { "one folder of pictures" } else { "nested folders" };
+    let found = Found::new(kind, Content::Pictures, "files")
+        .with("root", paths.yaml(root), "the folder that the pictures are in")
+        .with("pattern", scalar(&pattern), "what the parts of a path are; every picture must fit");
+    Ok(with_pairs(found, root))
+}
+
+/// Whether the outermost folders are parts of a dataset.
+fn all_in_parts(pictures: &[String]) -> bool {
+    let outermost: BTreeSet<String> =
+        pictures.iter().filter_map(|path| Some(path.split_once('/')?.0.to_lowercase())).collect();
+    outermost.iter().all(|name| PARTS.contains(&name.as_str()))
+}
+
+/// The pattern that all names fit, and that finds several people of whom one has several pictures.
+fn flat(names: &[String]) -> Option<String> {
+    let fits = |pattern: &&&str| {
+        let Ok(pattern) = Pattern::read(pattern) else { return false };
+        let people: Option<Vec<&str>> =
+            names.iter().take(SHOWN_OF).map(|name| pattern.values(name)?.first().copied()).collect();
+        let Some(people) = people else { return false };
+        let distinct = people.iter().collect::<BTreeSet<_>>().len();
+        distinct > 1 && distinct < people.len()
+    };
+    FLAT.iter().find(fits).map(|pattern| (*pattern).to_owned())
+}
+
+fn with_pairs(found: Found, root: &Path) -> Found {
+    match PAIRS.iter().find(|name| root.join(name).is_file()) {
+        Some(name) => found.with("pairs", scalar(name), "the list of pairs beside the pictures"),
+        None => found,
+    }
+}
+
+/// A folder without pictures: one of the files that hold a dataset, or several that do together.
+fn of_files(root: &Path, hints: &Hints, paths: Paths) -> Result<Found, InitError> {
+    let mut entries: Vec<PathBuf> = files::list(root)?.into_iter().map(|entry| entry.path()).collect();
+    entries.sort();
+    let of = |endings: &[&str]| -> Vec<&PathBuf> {
+        entries.iter().filter(|path| path.is_file() && ends(path, endings)).collect()
+    };
+    match of(&[".parquet"])[..] {
+        [] => {}
+        [only] => return file(only, hints, paths),
+        [..] => return Ok(table::pictures_in_parquet(root, paths)),
+    }
+    if let [first, _, ..] = of(&[".tar"])[..]
+        && look::has_samples(first)?
+    {
+        return Ok(shards(root, paths));
+    }
+    for endings in [&[".npy"][..], &[".tar", ".tar.gz", ".tgz"], &[".bin"], &[".csv", ".tsv"]] {
+        match of(endings)[..] {
+            [] => {}
+            [only] => return file(only, hints, paths),
+            [first, ..] => {
+                let [count, ending] = [of(endings).len().to_string(), endings[0].to_owned()];
+                let first = first.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let what = format!("{count} `{ending}` files, the first is `{first}`");
+                return Err(InitError::Several { path: root.into(), what });
+            }
+        }
+    }
+    Err(InitError::NoFaces { path: root.into(), what: "a folder without pictures".into() })
+}

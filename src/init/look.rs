@@ -1,0 +1,98 @@
+//! What is at a path: its kind, the number of faces and people, and the size of the pictures.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::find::{self, Content, Found, Hints, Paths};
+use super::{InitError, Shown, Weights, yaml};
+use crate::config;
+use crate::dataset::{self, Manifest};
+use crate::progress::Silent;
+use crate::run::PHOTO_RATIO;
+use crate::text::counted;
+
+/// Pictures whose size is looked at.
+const SAMPLE: usize = 64;
+
+/// What was found.
+#[derive(Serialize)]
+pub(crate) struct Look {
+    /// In words: "identity folders".
+    pub kind: &'static str,
+    /// Faces or photos; absent where the file has to be unpacked to count them.
+    pub pictures: Option<usize>,
+    /// People; absent likewise.
+    pub identities: Option<usize>,
+    /// The median of the pictures' shorter sides, in pixels; absent without pictures.
+    pub side: Option<u32>,
+    #[serde(skip)]
+    pub found: Found,
+}
+
+impl Look {
+    /// Looks at a path. A config in another folder than the current one needs absolute paths.
+    pub fn at(path: &Path, hints: &Hints, elsewhere: bool) -> Result<Self, InitError> {
+        let found = find::find(path, hints, Paths { absolute: elsewhere })?;
+        let mut look = Self { kind: found.kind, pictures: None, identities: None, side: None, found };
+        // The section as `check` reads it, relative to where the config will be.
+        let section = yaml::dataset_only(&look);
+        let folder = std::env::current_dir().unwrap_or_default();
+        let config = config::load_stored(section.as_bytes(), &folder.join("config.yaml"), &[], &folder)?.config;
+        if let Some(manifest) = dataset::list(&config.dataset, &Silent).transpose()? {
+            look.count(&manifest);
+        }
+        Ok(look)
+    }
+
+    fn count(&mut self, manifest: &Manifest) {
+        let mut sides = manifest.shorter_sides(SAMPLE);
+        sides.sort_unstable();
+        self.pictures = Some(manifest.len());
+        self.identities = Some(manifest.identities().len());
+        self.side = sides.get(sides.len() / 2).copied();
+    }
+
+    /// Whether there are pictures, rather than embeddings.
+    pub fn has_pictures(&self) -> bool {
+        self.found.content != Content::Embeddings
+    }
+
+    /// Whether a person has to say what the pictures show.
+    pub fn is_open(&self) -> bool {
+        self.found.content == Content::Pictures
+    }
+
+    /// What the pictures are taken for, and why.
+    pub fn shown(&self, weights: &Weights) -> (Shown, String) {
+        let side = weights.side();
+        match (self.found.content, self.side) {
+            (Content::Crops, _) => (Shown::Crops, format!("the pictures of {} are crops", self.kind)),
+            (Content::Boxes, _) => (Shown::Photos, "the table has a box for each face".into()),
+            (_, Some(found)) if f64::from(found) > PHOTO_RATIO * f64::from(side) => (
+                Shown::Photos,
+                format!("pictures of {found} pixels are much larger than the {side} that the network takes"),
+            ),
+            (_, Some(found)) => (
+                Shown::Crops,
+                format!("pictures of {found} pixels are about as large as the {side} that the network takes"),
+            ),
+            (_, None) => (Shown::Crops, "the size of the pictures is not known yet".into()),
+        }
+    }
+
+    /// In a sentence without its end: "12 faces of 4 people in identity folders, 160 pixels".
+    pub fn sentence(&self) -> String {
+        let one = if self.has_pictures() { "picture" } else { "row" };
+        let faces = self.pictures.map(|n| counted(n, one));
+        let people = self.identities.map(|n| match n {
+            0 => " of nobody known".to_owned(),
+            n => format!(" of {}", counted(n, "person")),
+        });
+        let side = self.side.map_or_else(String::new, |side| format!("; shorter side {side} pixels (median)"));
+        match (faces, people) {
+            (Some(faces), Some(people)) => format!("{}: {faces}{people}{side}", self.kind),
+            _ => format!("{}, counted when it is opened", self.kind),
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Matrices of embeddings that anybody may have written: a `.npy`, or a column of lists in parquet.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use polars::io::parquet::read::FileMetadata;
+use polars::prelude::*;
+
+use crate::files::{self, FileError};
+use crate::npy::{AnyMatrix, NpyError};
+use crate::{parquet, text};
+
+/// Most numbers in a row: none that is known has a tenth of them, and each takes memory.
+pub(crate) const WIDEST: usize = 65_536;
+
+/// Numbers that are decoded at a time.
+const SLICE: usize = 4 << 20;
+
+/// Numbers that any file may have, and the most for each of its bytes beyond them: floats hardly compress, and what a file
+/// claims takes memory.
+const NUMBERS: u64 = 16 << 20;
+const NUMBERS_OF_BYTE: u64 = 4;
+
+/// Endings of parquet files.
+const PARQUET: &str = "parquet";
+
+/// Whether a matrix is parquet, by its name.
+pub(crate) fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case(PARQUET))
+}
+
+/// A rows × dimension matrix; any row can be read.
+#[derive(Debug)]
+pub enum Matrix {
+    /// numpy's.
+    Npy(AnyMatrix),
+    /// A column of parquet.
+    Parquet(Box<ParquetMatrix>),
+}
+
+impl Matrix {
+    /// Opens a file by its ending; `column` is the column of a parquet file, if it is named.
+    ///
+    /// # Errors
+    /// [`NpyError`]; what a file claims is checked before memory is taken for it.
+    pub fn open(path: &Path, column: Option<&str>) -> Result<Self, NpyError> {
+        if is_parquet(path) {
+            return ParquetMatrix::open(path, column).map(|matrix| Self::Parquet(Box::new(matrix)));
+        }
+        AnyMatrix::open(path).map(Self::Npy)
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Npy(matrix) => matrix.rows(),
+            Self::Parquet(matrix) => matrix.rows,
+        }
+    }
+
+    /// Values in a row.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        match self {
+            Self::Npy(matrix) => matrix.dimension(),
+            Self::Parquet(matrix) => matrix.dimension,
+        }
+    }
+
+    /// Reads row `row` into `out`, which takes [`Self::dimension`] values. A value that is null is a NaN.
+    ///
+    /// # Errors
+    /// [`NpyError`] when there is no such row, or when reading fails.
+    pub fn read(&mut self, row: usize, out: &mut [f64]) -> Result<(), NpyError> {
+        match self {
+            Self::Npy(matrix) => matrix.read(row, out),
+            Self::Parquet(matrix) => matrix.read(row, out),
+        }
+    }
+}
+
+/// A column of lists of floats, all of one length.
+#[derive(Debug)]
+pub struct ParquetMatrix {
+    path: PathBuf,
+    column: String,
+    rows: usize,
+    dimension: usize,
+    /// The first row that is decoded, and the decoded ones.
+    from: usize,
+    decoded: Vec<Vec<f64>>,
+}
+
+impl ParquetMatrix {
+    fn open(path: &Path, named: Option<&str>) -> Result<Self, NpyError> {
+        let file = || files::open(path);
+        let bytes = file().and_then(|file| file.metadata()).map_err(FileError::new("read", path))?.len();
+        let wrong = |rule: String| NpyError::Format { path: path.to_owned(), rule };
+        let of_polars = |error: PolarsError| wrong(format!("polars cannot read it: {error}"));
+        let mut reader = parquet::reader(file).map_err(of_polars)?;
+        let (schema, metadata) =
+            parquet::guarded(|| Ok((reader.schema()?, reader.get_metadata()?.clone()))).map_err(of_polars)?;
+        let column = column(&schema, named).map_err(wrong)?;
+        let (rows, numbers) = sizes(&metadata, &column, bytes).map_err(wrong)?;
+        let mut matrix = Self { path: path.to_owned(), column, rows, dimension: 0, from: 0, decoded: Vec::new() };
+        if rows > 0 {
+            let first = matrix.lists(0, 1)?;
+            matrix.dimension = first.first().and_then(Option::as_ref).map_or(0, Vec::len);
+        }
+        if matrix.dimension == 0 {
+            return Err(wrong(format!(
+                "the first row of its column `{}` has no numbers",
+                text::quoted(&matrix.column)
+            )));
+        }
+        // Rows of several lengths, or some that are null: said before anything is made of them.
+        if numbers != (rows as u64).saturating_mul(matrix.dimension as u64) {
+            let mut row = 0;
+            while row < rows {
+                matrix.decode(row)?;
+                row += matrix.decoded.len();
+            }
+        }
+        Ok(matrix)
+    }
+
+    /// These rows; `None` for one that is null.
+    fn lists(&self, start: usize, rows: usize) -> Result<Vec<Option<Vec<f64>>>, NpyError> {
+        let file = files::open(&self.path).map_err(FileError::new("read", &self.path))?;
+        let read = || {
+            let reader: ParquetReader<File> = ParquetReader::new(file);
+            let reader = reader.with_columns(Some(vec![self.column.clone()])).with_slice(Some((start, rows)));
+            let frame = reader.set_rechunk(true).finish()?;
+            polars_ensure!(frame.height() == rows, ComputeError: "{} rows instead of {rows}", frame.height());
+            let series = frame.column(&self.column)?.as_materialized_series().clone();
+            let list = |row: usize| match series.dtype() {
+                DataType::Array(..) => series.array().map(|lists| lists.get_as_series(row)),
+                _ => series.list().map(|lists| lists.get_as_series(row)),
+            };
+            let numbers = |list: Series| -> PolarsResult<Vec<f64>> {
+                let numbers = list.cast(&DataType::Float64)?;
+                Ok(numbers.f64()?.iter().map(|number| number.unwrap_or(f64::NAN)).collect())
+            };
+            (0..rows).map(|row| list(row)?.map(numbers).transpose()).collect::<PolarsResult<Vec<_>>>()
+        };
+        parquet::guarded(read).map_err(|error| NpyError::Format {
+            path: self.path.clone(),
+            rule: format!("polars cannot read it: {error}"),
+        })
+    }
+
+    /// Decodes rows from this one on.
+    fn decode(&mut self, row: usize) -> Result<(), NpyError> {
+        let rows = (SLICE / self.dimension).max(1).min(self.rows - row);
+        let lists = self.lists(row, rows)?;
+        let other = lists.iter().position(|list| list.as_ref().is_some_and(|list| list.len() != self.dimension));
+        if let Some(at) = other {
+            let found = lists[at].as_ref().map_or(0, Vec::len);
+            let rule = format!(
+                "row {} has {}, and the first has {}; all rows of a matrix have the same",
+                row + at,
+                text::counted(found, "number"),
+                self.dimension
+            );
+            return Err(NpyError::Format { path: self.path.clone(), rule });
+        }
+        let null = || vec![f64::NAN; self.dimension];
+        self.decoded = lists.into_iter().map(|list| list.unwrap_or_else(null)).collect();
+        self.from = row;
+        Ok(())
+    }
+
+    fn read(&mut self, row: usize, out: &mut [f64]) -> Result<(), NpyError> {
+        let wrong = |rule: String| NpyError::Format { path: self.path.clone(), rule };
+        if row >= self.rows || out.len() != self.dimension {
+            return Err(wrong(format!("row {row} of {} values was requested", out.len())));
+        }
+        if row < self.from || row >= self.from + self.decoded.len() {
+            self.decode(row)?;
+        }
+        out.copy_from_slice(&self.decoded[row - self.from]);
+        Ok(())
+    }
+}
+
+/// Whether a column holds lists of floats.
+fn is_vectors(dtype: &ArrowDataType) -> bool {
+    use ArrowDataType as T;
+    match dtype {
+        T::List(of) | T::LargeList(of) | T::FixedSizeList(of, _) => matches!(of.dtype, T::Float32 | T::Float64),
+        _ => false,
+    }
+}
+
+/// The columns with lists of floats.
+pub(crate) fn vectors(schema: &ArrowSchema) -> Vec<String> {
+    schema.iter_values().filter(|field| is_vectors(&field.dtype)).map(|field| field.name.to_string()).collect()
+}
+
+/// The column with the rows: the named one, or the only one that holds lists of floats.
+fn column(schema: &ArrowSchema, named: Option<&str>) -> Result<String, String> {
+    let quoted = |names: &[String]| names.iter().map(|name| format!("`{}`", text::quoted(name))).collect::<Vec<_>>();
+    let all: Vec<String> = schema.iter_values().map(|field| field.name.to_string()).collect();
+    let vectors = vectors(schema);
+    let there = if vectors.is_empty() {
+        format!("its columns are {}, and none holds lists of floats", quoted(&all).join(", "))
+    } else {
+        format!("its columns of lists of floats are {}", quoted(&vectors).join(", "))
+    };
+    match (named, &vectors[..]) {
+        (Some(named), _) if vectors.iter().any(|name| name == named) => Ok(named.to_owned()),
+        (Some(named), _) if all.iter().any(|name| name == named) => {
+            Err(format!("its column `{}` does not hold lists of f32 or f64; {there}", text::quoted(named)))
+        }
+        (Some(named), _) => Err(format!("it has no column `{}`; {there}", text::quoted(named))),
+        (None, [only]) => Ok(only.clone()),
+        (None, []) => Err(format!("{there}; write the embeddings as lists of f32")),
+        (None, _) => Err(format!("{there}; name one with `dataset.column`")),
+    }
+}
+
+/// The rows and the numbers in a column, if it claims no more than a matrix of this size has.
+fn sizes(metadata: &FileMetadata, column: &str, bytes: u64) -> Result<(usize, u64), String> {
+    let (mut rows, mut numbers) = (0usize, 0u64);
+    for group in &metadata.row_groups {
+        let leaves = group.columns_under_root_iter(column).into_iter().flatten();
+        let claimed: u64 =
+            leaves.map(|leaf| u64::try_from(leaf.num_values()).unwrap_or(u64::MAX)).fold(0, u64::saturating_add);
+        if claimed > (group.num_rows() as u64).saturating_mul(WIDEST as u64) {
+            return Err(format!(
+                "its column `{}` claims {claimed} numbers in {} rows, and a row has at most {WIDEST}; is it a matrix of \
+                 embeddings?",
+                text::quoted(column),
+                group.num_rows()
+            ));
+        }
+        rows = rows.saturating_add(group.num_rows());
+        numbers = numbers.saturating_add(claimed);
+    }
+    parquet::check_rows(rows as u64, bytes)?;
+    let most = bytes.saturating_mul(NUMBERS_OF_BYTE).max(NUMBERS);
+    if numbers > most {
+        return Err(format!("it claims {numbers} numbers in {bytes} bytes, so it is damaged; write it again"));
+    }
+    Ok((rows, numbers))
+}

@@ -1,0 +1,242 @@
+//! `facevault init`: a config for faces that somebody has.
+
+use std::fs;
+use std::path::Path;
+
+use polars::prelude::{Column, DataFrame, ParquetWriter};
+use serde_json::Value;
+
+use crate::support::workspace::Workspace;
+
+/// A picture of one colour.
+fn picture(path: &Path, side: usize, value: u8) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let pixels: Vec<u8> =
+        (0..side * side * 3).map(|at| value.wrapping_mul(41).wrapping_add((at % 251) as u8)).collect();
+    fs::write(path, [format!("P6\n{side} {side}\n255\n").as_bytes(), &pixels].concat()).unwrap();
+}
+
+/// Two people with two pictures each, under the names that `name` gives them.
+fn pictures(workspace: &Workspace, folder: &str, side: usize, name: impl Fn(&str, u8) -> String) {
+    for (at, who) in ["ada", "bo"].into_iter().enumerate() {
+        for n in 0..2 {
+            picture(&workspace.path(folder).join(name(who, n)), side, at as u8 * 2 + n);
+        }
+    }
+}
+
+/// A `.npy` of f32 rows.
+fn matrix(path: &Path, rows: usize) {
+    let dictionary = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 2), }}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((dictionary.len() as u16).to_le_bytes());
+    bytes.extend(dictionary.bytes());
+    bytes.extend((0..rows * 2).flat_map(|at| (1.0 + at as f32).to_le_bytes()));
+    fs::write(path, bytes).unwrap();
+}
+
+/// Runs `init`, then `check` on what it wrote: what `init` prints, and the config.
+#[track_caller]
+fn init(workspace: &Workspace, arguments: &[&str]) -> (Value, String) {
+    let found = workspace.json(0, &[&["init"], arguments].concat());
+    let config = found["config"].as_str().unwrap().to_owned();
+    let checked = workspace.json(0, &["check", &config]);
+    assert_eq!(checked["problem"], Value::Null, "{checked:#}");
+    if let (Value::Number(n), Value::Number(faces)) = (&found["found"]["pictures"], &checked["faces"]) {
+        assert_eq!(n, faces, "`init` and `check` count the same");
+    }
+    (found, fs::read_to_string(workspace.path(config)).unwrap())
+}
+
+/// The section `dataset` of a config, without its comments.
+fn dataset(text: &str) -> String {
+    let section = text.lines().skip_while(|line| !line.starts_with("dataset:")).skip(1);
+    let lines = section.take_while(|line| line.starts_with("  "));
+    lines.map(|line| line.split(" # ").next().unwrap_or(line).trim()).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn every_line_of_a_config_says_what_it_does() {
+    let workspace = Workspace::empty();
+    pictures(&workspace, "My Faces", 112, |who, n| format!("{who}/{n}.ppm"));
+    let (found, text) = init(&workspace, &["My Faces"]);
+    assert_eq!(
+        found["next"],
+        serde_json::json!(["facevault check my-faces.yaml", "facevault experiment my-faces.yaml"])
+    );
+    insta::assert_snapshot!(text, @r#"
+    # Written by `facevault init`. Identity folders: 4 pictures of 2 people; shorter side 112 pixels (median).
+    # `facevault check` shows what it would do, `facevault guide config-keys` lists every key.
+    
+    name: my-faces # runs are called by it
+    seed: 0 # of everything that is drawn at random; the same seed gives the same numbers
+    
+    dataset: # where the faces come from; relative paths start in this file's folder
+      source: folders # identity folders: `facevault guide config-keys`
+      root: "My Faces" # <identity>/<picture> inside
+    
+    preprocess: # from a picture to the pixels that the network takes
+      profile: facenet-pytorch # 160 pixels, standardised as FaceNet's checkpoints take them; the others: `facevault guide config-keys`
+      crop: { mode: whole } # the pictures are crops: nothing is cut off; `box` cuts by a detector's box
+    
+    weights: # the network's numbers
+      source: hub # FaceNet trained on VGGFace2: 112 MB, downloaded once from the Hugging Face Hub
+      repo: py-feat/facenet # owner and name of the repository
+      revision: 8dd79278b755ee24ee9922619122df8a2b80b787 # a commit, so that it never changes
+      file: model.safetensors # the file in it
+      sha256: 060b24840d57519af854efb1c1d86f110842a1312220afbde4aebb0df1448c9d # checked before anything is read
+    
+    # All pairs of all faces are compared. A list of pairs of your own: `dataset.pairs` and `protocols`,
+    # `facevault guide evaluate-a-benchmark`.
+    "#);
+    let keys = text.lines().filter(|line| line.contains(": ") && !line.starts_with('#'));
+    for line in keys {
+        assert!(line.contains(" # "), "no comment: {line}");
+    }
+}
+
+#[test]
+fn each_kind_of_folder_becomes_a_config_that_check_takes() {
+    let workspace = Workspace::empty();
+    let names: [(&str, fn(&str, u8) -> String, &str); 6] = [
+        ("people", |who, n| format!("{who}/{n}.ppm"), "source: folders, root: people"),
+        (
+            "nested",
+            |who, n| format!("{who}/session-{n}/x.ppm"),
+            "source: files, root: nested, pattern: \"{identity}/*/*\"",
+        ),
+        (
+            "parts",
+            |who, n| format!("{}/{who}/{n}.ppm", ["train", "test"][usize::from(n)]),
+            "source: files, root: parts, pattern: \"{part}/{identity}/*\"",
+        ),
+        (
+            "mixed",
+            |who, n| format!("{who}/{}{n}.ppm", ["", "a/b/"][usize::from(n)]),
+            "source: files, root: mixed, pattern: \"{identity}/**/*\"",
+        ),
+        ("flat", |who, n| format!("{who}_x_{n}.ppm"), "source: files, root: flat, pattern: \"{identity}_{n}.*\""),
+        ("dashes", |who, n| format!("{who}-{n}.ppm"), "source: files, root: dashes, pattern: \"{identity}-{n}.*\""),
+    ];
+    for (folder, name, keys) in names {
+        pictures(&workspace, folder, 100, name);
+        let (found, text) = init(&workspace, &[folder]);
+        assert_eq!(dataset(&text), keys);
+        assert_eq!(found["found"]["pictures"], 4, "{folder}");
+        assert_eq!(found["found"]["identities"], 2, "{folder}");
+        assert_eq!((&found["found"]["side"], &found["pictures"]), (&100.into(), &"crops".into()), "{folder}");
+    }
+    // Photos are larger than what the network takes; a list of pairs is found beside the folders.
+    pictures(&workspace, "photos", 250, |who, n| format!("{who}/{n}.ppm"));
+    fs::write(workspace.path("photos/pairs.txt"), "ada/0.ppm ada/1.ppm 1\nada/0.ppm bo/0.ppm 0\n").unwrap();
+    let (found, text) = init(&workspace, &["photos"]);
+    assert_eq!(found["pictures"], "photos");
+    assert!(text.contains("\ndetect:") && !text.contains("crop:") && text.contains("- name: listed"), "{text}");
+    assert_eq!(dataset(&text), "source: folders, root: photos, pairs: pairs.txt");
+    let (found, text) = init(&workspace, &["photos", "--pictures", "crops", "--for", "search", "--out", "s.yaml"]);
+    assert_eq!((&found["pictures"], &found["reason"]), (&"crops".into(), &"you said so".into()));
+    assert!(
+        !text.contains("\ndetect:") && text.contains("kind: identification") && !text.contains("pairs.txt"),
+        "{text}"
+    );
+}
+
+#[test]
+fn tables_archives_and_arrays_become_configs() {
+    let workspace = Workspace::empty();
+    pictures(&workspace, "p1/crops", 160, |who, n| format!("{who}{n}.ppm"));
+    let lines = "face_id,image_id,identity_id,crop_path\n".to_owned()
+        + "f0,i0,ada,/kaggle/working/crops/ada0.ppm\nf1,i1,ada,/kaggle/working/crops/ada1.ppm\n"
+        + "f2,i2,bo,/kaggle/working/crops/bo0.ppm\n";
+    fs::write(workspace.path("p1/face_metadata.csv"), lines).unwrap();
+    // The folder is known by its table, whose paths are of the machine that wrote it.
+    let (found, text) = init(&workspace, &["p1", "--out", "p1.yaml"]);
+    assert_eq!(
+        dataset(&text),
+        "source: phase1, csv: p1/face_metadata.csv, image: crop, rewrite: [{ from: /kaggle/working/crops/, to: crops/ }]"
+    );
+    assert_eq!((&found["profile"], &found["found"]["side"]), (&"facevault-notebook".into(), &160.into()));
+
+    pictures(&workspace, "celeba", 100, |who, n| format!("{who}{n}.ppm"));
+    fs::write(workspace.path("celeba/list.csv"), "n,pic,celeb_id\n1,ada0.ppm,7\n2,ada1.ppm,7\n3,bo0.ppm,8\n").unwrap();
+    let keys = "table: celeba/list.csv, file: pic, identity: celeb_id";
+    let (found, text) = init(&workspace, &["celeba/list.csv"]);
+    assert_eq!((&found["config"], &found["found"]["identities"]), (&"list.yaml".into(), &2.into()));
+    assert_eq!(dataset(&text), format!("source: files, root: celeba, {keys}"));
+    let (_, text) = init(&workspace, &["celeba", "--table", "celeba/list.csv"]);
+    assert_eq!(dataset(&text), format!("source: files, root: celeba, {keys}"));
+
+    matrix(&workspace.path("rows.npy"), 3);
+    fs::write(workspace.path("rows.csv"), "file,celeb_id\na,7\nb,7\nc,8\n").unwrap();
+    let (found, text) = init(&workspace, &["rows.npy"]);
+    assert_eq!(dataset(&text), "source: embeddings, matrix: rows.npy, faces: rows.csv, identity: celeb_id");
+    assert_eq!((&found["found"]["pictures"], &found["weights"]), (&3.into(), &Value::Null));
+    assert!(!text.contains("weights:") && !text.contains("preprocess:"), "{text}");
+    // What `init` writes, `experiment` takes.
+    workspace.run(0, &["experiment", "rows.yaml"]);
+
+    let pictures = [&b"P6 1 1 255 abc"[..], b"P6 1 1 255 abd"];
+    let columns = [Column::new("image".into(), pictures), Column::new("label".into(), [7i64, 8])];
+    let mut frame = DataFrame::new(2, columns.into()).unwrap();
+    ParquetWriter::new(fs::File::create(workspace.path("pictures.parquet")).unwrap()).finish(&mut frame).unwrap();
+    let (_, text) = init(&workspace, &["pictures.parquet"]);
+    assert_eq!(dataset(&text), "source: parquet, path: pictures.parquet");
+
+    let mut tar = tar::Builder::new(fs::File::create(workspace.path("people.tar")).unwrap());
+    tar.append_dir_all("people", workspace.path("celeba")).unwrap();
+    tar.finish().unwrap();
+    let (found, text) = init(&workspace, &["people.tar"]);
+    assert_eq!(dataset(&text), "source: archive, path: people.tar");
+    assert_eq!(found["found"]["pictures"], Value::Null);
+}
+
+#[test]
+fn a_config_elsewhere_has_absolute_paths() {
+    let workspace = Workspace::new();
+    pictures(&workspace, "faces", 96, |who, n| format!("{who}/{n}.ppm"));
+    fs::create_dir(workspace.path("configs")).unwrap();
+    let (found, text) = init(
+        &workspace,
+        &["faces", "--out", "configs/mine.yaml", "--weights", "weights.safetensors", "--experiments", "runs"],
+    );
+    assert!(dataset(&text).ends_with(&workspace.path("faces").display().to_string()), "{text}");
+    assert!(text.contains(&workspace.path("weights.safetensors").display().to_string()), "{text}");
+    assert_eq!(found["next"][1], "facevault experiment configs/mine.yaml --experiments runs");
+    let (found, _) = init(&workspace, &["faces", "--weights", "demo", "--for", "embeddings"]);
+    assert_eq!(found["next"][1], "facevault embed faces.yaml");
+    workspace.run(0, &["embed", "faces.yaml"]);
+}
+
+/// Fault (config): `init` finds a config of that name → it stays as it is, and the error names the flags
+/// Fault (processes): `init` without a terminal → nothing is asked, and the defaults are named
+/// Fault (config): `init` on something that is not there, a folder without pictures, or names that do not say who is who →
+/// refused with what would help
+#[test]
+fn nothing_is_overwritten_and_nothing_is_guessed_in_silence() {
+    let workspace = Workspace::empty();
+    pictures(&workspace, "faces", 100, |who, n| format!("{who}/{n}.ppm"));
+    let (_, said) = workspace.run(0, &["init", "faces"]);
+    assert_eq!(said.trim(), "nothing was asked; by default: --weights vggface2 --for verification --pictures crops");
+    fs::write(workspace.path("faces.yaml"), "mine").unwrap();
+    let refused = |arguments: &[&str]| {
+        let (_, said) = workspace.run(2, &[&["init"], arguments].concat());
+        said.trim().replace("error: ", "").replace(&format!("{}/", workspace.path("").display()).replace("//", "/"), "")
+    };
+    insta::assert_snapshot!(refused(&["faces", "--yes"]), @"faces.yaml exists; `--force` replaces it, `--out FILE` writes another one");
+    assert_eq!(fs::read(workspace.path("faces.yaml")).unwrap(), b"mine");
+    workspace.run(0, &["init", "faces", "--yes", "--force"]);
+    assert_ne!(fs::read(workspace.path("faces.yaml")).unwrap(), b"mine");
+
+    fs::create_dir(workspace.path("empty")).unwrap();
+    pictures(&workspace, "unnamed", 100, |who, n| format!("IMG{who}{n}.ppm"));
+    fs::write(workspace.path("two.csv"), "a,b\n1,2\n").unwrap();
+    fs::write(workspace.path("alone.npy"), "").unwrap();
+    insta::assert_snapshot!(refused(&["nowhere"]), @"nowhere: no such file or folder; name the folder, table, archive or array that your faces are in");
+    insta::assert_snapshot!(refused(&["empty"]), @"empty: a folder without pictures; expected a folder of pictures, a CSV that names them, a `.parquet`, a `.tar` or an `.npy` with a CSV beside it (docs/datasets.md)");
+    insta::assert_snapshot!(refused(&["unnamed"]), @"the names of the 4 pictures in unnamed, such as `IMGada0.ppm`, do not say who is in them: give the pattern with `--pattern '{identity}_{n}.*'`, or a CSV of their names and identities with `--table FILE`");
+    insta::assert_snapshot!(refused(&["two.csv"]), @"two.csv has no column of paths of pictures; its columns are `a`, `b`; rename one, for example to `file_name`");
+    insta::assert_snapshot!(refused(&["alone.npy"]), @"no table says whose the rows of alone.npy are: put a CSV with a line for each row beside it, or name it with `--table FILE`");
+    insta::assert_snapshot!(refused(&["faces", "--weights", "vgface2"]), @"--weights: expected `vggface2`, `demo` or the path of a checkpoint, and `vgface2` is no file; did you mean `vggface2`?");
+    insta::assert_snapshot!(refused(&["faces", "--pattern", "{identity}/*/*"]), @"in faces: `ada/0.ppm` does not fit `dataset.pattern` `{identity}/*/*`: <identity>, `/`, any text, `/`, any text; 4 of 4 pictures do not fit; correct the pattern (`*` is any text of a name, `**/` any folders), or name the pictures that fit in `dataset.list`");
+    insta::assert_snapshot!(refused(&["faces", "--pattern", "{who}/*"]), @"--pattern cannot be used: it has no `{identity}`, so nobody would be known; for example `{identity}/*/{n}.jpg` or `{identity}_{n}.*`");
+}
