@@ -34,6 +34,7 @@ pub const GUIDES: &[Guide] = &[
     guide!("evaluate-embeddings"),
     guide!("search-a-gallery"),
     guide!("forget-a-person"),
+    guide!("cluster"),
     Guide { name: "config-keys", text: include_str!("../configs/README.md") },
     Guide { name: "files", text: include_str!("../docs/files.md") },
 ];

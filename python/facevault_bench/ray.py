@@ -4,8 +4,8 @@
 
     run = facevault_bench.ray.run("config.yaml", shards=64, experiments="/shared/experiments", address="auto")
 
-Every node needs this package, the experiments folder and the dataset under the paths of the driver, and the weights: in a
-cache that the nodes share, or downloaded by each. The package `ray` is not among the requirements of this one.
+Every node needs this package, the experiments folder and the dataset under the paths of the driver, and the weights: in
+a cache that the nodes share, or downloaded by each. The package `ray` is not among the requirements of this one.
 """
 
 import ctypes
@@ -68,16 +68,16 @@ def run(
 ) -> Run:
     """Embed and evaluate a config on a Ray cluster, with the bytes that one machine gives.
 
-    `shards` is into how many tasks the faces are split: several for each place in the cluster, so that slow nodes get fewer.
-    `address` is Ray's; without it, what `ray.init` finds or starts. A connection that is there is used. `overrides` are those
-    of `--set`. `experiments` is a folder that the driver and all nodes have under this path. A task has `num_cpus` cores,
-    and as many threads, and `num_gpus` GPUs. A shard that fails, or whose node dies, is started again up to `retries` times, on another
-    node if there is one; what it had committed is kept. `progress` is called with lines to show; without it, they go to
-    stderr. Without `evaluate`, the run has embeddings and no statistics.
+    `shards` is into how many tasks the faces are split: several for each place in the cluster, so that slow nodes get
+    fewer. `address` is Ray's; without it, what `ray.init` finds or starts. A connection that is there is used.
+    `overrides` are those of `--set`. `experiments` is a folder that the driver and all nodes have under this path. A task
+    has `num_cpus` cores, and as many threads, and `num_gpus` GPUs. A shard that fails, or whose node dies, is started
+    again up to `retries` times, on another node if there is one; what it had committed is kept. `progress` is called with
+    lines to show; without it, they go to stderr. Without `evaluate`, the run has embeddings and no statistics.
 
     Fails with the texts of the command: InputError where an argument or the config has to change, MachineError where a
-    machine, its files or its network lack something. The same call resumes. Expectations of the config that are missed are
-    said, and in `run.metrics`.
+    machine, its files or its network lack something. The same call resumes. Expectations of the config that are missed
+    are said, and in `run.metrics`.
     """
     if shards < 1:
         raise InputError(f"shards is {shards}; give 1 or more")
