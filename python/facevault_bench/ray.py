@@ -32,7 +32,7 @@ from ._errors import FaceVaultError, InputError, MachineError
 from ._run import Run, open_run
 
 # Where files are. Tokens stay where they are set: they would pass through the cluster's object store.
-_PLACES = ("FACEVAULT_CACHE", "FACEVAULT_PERMISSIONS", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE")
+_PLACES = ("FACEVAULT_PERMISSIONS", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE")
 _USAGE, _MISSED = 2, 3
 _SECONDS_BETWEEN_LINES = 5.0
 _PAUSE_SECONDS = 3.0
