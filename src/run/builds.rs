@@ -1,6 +1,6 @@
 //! Which build embedded a run, and `experiment --fresh`: embeddings of this build only.
 
-use super::{PreparedRun, RunDirectory, RunError};
+use super::{PreparedRun, RunDirectory, RunError, shards};
 use crate::compare::{EmbeddedBy, is_commit, short};
 use crate::plan::RunPlan;
 use crate::provenance::{Build, Provenance};
@@ -33,7 +33,8 @@ impl PreparedRun {
     pub fn fresh(self) -> Result<Self, RunError> {
         let run = &self.directory;
         if run.has(RunDirectory::PROVENANCE) {
-            let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
+            let mut provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
+            shards::gather(run, &mut provenance)?;
             let here = Build::current().revision;
             // A crashed session has embedded 0 faces, whatever it has committed.
             let other = provenance.sessions.iter().find(|session| session.revision.as_deref() != Some(&here));

@@ -257,7 +257,7 @@ impl RunContext<'_> {
         }
         self.mend(run)?;
         Self::describe(run, &plan, &loaded, &mut provenance)?;
-        self.gather(run, &mut provenance)?;
+        shards::gather(run, &mut provenance)?;
         let options = &loaded.config.embed;
         let mut matrix = given::open(&loaded.config)?;
         let dimension = match &matrix {

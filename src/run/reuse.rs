@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-use super::{RunContext, RunDirectory, RunError, precision, seal};
+use super::{RunContext, RunDirectory, RunError, precision, seal, shards};
 use crate::config::ExperimentConfig;
 use crate::dataset::{self, Face, Manifest, Part, PixelSource};
 use crate::digest::Digest;
@@ -56,7 +56,8 @@ pub(super) fn embedded_faces(run: &RunDirectory, plan: &RunPlan) -> Result<(Mani
     if run.is_being_cleared() {
         return Err("faces are being removed from it".into());
     }
-    let provenance: Provenance = run.json(RunDirectory::PROVENANCE).map_err(words)?;
+    let mut provenance: Provenance = run.json(RunDirectory::PROVENANCE).map_err(words)?;
+    shards::gather(run, &mut provenance).map_err(words)?;
     let read = |path: &Path| Manifest::read_parquet(path, PathBuf::new());
     let mut manifest = read(&run.file(RunDirectory::MANIFEST)).map_err(|error| error.to_string())?;
     manifest.read_lists(run.path()).map_err(|error| error.to_string())?;

@@ -304,23 +304,23 @@ impl RunContext<'_> {
         }
         embed::admit(options, embed::read_records(run.path())?.iter().flat_map(|record| &record.failures))?;
         provenance.count_reused(&store.rows_reused());
-        self.gather(run, &mut provenance)?;
+        gather(run, &mut provenance)?;
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
         self.export_files(run, &store, &manifest)?;
         summary_of(self.embedded_before(run, options, manifest.len())?)
     }
+}
 
-    /// Takes the sessions of workers into the provenance, which the caller writes.
-    pub(super) fn gather(&self, run: &RunDirectory, provenance: &mut Provenance) -> Result<(), RunError> {
-        for (number, worker) in workers::all(run.path())? {
-            let origin = Some(WorkerOrigin { number, shard: worker.shard });
-            // An interrupted finish may have taken it already.
-            if provenance.sessions.iter().all(|session| session.worker != origin) {
-                provenance.sessions.push(RunSession { worker: origin, ..worker.session });
-            }
+/// Takes the sessions of a run's workers into its provenance, which the caller may write.
+pub(super) fn gather(run: &RunDirectory, provenance: &mut Provenance) -> Result<(), RunError> {
+    for (number, worker) in workers::all(run.path())? {
+        let origin = Some(WorkerOrigin { number, shard: worker.shard });
+        // An interrupted finish may have taken it already.
+        if provenance.sessions.iter().all(|session| session.worker != origin) {
+            provenance.sessions.push(RunSession { worker: origin, ..worker.session });
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// Which of `shards` shards of a prepared run lack a chunk. Looks at names only: `finish` checks what is in the files. Fails

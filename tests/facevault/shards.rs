@@ -175,6 +175,20 @@ fn one_process_continues_what_workers_began() {
     assert!(!run.join("workers").exists());
 }
 
+/// Fault (processes): `experiment --fresh` on a run that workers of an unknown build have begun → refused
+#[test]
+fn what_workers_embedded_is_not_fresh() {
+    let workspace = workspace();
+    let run = prepare(&workspace, "experiments", &[]);
+    shard(&workspace, &run, 0, 4);
+    let worker = run.join("workers/00001.json");
+    let mut record: Value = serde_json::from_slice(&fs::read(&worker).unwrap()).unwrap();
+    record["session"]["revision"] = "0123456789abcdef0123456789abcdef01234567".into();
+    fs::write(&worker, serde_json::to_vec(&record).unwrap()).unwrap();
+    let (_, stderr) = workspace.run(1, &["experiment", "config.yaml", "--fresh", "--quiet"]);
+    assert!(stderr.contains("was embedded by 0123456789ab"), "{stderr}");
+}
+
 /// Fault (processes): a worker has other arithmetic than the machine that prepared the run, other weights, or no pictures →
 /// refused with what differs; nothing is committed
 #[test]
