@@ -185,7 +185,7 @@ fn what_workers_embedded_is_not_fresh() {
     let mut record: Value = serde_json::from_slice(&fs::read(&worker).unwrap()).unwrap();
     record["session"]["revision"] = "0123456789abcdef0123456789abcdef01234567".into();
     fs::write(&worker, serde_json::to_vec(&record).unwrap()).unwrap();
-    let (_, stderr) = workspace.run(1, &["experiment", "config.yaml", "--fresh", "--quiet"]);
+    let (_, stderr) = workspace.run(2, &["experiment", "config.yaml", "--fresh", "--quiet"]);
     assert!(stderr.contains("was embedded by 0123456789ab"), "{stderr}");
 }
 
