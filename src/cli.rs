@@ -318,7 +318,7 @@ pub struct EmbedArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
     /// Embed a part of a prepared run: shard I of N, numbered from 0, or `auto`: what the environment says of a task of a Slurm
-    /// array, an array job of AWS Batch or an Indexed Job of Kubernetes (with FACEVAULT_SHARDS as N where they do not say it).
+    /// array, an array job of AWS Batch or an Indexed Job of Kubernetes (with `FACEVAULT_SHARDS` as N where they do not say it).
     #[arg(
         long,
         value_name = "I/N|auto",

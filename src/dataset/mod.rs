@@ -440,7 +440,9 @@ pub fn bytes(manifest: &Manifest, row: usize) -> Result<Vec<u8>, ReadError> {
 /// Digest over some faces of a manifest, of what [`Manifest::digest`] takes of each.
 pub(crate) fn digest_of_faces(faces: &[Face]) -> Digest {
     let mut hasher = Hasher::default();
-    faces.iter().for_each(|face| hash_face(face, &mut hasher));
+    for face in faces {
+        hash_face(face, &mut hasher);
+    }
     hasher.finish()
 }
 

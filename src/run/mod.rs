@@ -326,7 +326,7 @@ impl RunContext<'_> {
             embed::take(&job, &mut store, self.progress, self.cancel)?;
             provenance.count_reused(&store.rows_reused());
             run.write_json(RunDirectory::PROVENANCE, &provenance)?;
-            self.share(run, &store)?;
+            shards::share(run, &store)?;
             let (embedded, failed) = (store.rows_embedded(), store.rows_failed());
             let summary = EmbedSummary { rows: manifest.len(), embedded, failed, resumed, seconds: 0.0 };
             return Ok(EmbedOutcome::Interrupted(summary));

@@ -129,10 +129,8 @@ impl RunContext<'_> {
             _ => {
                 let records = embed::read_records(run.path())?;
                 let plan: RunPlan = run.json(RunDirectory::PLAN)?;
-                let of_shards = match run.has(RunDirectory::METADATA) {
-                    true => None,
-                    false => Some(prepared_shards(&run)?),
-                };
+                let finished = run.has(RunDirectory::METADATA);
+                let of_shards = if finished { None } else { Some(prepared_shards(&run)?) };
                 Ok(Some(SharedRun {
                     run: run.name(),
                     directory: run.path().display().to_string(),
@@ -142,13 +140,6 @@ impl RunContext<'_> {
                 }))
             }
         }
-    }
-
-    /// Records what workers need to know of a store.
-    pub(super) fn share(&self, run: &RunDirectory, store: &ChunkStore) -> Result<(), RunError> {
-        let [manifest_rows, dimension, chunk_size] = store.layout();
-        files::create_dir_inside(run.path(), workers::WORKERS)?;
-        run.write_json(PREPARED, &PreparedShards { manifest_rows, dimension, chunk_size })
     }
 
     /// Embeds what is missing of a shard. Everything but its own rows of the manifest and its own pictures stays unread. Fails
@@ -267,7 +258,7 @@ impl RunContext<'_> {
         if run.has(RunDirectory::METADATA) && seal::is_recorded(run) {
             self.mend(run)?;
             if run.has(RunDirectory::METADATA) {
-                return summary_of(self.embedded_before(run, options, plan.faces() as usize)?);
+                return Ok(summary_of(self.embedded_before(run, options, plan.faces() as usize)?));
             }
         }
         let mut provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
@@ -307,8 +298,15 @@ impl RunContext<'_> {
         gather(run, &mut provenance)?;
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
         self.export_files(run, &store, &manifest)?;
-        summary_of(self.embedded_before(run, options, manifest.len())?)
+        Ok(summary_of(self.embedded_before(run, options, manifest.len())?))
     }
+}
+
+/// Records what workers need to know of a store.
+pub(super) fn share(run: &RunDirectory, store: &ChunkStore) -> Result<(), RunError> {
+    let [manifest_rows, dimension, chunk_size] = store.layout();
+    files::create_dir_inside(run.path(), workers::WORKERS)?;
+    run.write_json(PREPARED, &PreparedShards { manifest_rows, dimension, chunk_size })
 }
 
 /// Takes the sessions of a run's workers into its provenance, which the caller may write.
@@ -378,9 +376,9 @@ fn not_prepared(run: &RunDirectory) -> RunError {
     RunError::NotPrepared { run: run.name() }
 }
 
-fn summary_of(outcome: EmbedOutcome) -> Result<EmbedSummary, RunError> {
+fn summary_of(outcome: EmbedOutcome) -> EmbedSummary {
     match outcome {
-        EmbedOutcome::Complete(summary) | EmbedOutcome::Interrupted(summary) => Ok(summary),
+        EmbedOutcome::Complete(summary) | EmbedOutcome::Interrupted(summary) => summary,
     }
 }
 
@@ -426,7 +424,9 @@ impl ShardWork<'_> {
                 Err(EmbedError::Store(StoreError::Differs { path, chunk, theirs })) => {
                     return Err(self.differ(path, chunk, theirs)?);
                 }
-                outcome => drop(outcome?),
+                Err(error) => return Err(error.into()),
+                // What is missing is seen in the store.
+                Ok(EmbedOutcome::Complete(_) | EmbedOutcome::Interrupted(_)) => {}
             }
         }
         progress.end();
@@ -437,13 +437,13 @@ impl ShardWork<'_> {
     fn differ(&self, path: std::path::PathBuf, chunk: usize, theirs: Option<u32>) -> Result<RunError, FileError> {
         let known: BTreeMap<u32, WorkerRecord> = workers::all(self.run.path())?.into_iter().collect();
         let mine = MachineInfo::current().host;
-        let mut others: Vec<String> = match theirs.and_then(|theirs| known.get(&theirs)) {
-            Some(worker) => vec![worker.session.machine.host.clone()],
-            None => {
-                let has = known.into_values().filter(|worker| worker.chunks.contains(&chunk));
-                has.map(|worker| worker.session.machine.host).collect()
-            }
+        let theirs = theirs.filter(|theirs| known.contains_key(theirs));
+        let may_be = |number: u32, worker: &WorkerRecord| match theirs {
+            Some(theirs) => number == theirs,
+            None => worker.chunks.contains(&chunk),
         };
+        let others = known.into_iter().filter(|(number, worker)| may_be(*number, worker));
+        let mut others: Vec<String> = others.map(|(_, worker)| worker.session.machine.host).collect();
         others.sort();
         others.dedup();
         let theirs = if others.is_empty() { "another machine".into() } else { others.join(" or ") };

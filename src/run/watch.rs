@@ -160,9 +160,10 @@ impl RunWatch {
             process,
             host: provenance.sessions.last().map(|RunSession { machine, .. }| machine.host.clone()),
             resume: match state {
-                WatchState::Unknown if workers.is_some() => Some(match done >= faces {
-                    true => format!("facevault finish {}", run.argument()),
-                    false => format!("facevault missing {} --shards N", run.argument()),
+                WatchState::Unknown if workers.is_some() => Some(if done >= faces {
+                    format!("facevault finish {}", run.argument())
+                } else {
+                    format!("facevault missing {} --shards N", run.argument())
                 }),
                 WatchState::Stopped | WatchState::Died | WatchState::Unknown => Some(self.resume(&provenance, stage)),
                 WatchState::Embedded => Some(format!("facevault evaluate {}", run.argument())),
