@@ -229,7 +229,7 @@ pub struct InitArgs {
     /// What the pictures show [default: by their size].
     #[arg(long, value_name = "WHAT")]
     pub pictures: Option<Shown>,
-    /// How the paths of the pictures say who is who, such as `{identity}_{n}.*`.
+    /// How the paths of the pictures say who is who, such as `{identity}_*.jpg`.
     #[arg(long, value_name = "PATTERN", conflicts_with = "table")]
     pub pattern: Option<String>,
     /// A CSV that says who is who: a line for each picture, or for each row of an array.

@@ -240,6 +240,10 @@ pub(crate) fn runs(
     order: &str,
 ) -> Result<PathBuf, Error> {
     let path = path.map_or_else(|| reports.join("index.html"), Path::to_owned);
+    if !may_be_page(&path)? {
+        let shown = path.display();
+        return Err(Error::Usage(format!("{shown} is there and no page; name another file with --html=PATH")));
+    }
     let home = path.parent().unwrap_or(Path::new(""));
     let indexed = |listed: &ListedRun| {
         let run = &listed.directory;
@@ -274,6 +278,16 @@ pub(crate) fn runs(
     })?;
     files::commit_below(&path, html.as_bytes(), "--html")?;
     Ok(path)
+}
+
+/// Whether there is a page at a path, or nothing: no other file is replaced.
+fn may_be_page(path: &Path) -> Result<bool, files::FileError> {
+    const START: &[u8] = b"<!doctype html>";
+    if !files::is_file(path)? {
+        return Ok(true);
+    }
+    let head = files::head(path)?;
+    Ok(head.is_empty() || head.get(..START.len()).is_some_and(|head| head.eq_ignore_ascii_case(START)))
 }
 
 /// The pages about several runs in a folder: kind, name and address from `home`, by name.

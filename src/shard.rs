@@ -24,10 +24,10 @@ impl Shard {
     /// # Errors
     /// Why there is no such part.
     pub fn new(index: usize, count: usize) -> Result<Self, String> {
-        if index < count {
-            Ok(Self { index, count })
-        } else {
-            Err(format!("shard {index} of {count}: they are numbered from 0 to {}", count.saturating_sub(1)))
+        match count.checked_sub(1) {
+            None => Err("0 shards: there is one at least".into()),
+            Some(last) if index > last => Err(format!("shard {index} of {count}: they are numbered from 0 to {last}")),
+            Some(_) => Ok(Self { index, count }),
         }
     }
 
@@ -132,7 +132,7 @@ mod tests {
         let wrong = ["8/8", "1/0", "1", "a/8", "-1/8"].map(|text| text.parse::<Shard>().unwrap_err());
         insta::assert_snapshot!(wrong.join("\n"), @r"
         shard 8 of 8: they are numbered from 0 to 7
-        shard 1 of 0: they are numbered from 0 to 0
+        0 shards: there is one at least
         expected `auto`, or a shard and their number as in `0/8`
         expected `auto`, or a shard and their number as in `0/8`
         expected `auto`, or a shard and their number as in `0/8`

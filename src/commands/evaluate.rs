@@ -7,7 +7,8 @@ use super::shared::{any_embedded, expectation, found, interrupted, not_evaluated
 use super::{options_to_repeat, print, with_context};
 use crate::cli::EvaluateArgs;
 use crate::error::{CommandOutcome, Error};
-use crate::run::{self, Evaluated, RunDirectory};
+use crate::evaluate::EvaluateError;
+use crate::run::{self, Evaluated, RunDirectory, RunError};
 use crate::shard::Shard;
 use crate::similarity::SharedPairs;
 use crate::text::counted;
@@ -32,6 +33,10 @@ fn evaluate_shard(arguments: &EvaluateArgs, shard: Shard) -> Result<CommandOutco
         let run = RunDirectory::find(context.experiments, &arguments.run)?;
         let SharedPairs { pieces, of, pairs } = match context.evaluate_shard(&run, shard) {
             Err(error) if error.interrupted() => return Ok(interrupted(&again)),
+            Err(RunError::Evaluate(EvaluateError::NotEvaluable { reason })) => {
+                print(&arguments.common, &json!({"not_evaluated": reason}), || not_evaluated(&reason))?;
+                return Ok(CommandOutcome::Done);
+            }
             other => other?,
         };
         let done = ShardOutput { run: run.name(), shard: shard.to_string(), pieces, of, pairs };

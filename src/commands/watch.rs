@@ -24,7 +24,8 @@ pub(super) fn run(arguments: &WatchArgs) -> Result<CommandOutcome, Error> {
     loop {
         let found = settled(&mut watch)?;
         let quiet = seen.quiet_for(&found, watch.sign_of_life());
-        let lost = found.state == WatchState::Unknown && quiet >= Duration::from_secs_f64(*patience);
+        let stuck = quiet >= Duration::from_secs_f64(*patience);
+        let lost = found.state == WatchState::Unknown && stuck;
         if !line.show(&found)? {
             return Ok(CommandOutcome::Done);
         }
@@ -32,6 +33,13 @@ pub(super) fn run(arguments: &WatchArgs) -> Result<CommandOutcome, Error> {
             WatchState::Complete | WatchState::Embedded => {
                 line.leave();
                 return Ok(CommandOutcome::Done);
+            }
+            WatchState::Workers if found.done >= found.faces => {
+                Some("has all its embeddings from workers, and is not finished".to_owned())
+            }
+            WatchState::Workers if stuck => {
+                let (workers, seconds) = (found.process.as_deref().unwrap_or("no worker"), quiet.as_secs());
+                Some(format!("has not changed for {seconds} s ({workers}, by what they say)"))
             }
             WatchState::Stopped => Some("was stopped or failed before it was done".to_owned()),
             WatchState::Died => {
@@ -41,10 +49,10 @@ pub(super) fn run(arguments: &WatchArgs) -> Result<CommandOutcome, Error> {
             WatchState::Unknown if lost => {
                 let (process, seconds) = (found.process.as_deref().unwrap_or("its process"), quiet.as_secs());
                 Some(format!(
-                    "has not changed for {seconds} s, and who works on it cannot be seen from here ({process}); look there first"
+                    "has not changed for {seconds} s, and {process} cannot be seen from here; look there first"
                 ))
             }
-            WatchState::Working | WatchState::Unknown => None,
+            WatchState::Working | WatchState::Workers | WatchState::Unknown => None,
         };
         if let Some(what) = error {
             line.leave();
@@ -62,7 +70,8 @@ pub(super) fn run(arguments: &WatchArgs) -> Result<CommandOutcome, Error> {
 fn settled(watch: &mut RunWatch) -> Result<WatchedRun, RunError> {
     let mut found = watch.look()?;
     for _ in 0..LOOKS {
-        if matches!(found.state, WatchState::Working | WatchState::Complete | WatchState::Unknown) {
+        if matches!(found.state, WatchState::Working | WatchState::Workers | WatchState::Complete | WatchState::Unknown)
+        {
             break;
         }
         thread::sleep(PAUSE / LOOKS);
@@ -138,7 +147,7 @@ fn text(found: &WatchedRun) -> String {
         WatchState::Embedded => "embedded".to_owned(),
         WatchState::Stopped => format!("stopped while {}", found.stage.name()),
         WatchState::Died => format!("died while {}", found.stage.name()),
-        WatchState::Working | WatchState::Unknown => found.stage.name().to_owned(),
+        WatchState::Working | WatchState::Workers | WatchState::Unknown => found.stage.name().to_owned(),
     };
     let share = |done: u64, all: u64| done.saturating_mul(100).checked_div(all).unwrap_or(100);
     let mut parts = vec![state, format!("{}/{} faces ({}%)", found.done, found.faces, share(found.done, found.faces))];
@@ -152,6 +161,7 @@ fn text(found: &WatchedRun) -> String {
     let host = found.host.as_ref().map_or_else(String::new, |host| format!(", last embedded on {host}"));
     match (found.state, &found.process) {
         (WatchState::Working, Some(process)) => parts.push(process.clone()),
+        (WatchState::Workers, Some(process)) => parts.push(process.clone()),
         (WatchState::Unknown, Some(process)) => parts.push(format!("{process}, which is not to be seen here{host}")),
         _ => {}
     }

@@ -48,6 +48,14 @@ pub fn damaged_chunks(run: &Path) -> Result<Vec<String>, StoreError> {
     Ok(lines.into_iter().map(|(_, line)| line).collect())
 }
 
+/// Chunks of a run that workers computed from other faces than those of the manifest, one line each.
+pub fn chunks_of_other_faces(run: &Path, faces: &[Face]) -> Result<Vec<String>, StoreError> {
+    let others = read_records(run)?.into_iter().filter(|record| !record.is_of(faces));
+    let line =
+        |record: ChunkRecord| format!("chunk {:05}: computed from other faces than the manifest's", record.chunk);
+    Ok(others.map(line).collect())
+}
+
 /// Chunks of a complete run that were not computed by `arithmetic`, one line each.
 pub fn chunks_of_other_arithmetic(run: &Path, arithmetic: Digest) -> Result<Vec<String>, StoreError> {
     let others = read_records(run)?.into_iter().filter(|record| record.arithmetic != Some(arithmetic));

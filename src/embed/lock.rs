@@ -9,6 +9,9 @@ use crate::files::{self, FileError};
 /// The lock file inside the run directory. It is never removed, because others may wait on it.
 pub const FILE: &str = ".lock";
 
+/// The folder of the workers of a prepared run.
+pub const WORKERS: &str = "workers";
+
 /// The right to write into a run directory, until it is dropped.
 #[derive(Debug)]
 pub struct RunLock {
@@ -26,7 +29,7 @@ impl RunLock {
         let lock = lock.map_err(|busy| LockError::Held { run: run.to_owned(), busy })?;
         files::keep_shared_as_is(run);
         // No other process writes here now, so partial files are abandoned.
-        for folder in [run.to_owned(), run.join(CHUNKS)] {
+        for folder in folders(run) {
             remove_partial_files(&folder)?;
         }
         Ok(Self { run: run.to_owned(), lock })
@@ -57,9 +60,14 @@ impl RunLock {
     }
 }
 
+/// The folders that are written into.
+fn folders(run: &Path) -> [PathBuf; 3] {
+    [run.to_owned(), run.join(CHUNKS), run.join(WORKERS)]
+}
+
 /// Refuses a run with a link in it: it would lead what is written to where it points. The run's directory itself may be one.
 fn refuse_links(run: &Path) -> Result<(), FileError> {
-    for folder in [run.to_owned(), run.join(CHUNKS)] {
+    for folder in folders(run) {
         for entry in files::list_if_there(&folder)? {
             if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
                 files::refuse_link("work on", &entry.path())?;

@@ -37,14 +37,16 @@ mod store_error;
 mod tests;
 
 pub use crate::npy::{EmbeddingMatrix, MatrixReader, NpyError};
-pub(crate) use check::{chunks_of_other_arithmetic, damaged_chunks, differs_from_chunks, tables_differ};
+pub(crate) use check::{
+    chunks_of_other_arithmetic, chunks_of_other_faces, damaged_chunks, differs_from_chunks, tables_differ,
+};
 pub(crate) use committed::CommittedChunks;
 pub(crate) use direct::{DirectRows, NotUnit, embed_pixels, embed_rows, turned};
 pub(crate) use export::{ExportError, TABLES, export};
 pub(crate) use forget::copy_without;
 pub(crate) use give::give;
 pub(crate) use job::EmbedJob;
-pub(crate) use lock::{FILE as LOCK, LockError, RunLock};
+pub(crate) use lock::{FILE as LOCK, LockError, RunLock, WORKERS};
 pub use options::{EmbedOptions, OnError};
 pub(crate) use pipeline::{EmbedError, EmbedOutcome, EmbedSummary, admit, run, take};
 pub(crate) use reader::FaceReader;

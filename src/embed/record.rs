@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::store_error::StoreError;
 use super::{FailedFace, sidecar};
+use crate::dataset::{self, Face};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::npy::{self, EmbeddingMatrix, MatrixReader};
@@ -121,6 +122,14 @@ impl ChunkRecord {
             ..record.clone()
         };
         of(self) == of(other)
+    }
+
+    /// Whether it was computed from these faces, the whole manifest: a worker reads a part of it, and cannot tell whether that
+    /// is damaged. True where the whole manifest was read and checked.
+    pub(super) fn is_of(&self, faces: &[Face]) -> bool {
+        let own = rows_of(self.chunk, self.chunk_size, self.manifest_rows);
+        let seen = |seen| faces.get(own).map(dataset::digest_of_faces) == Some(seen);
+        self.faces_sha256.is_none_or(seen)
     }
 
     /// What all chunks of a run share: manifest rows, dimension, chunk size.

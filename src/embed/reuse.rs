@@ -158,7 +158,8 @@ impl Reuse {
                 return Err(DonorError::Chunk { chunk: record.chunk, rule: record::OTHER_LAYOUT.into() });
             }
             // Nothing vouches for a sidecar without a digest in a run that may not be sealed yet.
-            if record.arithmetic == Some(arithmetic) && record.sidecar_sha256.is_some() {
+            let vouched = record.sidecar_sha256.is_some() && record.is_of(faces);
+            if record.arithmetic == Some(arithmetic) && vouched {
                 let rows = self.offered(&record, faces);
                 offered.extend((!rows.is_empty()).then_some((record, rows)));
             }

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::record::{self, CHUNKS, ChunkRecord, ScannedRecord, Timings};
 use super::store_error::StoreError;
 use super::{FailedFace, RunLock, sidecar};
-use crate::dataset::{self, Face};
+use crate::dataset::Face;
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::progress::Progress;
@@ -199,11 +199,8 @@ impl ChunkStore {
     /// Removes the chunks that were computed from other faces than those of the whole manifest, which only their workers
     /// could see: what they read was damaged. Returns their numbers.
     pub fn discard_other_faces(&mut self, faces: &[Face]) -> Result<Vec<usize>, StoreError> {
-        let wrong = |record: &&ChunkRecord| {
-            let theirs = || faces.get(self.rows_of(record.chunk)).map(dataset::digest_of_faces);
-            record.faces_sha256.is_some_and(|seen| Some(seen) != theirs())
-        };
-        let wrong: Vec<usize> = self.records.values().filter(wrong).map(|record| record.chunk).collect();
+        let wrong = self.records.values().filter(|record| !record.is_of(faces));
+        let wrong: Vec<usize> = wrong.map(|record| record.chunk).collect();
         for &chunk in &wrong {
             self.remove(chunk, "json")?;
             self.remove(chunk, "npy")?;

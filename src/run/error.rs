@@ -123,6 +123,8 @@ pub enum RunError {
     NotShared { run: String, reason: &'static str },
     #[error("{run} is not prepared for workers: run `facevault prepare` with its config first, on one machine")]
     NotPrepared { run: String },
+    #[error("{}: {rule}; run `facevault prepare` with the run's config again: what is committed stays", path.display())]
+    PreparedDamaged { path: PathBuf, rule: String },
     /// This machine would compute something else than what was prepared.
     #[error(
         "{run} was prepared as another run than its config gives on this machine: {changed}; use the same program, and \
@@ -136,10 +138,17 @@ pub enum RunError {
     NoPictures { run: String, root: PathBuf, host: String },
     /// Two workers committed different content for one chunk.
     #[error(
-        "chunk {chunk:05}: {theirs} committed other content than {mine} computed ({}); one of the two machines computes or \
-         reads wrongly: find out which, remove both files of the chunk, and start the shard again", path.display()
+        "chunk {chunk:05}: {theirs} committed other content than {mine} computed ({}); one of them computes or reads wrongly: \
+         find out which, remove both files of the chunk, and start the shard again", path.display()
     )]
     WorkersDiffer { path: PathBuf, chunk: usize, mine: String, theirs: String },
+    /// A matrix that no sidecar commits.
+    #[error(
+        "chunk {chunk:05}: {} is not committed, and differs from what {mine} computed: it is damaged, or another worker that \
+         is at this chunk computes or reads wrongly; when no worker is at it, `facevault finish` removes it, and the shard \
+         can be started again", path.display()
+    )]
+    MatrixDiffers { path: PathBuf, chunk: usize, mine: String },
     #[error(
         "{run} lacks {missing} of {}: {}",
         counted(*chunks, "chunk"),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{RunDirectory, RunError, forget};
 use crate::compare::speeds;
+use crate::estimate::Estimate;
 use crate::files::FileError;
 use crate::headline::{HeadlineRate, headline};
 use crate::metrics::Metrics;
@@ -116,9 +117,11 @@ impl ListedRun {
         speeds(&[timing]).pop().flatten().map(|speed| speed.median)
     }
 
-    /// Its value of a metric, by path.
+    /// Its value of a metric, by path: what it is ranked by, so that a rate without an error counts as the bound that is
+    /// shown.
     pub fn metric(&self, path: &str) -> Option<f64> {
-        self.facts.metrics.as_ref()?.get(path)
+        let metrics = self.facts.metrics.as_ref()?;
+        metrics.estimate(path).map(Estimate::point_or_bound).or_else(|| metrics.get(path))
     }
 }
 

@@ -70,6 +70,7 @@ use crate::compare::RunSummary;
 use crate::config::{self, ExperimentConfig, Loaded};
 use crate::dataset::{LeftOut, Manifest};
 use crate::detect::{self, Detect, Expanded, LoadedDetector};
+use crate::digest::Digest;
 use crate::embed::{
     self, ChunkRecord, ChunkStore, EmbedError, EmbedJob, EmbedOptions, EmbedOutcome, EmbedSummary, EmbeddingMatrix,
     FaceReader, RunLock,
@@ -275,7 +276,7 @@ impl RunContext<'_> {
         manifest.write_parquet(&run.file(RunDirectory::MANIFEST))?;
         manifest.write_lists(run.path())?;
         let known = provenance.arithmetic.as_ref().map(|arithmetic| arithmetic.fingerprint);
-        let mut store = ChunkStore::open(&lock, manifest.len(), dimension, options.chunk_size, known, self.progress)?;
+        let mut store = self.open_store(&lock, manifest, dimension, options.chunk_size, known)?;
         if store.is_complete() && !store.is_empty() && precision::is_complete(run, plan.precision()) {
             // Only its exports were missing or damaged, and these need no network.
             self.export_files(run, &store, manifest)?;
@@ -365,6 +366,25 @@ impl RunContext<'_> {
         Ok(outcome?)
     }
 
+    /// Opens the chunks of a run that this process has locked. Those that workers computed from other faces than the
+    /// manifest's are reported, removed and computed again.
+    fn open_store(
+        &self,
+        lock: &RunLock,
+        manifest: &Manifest,
+        dimension: usize,
+        chunk_size: usize,
+        arithmetic: Option<Digest>,
+    ) -> Result<ChunkStore, RunError> {
+        let mut store = ChunkStore::open(lock, manifest.len(), dimension, chunk_size, arithmetic, self.progress)?;
+        for chunk in store.discard_other_faces(&manifest.faces)? {
+            self.progress.warn(&format!(
+                "chunk {chunk:05} was computed from other rows of the manifest than those that are there: removed"
+            ));
+        }
+        Ok(store)
+    }
+
     /// What [`Self::embed`] gives for a run of `rows` faces that has its exports.
     fn embedded_before(
         &self,
@@ -432,12 +452,12 @@ impl RunContext<'_> {
 
     /// Chunks → the files that later phases read; `face_metadata.csv` last, and then their digests.
     fn export_files(&self, run: &RunDirectory, store: &ChunkStore, manifest: &Manifest) -> Result<(), RunError> {
-        shards::remove(run)?;
         embed::export(run.path(), store, &manifest.faces, self.progress)?;
         let rows: Vec<u32> = store.embedded_rows()?.into_iter().map(|row| row as u32).collect();
         files::commit(&run.file(RunDirectory::METADATA), |out| {
             manifest.metadata_csv(&rows, out).map_err(RunError::from)
         })?;
+        shards::remove(run)?;
         seal::record(run, self.watch())
     }
 
@@ -571,7 +591,7 @@ impl RunContext<'_> {
         let matrix = EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?;
         faces.check_matrix(run, &matrix)?;
         let labelled: Vec<Labelled<'_>> = faces.iter().map(Labelled::from).collect();
-        let keeper = PartialPairs::of(run, shard, self.progress)?;
+        let keeper = PartialPairs::of(run, shard, &matrix, self.progress)?;
         let columns = columns::columns(&faces);
         let (row_of, identities, scores) = (faces.row_of(), faces.identities(), faces.scores());
         let searches = searches::enrolled(&faces.manifest, config)?;
@@ -591,7 +611,12 @@ impl RunContext<'_> {
             checkpoint: &keeper,
             cards: &cards,
         };
-        evaluate(&input, &faces)
+        let done = evaluate(&input, &faces)?;
+        match keeper.failure() {
+            // A shard has nothing else to show.
+            Some(error) if shard.is_some() => Err(error.into()),
+            _ => Ok(done),
+        }
     }
 
     /// Records in the provenance which GPU compared the pairs, if one did.

@@ -2,10 +2,11 @@
 //! the seal ignores and that are removed once the evaluation is written.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::{RunDirectory, RunError};
 use crate::digest::{Digest, Hasher};
-use crate::embed;
+use crate::embed::EmbeddingMatrix;
 use crate::files::{self, FileError};
 use crate::progress::Progress;
 use crate::shard::Shard;
@@ -33,6 +34,9 @@ pub(super) fn remove(run: &RunDirectory) {
     }
 }
 
+/// Numbers that are digested at a time.
+const BLOCK: usize = 1 << 16;
+
 /// Length of the digest at the start of the file.
 const DIGEST: usize = 64;
 
@@ -46,6 +50,8 @@ pub(super) struct PartialPairs<'a> {
     /// Digest of everything that the comparison depends on.
     key: Digest,
     progress: &'a dyn Progress,
+    /// Why a part could not be kept.
+    failure: Mutex<Option<FileError>>,
 }
 
 impl std::fmt::Debug for PartialPairs<'_> {
@@ -55,21 +61,41 @@ impl std::fmt::Debug for PartialPairs<'_> {
 }
 
 impl<'a> PartialPairs<'a> {
-    /// For a run: the plan determines faces and options, the chunks determine the embeddings.
+    /// For a run: the plan determines faces and options; the embeddings are those that were read, damaged or not.
     /// With a shard, only its own part is read and written.
-    pub fn of(run: &RunDirectory, shard: Option<Shard>, progress: &'a dyn Progress) -> Result<Self, RunError> {
+    pub fn of(
+        run: &RunDirectory,
+        shard: Option<Shard>,
+        matrix: &EmbeddingMatrix,
+        progress: &'a dyn Progress,
+    ) -> Result<Self, RunError> {
         let mut hasher = Hasher::default();
         hasher.update(&files::read(&run.file(RunDirectory::PLAN))?);
-        for record in embed::read_records(run.path())? {
-            hasher.update(record.sha256.to_string().as_bytes());
+        let mut bytes = Vec::new();
+        for numbers in matrix.data.chunks(BLOCK) {
+            bytes.clear();
+            bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+            hasher.update(&bytes);
         }
         let name = shard.map_or_else(|| NAME.to_owned(), name_of);
-        Ok(Self { folder: run.path().to_owned(), name, whole: shard.is_none(), key: hasher.finish(), progress })
+        Ok(Self {
+            folder: run.path().to_owned(),
+            name,
+            whole: shard.is_none(),
+            key: hasher.finish(),
+            progress,
+            failure: Mutex::default(),
+        })
     }
 
     /// The files that are read.
     fn names(&self) -> Vec<String> {
         if self.whole { names(&self.folder).unwrap_or_default() } else { vec![self.name.clone()] }
+    }
+
+    /// Why a part could not be kept, if one could not.
+    pub fn failure(&self) -> Option<FileError> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn read(&self, name: &str) -> Option<Vec<u8>> {
@@ -100,7 +126,10 @@ impl PairCheckpoint for PartialPairs<'_> {
         let mut bytes = self.digest(state).into_bytes();
         bytes.extend_from_slice(state);
         if let Err(error) = files::commit_bytes(&self.folder.join(&self.name), &bytes) {
-            self.progress.say(&format!("the comparison continues but cannot be resumed if interrupted: {error}"));
+            if self.whole {
+                self.progress.say(&format!("the comparison continues but cannot be resumed if interrupted: {error}"));
+            }
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
     }
 }
@@ -111,7 +140,14 @@ mod tests {
     use crate::progress::Silent;
 
     fn keeper(folder: &std::path::Path, key: &[u8]) -> PartialPairs<'static> {
-        PartialPairs { folder: folder.into(), name: NAME.into(), whole: true, key: Digest::of(key), progress: &Silent }
+        PartialPairs {
+            folder: folder.into(),
+            name: NAME.into(),
+            whole: true,
+            key: Digest::of(key),
+            progress: &Silent,
+            failure: Mutex::default(),
+        }
     }
 
     /// Fault (runs): the saved part of a comparison is damaged, cut short or of another comparison → it is not used,
@@ -148,6 +184,7 @@ mod tests {
     fn a_disk_that_fails_does_not_stop_the_comparison() {
         let nowhere = keeper(std::path::Path::new("/nonexistent/folder"), b"a");
         nowhere.save(b"state");
+        assert!(nowhere.failure().is_some(), "a shard has nothing else to show");
         assert!(nowhere.load().is_empty());
     }
 }

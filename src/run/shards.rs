@@ -265,7 +265,7 @@ impl RunContext<'_> {
         let Some(begun) = &provenance.arithmetic else { return Err(not_prepared(run)) };
         let records = embed::read_records(run.path());
         let layout = match prepared_shards(run) {
-            // Its description goes before the exports are complete.
+            // One process embedded the rest, and was interrupted.
             Err(RunError::NotPrepared { .. }) => records?.first().map(embed::ChunkRecord::layout),
             shards => Some(shards?.layout()),
         };
@@ -277,12 +277,10 @@ impl RunContext<'_> {
             return Err(RunError::Inconsistent { path, rule: "it is not the manifest of plan.json".into() });
         }
         let arithmetic = Some(begun.fingerprint);
-        let mut store = ChunkStore::open(&lock, rows, dimension, chunk_size, arithmetic, self.progress)?;
-        for chunk in store.discard_other_faces(&manifest.faces)? {
-            self.progress.warn(&format!(
-                "chunk {chunk:05} was computed from other rows of the manifest than those that are there: removed"
-            ));
+        if manifest.len() != rows {
+            return Err(RunError::Inconsistent { path, rule: format!("the chunks are of {rows} faces") });
         }
+        let store = self.open_store(&lock, &manifest, dimension, chunk_size, arithmetic)?;
         if !store.is_complete() {
             let (missing, chunks, prepared) = (store.missing_count(), store.chunk_count(), run.has(PREPARED));
             return Err(RunError::ShardsMissing {
@@ -305,7 +303,7 @@ impl RunContext<'_> {
 /// Records what workers need to know of a store.
 pub(super) fn share(run: &RunDirectory, store: &ChunkStore) -> Result<(), RunError> {
     let [manifest_rows, dimension, chunk_size] = store.layout();
-    files::create_dir_inside(run.path(), workers::WORKERS)?;
+    files::create_dir_inside(run.path(), embed::WORKERS)?;
     run.write_json(PREPARED, &PreparedShards { manifest_rows, dimension, chunk_size })
 }
 
@@ -362,12 +360,21 @@ pub(super) fn remove(run: &RunDirectory) -> Result<(), RunError> {
 }
 
 fn prepared_shards(run: &RunDirectory) -> Result<PreparedShards, RunError> {
-    if !files::is_file(&run.file(PREPARED))? {
+    let path = run.file(PREPARED);
+    if !files::is_file(&path)? {
         return Err(not_prepared(run));
     }
-    let shards: PreparedShards = run.json(PREPARED)?;
+    let damaged = |rule: String| RunError::PreparedDamaged { path: path.clone(), rule };
+    let shards: PreparedShards = run.json(PREPARED).map_err(|error| match error {
+        RunError::Json { source, .. } => damaged(source.to_string()),
+        other => other,
+    })?;
     if shards.layout().contains(&0) {
-        return Err(RunError::Inconsistent { path: run.file(PREPARED), rule: "a size in it is 0".into() });
+        return Err(damaged("a size in it is 0".into()));
+    }
+    let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+    if shards.manifest_rows as u64 != plan.faces() {
+        return Err(damaged(format!("it has {} faces, plan.json has {}", shards.manifest_rows, plan.faces())));
     }
     Ok(shards)
 }
@@ -435,18 +442,13 @@ impl ShardWork<'_> {
 
     /// Names the machines of two workers that do not agree.
     fn differ(&self, path: std::path::PathBuf, chunk: usize, theirs: Option<u32>) -> Result<RunError, FileError> {
-        let known: BTreeMap<u32, WorkerRecord> = workers::all(self.run.path())?.into_iter().collect();
         let mine = MachineInfo::current().host;
-        let theirs = theirs.filter(|theirs| known.contains_key(theirs));
-        let may_be = |number: u32, worker: &WorkerRecord| match theirs {
-            Some(theirs) => number == theirs,
-            None => worker.chunks.contains(&chunk),
-        };
-        let others = known.into_iter().filter(|(number, worker)| may_be(*number, worker));
-        let mut others: Vec<String> = others.map(|(_, worker)| worker.session.machine.host).collect();
-        others.sort();
-        others.dedup();
-        let theirs = if others.is_empty() { "another machine".into() } else { others.join(" or ") };
+        let Some(theirs) = theirs else { return Ok(RunError::MatrixDiffers { path, chunk, mine }) };
+        let known = workers::all(self.run.path())?.into_iter().find(|(number, _)| *number == theirs);
+        let theirs = known.map_or_else(
+            || format!("session {theirs}"),
+            |(number, worker)| format!("worker {number} on {}", worker.session.machine.host),
+        );
         Ok(RunError::WorkersDiffer { path, chunk, mine, theirs })
     }
 }
@@ -462,8 +464,10 @@ impl PixelReader for ShardReader<'_> {
     fn read(&self, row: usize, out: &mut [u8]) -> Result<Quality, FaceFailure> {
         let row = row - self.first;
         self.reader.read(row, out).map_err(|failure| {
-            // It could be read when the run was prepared: more likely this machine lacks a mount than the picture is gone.
-            let was_there = failure.kind == FailureKind::Read && self.manifest.faces[row].content.is_some();
+            // It could be read when the run was prepared: more likely this machine lacks a mount, or has a copy that is not
+            // whole, than the picture is gone or another one.
+            let elsewhere = matches!(failure.kind, FailureKind::Read | FailureKind::Changed);
+            let was_there = elsewhere && self.manifest.faces[row].content.is_some();
             FaceFailure { may_pass: failure.may_pass || was_there, ..failure }
         })
     }

@@ -26,6 +26,8 @@ pub enum WatchState {
     Stopped,
     /// Its process ended without giving the run back: it was killed, or stopped in a step that does not end by itself.
     Died,
+    /// Workers of a prepared run embed it, or are to be started: their files say which have begun, not which live.
+    Workers,
     /// A process that cannot be seen from here has the run, or was killed.
     Unknown,
 }
@@ -139,7 +141,7 @@ impl RunWatch {
             Holder::Gone(process) => (WatchState::Died, Some(process)),
             Holder::Elsewhere(process) => (WatchState::Unknown, Some(process)),
             // They share the lock, so that it does not tell who they are.
-            Holder::Nobody if let Some(workers) = &workers => (WatchState::Unknown, Some(workers.clone())),
+            Holder::Nobody if let Some(workers) = &workers => (WatchState::Workers, Some(workers.clone())),
             Holder::Nobody if stage == RunStage::Done => (WatchState::Embedded, None),
             Holder::Nobody => (WatchState::Stopped, None),
         };
@@ -160,7 +162,7 @@ impl RunWatch {
             process,
             host: provenance.sessions.last().map(|RunSession { machine, .. }| machine.host.clone()),
             resume: match state {
-                WatchState::Unknown if workers.is_some() => Some(if done >= faces {
+                WatchState::Workers => Some(if done >= faces {
                     format!("facevault finish {}", run.argument())
                 } else {
                     format!("facevault missing {} --shards N", run.argument())

@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::embed::RunLock;
+use crate::embed::{RunLock, WORKERS};
 use crate::files::{self, FileError};
 use crate::provenance::RunSession;
 
-/// The folder of workers inside a run directory.
-pub const WORKERS: &str = "workers";
+/// No run has more workers.
+const MOST: u32 = 1 << 30;
 
 /// What a worker does, and where.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,9 +76,13 @@ fn path_of(folder: &Path, number: u32) -> PathBuf {
 fn numbers(folder: &Path) -> Result<Vec<u32>, FileError> {
     let mut numbers = Vec::new();
     for entry in files::list_if_there(folder)? {
+        // What is no file, or has another name, nobody here has made.
+        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
         let path = entry.path();
         let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-        numbers.extend(number.filter(|&number| path == path_of(folder, number)));
+        numbers.extend(number.filter(|&number| number < MOST && path == path_of(folder, number)));
     }
     numbers.sort_unstable();
     Ok(numbers)

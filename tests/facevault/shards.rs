@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use facevault::digest::Digest;
 use serde_json::Value;
 
 use crate::support::formula;
@@ -15,6 +16,22 @@ use crate::support::workspace::Workspace;
 /// 42 faces in 9 chunks.
 fn workspace() -> Workspace {
     Workspace::synthetic(6, 7, "")
+}
+
+/// 15 faces in folders of pictures.
+fn pictures() -> Workspace {
+    let workspace = Workspace::new();
+    for person in 0..3 {
+        fs::create_dir_all(workspace.path(format!("faces/p{person}"))).unwrap();
+        for picture in 0..5 {
+            let value = |p: usize| ((p * 7 * (1 + picture) + person * 31) % 256).to_string();
+            let pixels: Vec<_> = (0..64 * 64).map(value).collect();
+            let path = workspace.path(format!("faces/p{person}/{picture}.pgm"));
+            fs::write(path, format!("P2 64 64 255\n{}", pixels.join(" "))).unwrap();
+        }
+    }
+    workspace.config("dataset: {source: folders, root: faces}");
+    workspace
 }
 
 /// Everything that is the same whoever embedded: not times, machines and digests of those.
@@ -263,17 +280,7 @@ fn wrong_calls_say_what_to_do() {
 /// committed, and the error names it; other chunks are
 #[test]
 fn a_picture_that_a_worker_lacks_is_no_failure_of_the_face() {
-    let workspace = Workspace::new();
-    for person in 0..3 {
-        fs::create_dir_all(workspace.path(format!("faces/p{person}"))).unwrap();
-        for picture in 0..5 {
-            let value = |p: usize| ((p * 7 * (1 + picture) + person * 31) % 256).to_string();
-            let pixels: Vec<_> = (0..64 * 64).map(value).collect();
-            let path = workspace.path(format!("faces/p{person}/{picture}.pgm"));
-            fs::write(path, format!("P2 64 64 255\n{}", pixels.join(" "))).unwrap();
-        }
-    }
-    workspace.config("dataset: {source: folders, root: faces}");
+    let workspace = pictures();
     let whole = whole(&workspace);
     let run = prepare(&workspace, "experiments", &["--no-reuse"]);
     let (picture, aside) = (workspace.path("faces/p1/2.pgm"), workspace.path("aside.pgm"));
@@ -284,6 +291,130 @@ fn a_picture_that_a_worker_lacks_is_no_failure_of_the_face() {
     fs::rename(&aside, &picture).unwrap();
     shard(&workspace, &run, 1, 3);
     finish(&workspace, &run);
+    assert_eq!(differing(&run, &whole), [""; 0]);
+}
+
+/// Fault (runs): workers read a damaged manifest, which is whole again later → their chunks are computed again, whichever
+/// command goes on, and other runs take nothing of them
+#[test]
+fn what_was_computed_from_a_damaged_manifest_is_computed_again() {
+    let workspace = workspace();
+    let whole = whole(&workspace);
+    for way in ["finish", "embed", "prepare"] {
+        let run = prepare(&workspace, way, &[]);
+        shard(&workspace, &run, 0, 2);
+        // As a worker writes it that read other rows.
+        let path = run.join("chunks/00001.json");
+        let text = fs::read_to_string(&path).unwrap();
+        let mut sidecar: Value = serde_json::from_str(&text).unwrap();
+        let seen = sidecar["faces_sha256"].as_str().unwrap().to_owned();
+        let other = Digest::of(b"other rows").to_string();
+        let own = sidecar["sidecar_sha256"].as_str().unwrap().to_owned();
+        let zeros = text.replace(&seen, &other).replace(&own, &"0".repeat(64));
+        sidecar["faces_sha256"] = other.into();
+        fs::write(&path, zeros.replace(&"0".repeat(64), &Digest::of(zeros.as_bytes()).to_string())).unwrap();
+
+        let taken = ["embed", "config.yaml", "--experiments", way, "--set", "name=other", "--json", "--quiet"];
+        let (stdout, _) = workspace.run(0, &taken);
+        let taken: Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!(taken["reused"][0]["rows"], 15, "20 of the shard but for 5 of that chunk");
+
+        let name = run.to_str().unwrap();
+        let removed = "chunk 00001 was computed from other rows of the manifest than those that are there: removed";
+        let (_, said) = match way {
+            "finish" => workspace.run(1, &["finish", name]),
+            "embed" => workspace.run(0, &["embed", name, "--no-reuse"]),
+            _ => workspace.run(0, &["prepare", "config.yaml", "--experiments", way, "--no-reuse"]),
+        };
+        assert!(said.contains(removed), "{way}: {said}");
+        if way != "embed" {
+            shard(&workspace, &run, 0, 1);
+        }
+        finish(&workspace, &run);
+        assert_eq!(differing(&run, &whole), [""; 0], "{way}");
+    }
+}
+
+/// Fault (pictures): a worker's copy of a picture is not whole → its chunk is not committed, and the error names the picture
+#[test]
+fn a_copy_that_is_not_whole_is_no_failure_of_the_face() {
+    let workspace = pictures();
+    let whole = whole(&workspace);
+    let run = prepare(&workspace, "experiments", &["--no-reuse"]);
+    let picture = workspace.path("faces/p1/2.pgm");
+    let good = fs::read(&picture).unwrap();
+    fs::write(&picture, &good[..good.len() / 2]).unwrap();
+    let (_, stderr) = workspace.run(1, &["embed", run.to_str().unwrap(), "--shard", "0/1"]);
+    assert!(stderr.contains("1 face could not be read, the first is `p1/2.pgm` (row 7)"), "{stderr}");
+    fs::write(&picture, good).unwrap();
+    shard(&workspace, &run, 1, 3);
+    finish(&workspace, &run);
+    assert_eq!(differing(&run, &whole), [""; 0]);
+}
+
+/// Fault (runs): what workers need to know is damaged, or says other sizes than the plan; a worker's file is none → refused
+/// with the command that writes it again; what others made is left out
+#[test]
+fn damage_among_the_workers_is_named_with_the_remedy() {
+    let workspace = workspace();
+    let run = prepare(&workspace, "experiments", &[]);
+    let prepared = run.join("workers/prepared.json");
+    let good = fs::read_to_string(&prepared).unwrap();
+    for bad in
+        [good.replace("42", "40"), good.replace("42", "18446744073709551615"), good.replace('5', "0"), "{".into()]
+    {
+        fs::write(&prepared, bad).unwrap();
+        for arguments in
+            [&["embed", "small", "--shard", "0/1"][..], &["finish", "small"], &["missing", "small", "--shards", "2"]]
+        {
+            let (_, stderr) = workspace.run(1, arguments);
+            assert!(stderr.contains("run `facevault prepare` with the run's config again"), "{stderr}");
+        }
+    }
+    fs::write(&prepared, good).unwrap();
+    shard(&workspace, &run, 0, 2);
+    fs::copy(run.join("workers/00001.json"), run.join("workers/4294967295.json")).unwrap();
+    fs::create_dir(run.join("workers/00007.json")).unwrap();
+    shard(&workspace, &run, 1, 2);
+    finish(&workspace, &run);
+}
+
+/// Fault (disk): a shard's part of the pairs cannot be kept → the command fails, because there is nothing else it does
+#[test]
+fn a_part_of_the_pairs_that_cannot_be_kept_is_an_error() {
+    let workspace = workspace();
+    let run = prepare(&workspace, "experiments", &[]);
+    shard(&workspace, &run, 0, 1);
+    workspace.run(0, &["finish", "small", "--quiet"]);
+    fs::create_dir(run.join(".pairs.partial.1-of-2")).unwrap();
+    let (_, stderr) = workspace.run(1, &["evaluate", "small", "--shard", "1/2", "--quiet"]);
+    assert!(stderr.contains(".pairs.partial.1-of-2"), "{stderr}");
+}
+
+/// Fault (runs): a part of the pairs was computed from a matrix that was damaged then → it is not used once the matrix is
+/// mended
+#[test]
+fn pairs_of_a_damaged_matrix_are_compared_again() {
+    let workspace = workspace();
+    let whole = whole(&workspace);
+    let run = prepare(&workspace, "experiments", &[]);
+    shard(&workspace, &run, 0, 1);
+    workspace.run(0, &["finish", "small", "--quiet"]);
+    let matrix = run.join("face_embeddings.npy");
+    let good = fs::read(&matrix).unwrap();
+    let mut bad = good.clone();
+    let end = bad.len();
+    bad[end - 512 * 4..].iter_mut().skip(3).step_by(4).for_each(|byte| *byte ^= 0x80);
+    // The digest in force is that of the damaged one, as of a disk that returns other bytes for a while.
+    fs::write(&matrix, &bad).unwrap();
+    let unsealed = fs::read_to_string(run.join(".unsealed")).unwrap();
+    let known = unsealed.replace(&Digest::of(&good).to_string(), &Digest::of(&bad).to_string());
+    fs::write(run.join(".unsealed"), known).unwrap();
+    fs::remove_file(run.join(".checked")).unwrap();
+    workspace.run(0, &["evaluate", "small", "--shard", "0/2", "--quiet"]);
+    fs::write(&matrix, &good).unwrap();
+    fs::write(run.join(".unsealed"), unsealed).unwrap();
+    workspace.run(0, &["evaluate", "small", "--quiet"]);
     assert_eq!(differing(&run, &whole), [""; 0]);
 }
 
@@ -324,10 +455,10 @@ fn a_prepared_run_can_be_watched() {
         ["state", "stage", "process", "resume"].map(|key| found[key].as_str().unwrap_or("-").to_owned())
     };
     let command = |verb: &str| format!("facevault {verb}").replace("RUN", &run.display().to_string());
-    assert_eq!(state(&look(0)), ["unknown", "opening", "no worker", &command("missing RUN --shards N")]);
+    assert_eq!(state(&look(0)), ["workers", "opening", "no worker", &command("missing RUN --shards N")]);
     shard(&workspace, &run, 0, 3);
     let found = look(0);
-    assert_eq!(state(&found), ["unknown", "embedding", "no worker", &command("missing RUN --shards N")]);
+    assert_eq!(state(&found), ["workers", "embedding", "no worker", &command("missing RUN --shards N")]);
     assert_eq!([&found["done"], &found["chunks_done"], &found["chunks"]].map(|n| n.as_u64().unwrap()), [15, 3, 9]);
     // A worker that is at it, or was killed.
     let worker = run.join("workers/00001.json");
@@ -338,7 +469,7 @@ fn a_prepared_run_can_be_watched() {
     fs::write(&worker, serde_json::to_vec(&record).unwrap()).unwrap();
     assert_eq!(state(&look(0))[2], "workers: 1 on node7");
     shard(&workspace, &run, 0, 1);
-    assert_eq!(state(&look(0))[3], command("finish RUN"));
+    assert_eq!(state(&look(1))[3], command("finish RUN"), "nothing is left to wait for");
     finish(&workspace, &run);
     assert_eq!(state(&look(0))[0], "complete");
 }
