@@ -160,8 +160,7 @@ fn text(found: &WatchedRun) -> String {
     });
     let host = found.host.as_ref().map_or_else(String::new, |host| format!(", last embedded on {host}"));
     match (found.state, &found.process) {
-        (WatchState::Working, Some(process)) => parts.push(process.clone()),
-        (WatchState::Workers, Some(process)) => parts.push(process.clone()),
+        (WatchState::Working | WatchState::Workers, Some(process)) => parts.push(process.clone()),
         (WatchState::Unknown, Some(process)) => parts.push(format!("{process}, which is not to be seen here{host}")),
         _ => {}
     }
