@@ -1,5 +1,8 @@
 """A run on a cluster of Ray: three nodes on this machine, each with processes of its own."""
 
+import contextlib
+import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -41,25 +44,28 @@ def add_node(cluster):
 
 
 def descendants(pid):
-    """The command lines of what a process has started."""
+    """What a process has started: process numbers and command lines."""
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
             for child in children.read_text().split():
-                yield Path(f"/proc/{child}/cmdline").read_text().split("\0")
+                yield int(child), Path(f"/proc/{child}/cmdline").read_text().split("\0")
                 yield from descendants(child)
         except OSError:
             # It has ended meanwhile.
             continue
 
 
-def in_the_middle_of_a_shard(node, experiments, shards):
-    """Whether the node has committed the first chunk of its shard, and not the tenth."""
-    for words in descendants(node.all_processes["raylet"][0].process.pid):
+def stop_in_the_middle_of_a_shard(node, experiments, shards):
+    """Stops the process that is at a shard on this node, with some of its chunks committed; its number, or `None`."""
+    for process, words in descendants(node.all_processes["raylet"][0].process.pid):
         if "--shard" in words:
-            first = 80 * int(words[words.index("--shard") + 1].split("/")[0]) // shards
-            committed = [any(experiments.glob(f"*/chunks/{first + more:05}.json")) for more in (0, 9)]
-            return committed == [True, False]
-    return False
+            index = int(words[words.index("--shard") + 1].split("/")[0])
+            first, last = 80 * index // shards, 80 * (index + 1) // shards - 1
+            committed = lambda chunk: any(experiments.glob(f"*/chunks/{chunk:05}.json"))  # noqa: E731
+            if committed(first) and not committed(last):
+                os.kill(process, signal.SIGSTOP)
+                return process
+    return None
 
 
 def results(run):
@@ -81,10 +87,14 @@ def test_a_node_dies_and_the_bytes_are_those_of_one_process(cluster, add_node, a
     said = []
 
     def kill():
-        until = time.monotonic() + 60
-        while time.monotonic() < until and not in_the_middle_of_a_shard(victim, tmp_path, shards=3):
-            time.sleep(0.02)
+        until, stopped = time.monotonic() + 60, None
+        while time.monotonic() < until and stopped is None:
+            stopped = stop_in_the_middle_of_a_shard(victim, tmp_path, shards=3)
+            time.sleep(0.01)
         cluster.remove_node(victim, allow_graceful=False)
+        # It holds the run's lock as long as it lives.
+        with contextlib.suppress(ProcessLookupError, TypeError):
+            os.kill(stopped, signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()
