@@ -149,3 +149,16 @@ fn mlflow_finds_parameters_metrics_with_their_intervals_and_the_report() {
     let there = workspace.json(0, &["export", name, "--to", "mlflow", "--out", "theirs"]);
     assert!(there["folder"].as_str().unwrap().contains("/theirs/42/"), "{there}");
 }
+
+/// In a run every file counts, so that nothing else is written there.
+#[test]
+fn no_export_is_written_into_a_run() {
+    let workspace = Workspace::synthetic(2, 3, "");
+    workspace.run(0, &["embed", "config.yaml", "-q"]);
+    let run = workspace.only_run();
+    for out in [run.clone(), run.join("tars")] {
+        let (_, stderr) = workspace.run(2, &["export", "small", "--to", "webdataset", "--out", out.to_str().unwrap()]);
+        assert!(stderr.contains("--out is inside the run"), "{stderr}");
+        assert!(!run.join("tars").exists());
+    }
+}

@@ -249,3 +249,16 @@ fn a_file_is_no_folder_of_runs() {
         assert!(stderr.contains(named), "{stderr}");
     }
 }
+
+/// The page of runs is written over a page only.
+#[test]
+fn a_page_of_runs_replaces_no_other_file() {
+    let workspace = Workspace::empty();
+    let config = workspace.path("mine.yaml");
+    fs::write(&config, "name: mine\n").unwrap();
+    let (_, stderr) = workspace.run(2, &["runs", "--html=mine.yaml"]);
+    assert!(stderr.contains("mine.yaml is there and no page"), "{stderr}");
+    assert_eq!(fs::read_to_string(&config).unwrap(), "name: mine\n");
+    workspace.run(0, &["runs", "--html"]);
+    workspace.run(0, &["runs", "--html"]);
+}

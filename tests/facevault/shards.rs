@@ -371,6 +371,16 @@ fn damage_among_the_workers_is_named_with_the_remedy() {
             assert!(stderr.contains("run `facevault prepare` with the run's config again"), "{stderr}");
         }
     }
+    let elsewhere = workspace.path("prepared.json");
+    fs::write(&elsewhere, &good).unwrap();
+    fs::remove_file(&prepared).unwrap();
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&elsewhere, &prepared).unwrap();
+        let (_, stderr) = workspace.run(1, &["embed", "small", "--shard", "0/1"]);
+        assert!(stderr.contains("it is a link to"), "{stderr}");
+        fs::remove_file(&prepared).unwrap();
+    }
     fs::write(&prepared, good).unwrap();
     shard(&workspace, &run, 0, 2);
     fs::copy(run.join("workers/00001.json"), run.join("workers/4294967295.json")).unwrap();
