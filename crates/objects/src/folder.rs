@@ -1,0 +1,344 @@
+//! A folder of an object store: the objects whose keys begin with its prefix.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use facevault_base::files::{self, FileError};
+use futures_util::{StreamExt, TryStreamExt};
+use object_store::path::Path as Key;
+use object_store::{
+    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion,
+    WriteMultipart,
+};
+use tokio::runtime::Runtime;
+
+use crate::error::ObjectError;
+use crate::runtime::{runtime, wait};
+use crate::{Address, is_address};
+
+/// A larger file is written in parts of this size. Stores take 10,000 parts.
+const PART: usize = 32 << 20;
+
+/// Parts of a file that are on their way at a time.
+const PARTS_IN_FLIGHT: usize = 4;
+
+/// How often a write that only one may win is tried, and the first pause between; each one is twice as long.
+const TRIES: u32 = 7;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// An object of a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its key after the folder's, with `/`.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// When it was written, ns since the epoch.
+    pub modified: i64,
+    /// What the store calls this content of it.
+    pub tag: Option<String>,
+}
+
+/// When an object is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition<'a> {
+    /// Whatever is there.
+    Always,
+    /// If there is none.
+    Absent,
+    /// If it is still the one with this tag.
+    Unchanged(&'a str),
+}
+
+/// A folder of an object store. Cloning is cheap.
+#[derive(Clone)]
+pub struct Folder {
+    address: Address,
+    store: Arc<dyn ObjectStore>,
+    runtime: &'static Runtime,
+}
+
+impl fmt::Debug for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Folder").field(&self.address.to_string()).finish()
+    }
+}
+
+impl Folder {
+    /// Opens the folder at an address, with the credentials and settings of the usual variables. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// [`ObjectError`] for a wrong address or settings that contradict each other.
+    pub fn open(address: &str) -> Result<Self, ObjectError> {
+        let address = Address::parse(address)?;
+        let store = address.store()?;
+        let runtime = runtime().map_err(|error| ObjectError::of_io("wait for", address.to_string(), &error))?;
+        Ok(Self { address, store, runtime })
+    }
+
+    /// The folder that a path is, if it is an address.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn of_path(path: &Path) -> Option<Result<Self, ObjectError>> {
+        path.to_str().filter(|text| is_address(text)).map(Self::open)
+    }
+
+    /// A folder in it.
+    ///
+    /// # Errors
+    /// [`ObjectError::Address`] for a name that cannot be a part of a key.
+    pub fn join(&self, name: &str) -> Result<Self, ObjectError> {
+        Ok(Self { address: self.address.join(name)?, ..self.clone() })
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    fn key(&self, name: &str) -> Result<Key, ObjectError> {
+        let prefix = self.address.prefix();
+        let text = if prefix.as_ref().is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+        let wrong = |rule: String| ObjectError::Address { address: format!("{}/{name}", self.address), rule };
+        Key::parse(text).map_err(|error| wrong(error.to_string()))
+    }
+
+    fn failed<'a>(&'a self, action: &'static str, name: &'a str) -> impl Fn(object_store::Error) -> ObjectError + 'a {
+        move |error| {
+            let object = if name.is_empty() { self.address.to_string() } else { format!("{}/{name}", self.address) };
+            ObjectError::new(action, object, &error)
+        }
+    }
+
+    fn object(&self, found: ObjectMeta) -> Object {
+        let key = found.location.as_ref();
+        let name = key.strip_prefix(self.address.prefix().as_ref()).unwrap_or(key).trim_start_matches('/');
+        Object {
+            name: name.to_owned(),
+            size: found.size,
+            modified: found.last_modified.timestamp_nanos_opt().unwrap_or_default(),
+            tag: found.e_tag,
+        }
+    }
+
+    /// All objects below it, sorted by the bytes of their names.
+    ///
+    /// # Errors
+    /// [`ObjectError`] after all tries.
+    pub fn list(&self) -> Result<Vec<Object>, ObjectError> {
+        let listed = async {
+            let found = self.store.list(Some(self.address.prefix()));
+            found.map_ok(|found| self.object(found)).try_collect::<Vec<_>>().await
+        };
+        let mut objects = wait(self.runtime, listed).map_err(self.failed("list", ""))?;
+        // Empty objects that stand for folders have the name of the folder.
+        objects.retain(|object| !object.name.is_empty());
+        objects.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(objects)
+    }
+
+    /// The names of the folders in it, sorted.
+    ///
+    /// # Errors
+    /// [`ObjectError`] after all tries.
+    pub fn folders(&self) -> Result<Vec<String>, ObjectError> {
+        let found = wait(self.runtime, self.store.list_with_delimiter(Some(self.address.prefix())));
+        let found = found.map_err(self.failed("list", ""))?;
+        let names = found.common_prefixes.iter().filter_map(|prefix| prefix.filename().map(str::to_owned));
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// What an object is now; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`ObjectError`] after all tries.
+    pub fn look(&self, name: &str) -> Result<Option<Object>, ObjectError> {
+        let key = self.key(name)?;
+        match wait(self.runtime, self.store.head(&key)) {
+            Ok(found) => Ok(Some(self.object(found))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed("look at", name)(error)),
+        }
+    }
+
+    /// An object, or some bytes of it, of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`ObjectError`] after all tries, and for a larger object.
+    pub fn read(&self, name: &str, range: Option<Range<u64>>, limit: u64) -> Result<Vec<u8>, ObjectError> {
+        wait(self.runtime, self.get(name, range, limit))
+    }
+
+    /// [`Self::read`] with the tag of what was read.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_tagged(&self, name: &str, limit: u64) -> Result<(Vec<u8>, Option<String>), ObjectError> {
+        wait(self.runtime, self.get_tagged(name, None, limit))
+    }
+
+    /// [`Self::read`] for those who wait for several.
+    pub(crate) async fn get(&self, name: &str, range: Option<Range<u64>>, limit: u64) -> Result<Vec<u8>, ObjectError> {
+        self.get_tagged(name, range, limit).await.map(|(bytes, _)| bytes)
+    }
+
+    async fn get_tagged(
+        &self,
+        name: &str,
+        range: Option<Range<u64>>,
+        limit: u64,
+    ) -> Result<(Vec<u8>, Option<String>), ObjectError> {
+        let (key, failed) = (self.key(name)?, self.failed("read", name));
+        let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
+        let found = self.store.get_opts(&key, options).await.map_err(&failed)?;
+        let bytes = found.range.end.saturating_sub(found.range.start);
+        if bytes > limit {
+            return Err(ObjectError::Request {
+                action: "read",
+                object: format!("{}/{name}", self.address),
+                reason: format!("it has {bytes} bytes, at most {limit} are read"),
+                kind: crate::error::Kind::Other,
+            });
+        }
+        let tag = found.meta.e_tag.clone();
+        Ok((found.bytes().await.map_err(&failed)?.into(), tag))
+    }
+
+    /// Copies an object into a file, which is whole or absent; returns the object as it was read.
+    ///
+    /// # Errors
+    /// [`ObjectError`] after all tries, and for the file.
+    pub fn fetch(&self, name: &str, to: &Path) -> Result<Object, ObjectError> {
+        let (key, failed) = (self.key(name)?, self.failed("read", name));
+        let found = wait(self.runtime, self.store.get(&key)).map_err(&failed)?;
+        let object = self.object(found.meta.clone());
+        let mut stream = found.into_stream();
+        files::commit(to, |writer| {
+            while let Some(bytes) = wait(self.runtime, stream.next()) {
+                writer.write_all(&bytes.map_err(&failed)?).map_err(FileError::new("write", to))?;
+            }
+            Ok::<_, ObjectError>(())
+        })?;
+        Ok(object)
+    }
+
+    /// Writes an object; its tag, or `None` if the condition does not hold. A write whose answer was lost counts as this one's
+    /// if the object has these bytes.
+    ///
+    /// # Errors
+    /// [`ObjectError`] after all tries.
+    pub fn put(&self, name: &str, bytes: &[u8], condition: Condition<'_>) -> Result<Option<String>, ObjectError> {
+        let (key, failed) = (self.key(name)?, self.failed("write", name));
+        let payload = PutPayload::from(bytes.to_vec());
+        let mode = match condition {
+            Condition::Always => PutMode::Overwrite,
+            Condition::Absent => PutMode::Create,
+            Condition::Unchanged(tag) => PutMode::Update(UpdateVersion { e_tag: Some(tag.to_owned()), version: None }),
+        };
+        let mut pause = PAUSE;
+        let mut unsure = false;
+        for left in (0..TRIES).rev() {
+            let options = PutOptions::from(mode.clone());
+            let error = match wait(self.runtime, self.store.put_opts(&key, payload.clone(), options)) {
+                Ok(done) => return Ok(Some(done.e_tag.unwrap_or_default())),
+                Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                    return if unsure { self.is_there(name, bytes) } else { Ok(None) };
+                }
+                // What must change and is gone.
+                Err(object_store::Error::NotFound { .. }) if matches!(condition, Condition::Unchanged(_)) => {
+                    return Ok(None);
+                }
+                Err(error) => error,
+            };
+            // The store's own client does not try again what only one may win: its answer may have been lost.
+            let passes = condition != Condition::Always && matches!(error, object_store::Error::Generic { .. });
+            if !passes || left == 0 {
+                return Err(failed(error));
+            }
+            unsure = true;
+            std::thread::sleep(pause);
+            pause *= 2;
+        }
+        Ok(None)
+    }
+
+    /// The tag of an object if it has these bytes.
+    fn is_there(&self, name: &str, bytes: &[u8]) -> Result<Option<String>, ObjectError> {
+        match self.look(name)? {
+            Some(found) if found.size == bytes.len() as u64 => {
+                let (there, tag) = self.read_tagged(name, found.size)?;
+                Ok((there == bytes).then(|| tag.unwrap_or_default()))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Writes an object from a file, whatever is there; a large one in parts. Returns its tag.
+    ///
+    /// # Errors
+    /// [`ObjectError`] after all tries, and for the file.
+    pub fn put_file(&self, name: &str, from: &Path) -> Result<Option<String>, ObjectError> {
+        let (key, failed) = (self.key(name)?, self.failed("write", name));
+        let mut file: File = files::open(from).map_err(FileError::new("read", from))?;
+        let mut read = |most: usize| -> Result<Vec<u8>, FileError> {
+            let mut bytes = Vec::new();
+            (&mut file).take(most as u64).read_to_end(&mut bytes).map_err(FileError::new("read", from))?;
+            Ok(bytes)
+        };
+        let first = read(PART)?;
+        if first.len() < PART {
+            return self.put(name, &first, Condition::Always);
+        }
+        let upload = wait(self.runtime, self.store.put_multipart(&key)).map_err(&failed)?;
+        let mut upload = wait(self.runtime, async { WriteMultipart::new_with_chunk_size(upload, PART) });
+        let mut part = first;
+        let sent = loop {
+            if part.is_empty() {
+                break Ok(());
+            }
+            let step = async {
+                upload.wait_for_capacity(PARTS_IN_FLIGHT).await?;
+                upload.put(part.into());
+                Ok(())
+            };
+            if let Err(error) = wait(self.runtime, step) {
+                break Err(failed(error));
+            }
+            match read(PART) {
+                Ok(next) => part = next,
+                Err(error) => break Err(error.into()),
+            }
+        };
+        if let Err(error) = sent {
+            // What was sent costs storage until it is aborted; the first error is the one to tell.
+            let _ = wait(self.runtime, upload.abort());
+            return Err(error);
+        }
+        let done = wait(self.runtime, upload.finish()).map_err(&failed)?;
+        Ok(done.e_tag)
+    }
+
+    /// Removes an object, unless it is gone already.
+    ///
+    /// # Errors
+    /// [`ObjectError`] after all tries.
+    pub fn remove(&self, name: &str) -> Result<(), ObjectError> {
+        match wait(self.runtime, self.store.delete(&self.key(name)?)) {
+            Err(object_store::Error::NotFound { .. }) | Ok(()) => Ok(()),
+            Err(error) => Err(self.failed("remove", name)(error)),
+        }
+    }
+
+    pub(crate) fn runtime(&self) -> &'static Runtime {
+        self.runtime
+    }
+}
