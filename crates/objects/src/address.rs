@@ -170,6 +170,12 @@ mod tests {
         let texts = wrong
             .map(|text| Address::parse(text).map_or_else(|error| error.to_string(), |address| address.to_string()));
         assert!(!texts.concat().contains("secret"));
-        insta::assert_snapshot!(texts.join("\n"));
+        insta::assert_snapshot!(texts.join("\n"), @r#"
+        `s3://bucket/x`: it has a user or a password: credentials belong into the environment
+        `s3://bucket/x`: it has a `?` or `#`: settings belong into the environment
+        `s3:///x`: it names no bucket
+        `ftp://bucket`: expected `s3://bucket/folder`, `gs://bucket/folder` or `az://container/folder`
+        `s3://bucket/a/../b//c`: Path "/b//c" contained empty path segment
+        "#);
     }
 }

@@ -92,7 +92,20 @@ fn reason(error: &object_store::Error) -> String {
     }
     // Some end in a word that says nothing without what is around it.
     let told = chain.iter().rev().find(|text| text.len() > 20).or(chain.first()).cloned().unwrap_or_default();
-    in_short(&told)
+    in_short(&said(&told))
+}
+
+/// What a store said, without the words around it: its status, and the message in the XML of its answer.
+fn said(text: &str) -> String {
+    let text = text.strip_prefix("Server returned non-2xx status code: ").unwrap_or(text);
+    let element = |name: &str| {
+        let (_, after) = text.split_once(&format!("<{name}>"))?;
+        after.split_once(&format!("</{name}>")).map(|(inside, _)| inside)
+    };
+    match (text.split_once(": "), element("Message").or(element("Code"))) {
+        (Some((status, _)), Some(message)) => format!("{status}: {message}"),
+        _ => text.trim_end_matches([':', ' ']).to_owned(),
+    }
 }
 
 /// In one line, without the queries of addresses, which may be signatures, and not too long.

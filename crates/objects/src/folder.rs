@@ -81,6 +81,12 @@ impl Folder {
         Ok(Self { address, store, runtime })
     }
 
+    /// The same folder through another client.
+    #[cfg(test)]
+    pub(crate) fn through(self, store: Arc<dyn ObjectStore>) -> Self {
+        Self { store, ..self }
+    }
+
     /// The folder that a path is, if it is an address.
     ///
     /// # Errors
@@ -141,6 +147,27 @@ impl Folder {
         // Empty objects that stand for folders have the name of the folder.
         objects.retain(|object| !object.name.is_empty());
         objects.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(objects)
+    }
+
+    /// The objects whose names are from `first` to `last` in the order of their bytes.
+    ///
+    /// # Errors
+    /// [`ObjectError`] after all tries.
+    pub fn list_between(&self, first: &str, last: &str) -> Result<Vec<Object>, ObjectError> {
+        // What a listing starts after: of the names before `first`, the store need not look at any.
+        let before = match first.char_indices().next_back() {
+            Some((at, _)) if at > 0 => self.key(first[..at].trim_end_matches('/'))?,
+            _ => self.address.prefix().clone(),
+        };
+        let listed = async {
+            let found = self.store.list_with_offset(Some(self.address.prefix()), &before);
+            let found = found.map_ok(|found| self.object(found));
+            let wanted = found.try_take_while(|object| std::future::ready(Ok(object.name.as_str() <= last)));
+            wanted.try_collect::<Vec<_>>().await
+        };
+        let mut objects = wait(self.runtime, listed).map_err(self.failed("list", ""))?;
+        objects.retain(|object| object.name.as_str() >= first);
         Ok(objects)
     }
 
@@ -245,41 +272,41 @@ impl Folder {
             Condition::Unchanged(tag) => PutMode::Update(UpdateVersion { e_tag: Some(tag.to_owned()), version: None }),
         };
         let mut pause = PAUSE;
-        let mut unsure = false;
         for left in (0..TRIES).rev() {
             let options = PutOptions::from(mode.clone());
             let error = match wait(self.runtime, self.store.put_opts(&key, payload.clone(), options)) {
                 Ok(done) => return Ok(Some(done.e_tag.unwrap_or_default())),
                 Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
-                    return if unsure { self.is_there(name, bytes) } else { Ok(None) };
-                }
-                // What must change and is gone.
-                Err(object_store::Error::NotFound { .. }) if matches!(condition, Condition::Unchanged(_)) => {
-                    return Ok(None);
+                    // The answer to an earlier try may have been lost, here or on the way.
+                    match self.look(name)? {
+                        Some(there) => return self.is(&there, bytes),
+                        // Two writers at once, of which neither may have won.
+                        None if condition == Condition::Absent && left > 0 => {
+                            sleep_longer(&mut pause);
+                            continue;
+                        }
+                        None => return Ok(None),
+                    }
                 }
                 Err(error) => error,
             };
-            // The store's own client does not try again what only one may win: its answer may have been lost.
+            // The store's own client does not try again what only one may win.
             let passes = condition != Condition::Always && matches!(error, object_store::Error::Generic { .. });
             if !passes || left == 0 {
                 return Err(failed(error));
             }
-            unsure = true;
-            std::thread::sleep(pause);
-            pause *= 2;
+            sleep_longer(&mut pause);
         }
         Ok(None)
     }
 
     /// The tag of an object if it has these bytes.
-    fn is_there(&self, name: &str, bytes: &[u8]) -> Result<Option<String>, ObjectError> {
-        match self.look(name)? {
-            Some(found) if found.size == bytes.len() as u64 => {
-                let (there, tag) = self.read_tagged(name, found.size)?;
-                Ok((there == bytes).then(|| tag.unwrap_or_default()))
-            }
-            _ => Ok(None),
+    fn is(&self, there: &Object, bytes: &[u8]) -> Result<Option<String>, ObjectError> {
+        if there.size != bytes.len() as u64 {
+            return Ok(None);
         }
+        let (found, tag) = self.read_tagged(&there.name, there.size)?;
+        Ok((found == bytes).then(|| tag.unwrap_or_default()))
     }
 
     /// Writes an object from a file, whatever is there; a large one in parts. Returns its tag.
@@ -341,4 +368,9 @@ impl Folder {
     pub(crate) fn runtime(&self) -> &'static Runtime {
         self.runtime
     }
+}
+
+fn sleep_longer(pause: &mut Duration) {
+    std::thread::sleep(*pause);
+    *pause *= 2;
 }

@@ -12,6 +12,10 @@ mod ahead;
 mod error;
 mod folder;
 mod runtime;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use address::{Address, is_address};
 pub use ahead::{Ahead, Wanted};
