@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::init::{Purpose, Shown};
 use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
+use crate::objects::{Address, is_address};
 use crate::provenance;
 use crate::run::{DEFAULT_FOLDER, RunCondition, RunState};
 use crate::shard::Shard;
@@ -162,8 +163,8 @@ pub enum Command {
 /// Arguments that every command takes.
 #[derive(Debug, Args)]
 pub struct CommonArgs {
-    /// Folder that holds the runs.
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_FOLDER, value_parser = folder)]
+    /// Folder that holds the runs, or its address in an object store: s3://bucket/folder, gs://…, az://….
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_FOLDER, value_parser = experiments)]
     pub experiments: PathBuf,
     /// Folder for rendered reports.
     #[arg(long, value_name = "DIR", default_value = "reports", value_parser = folder)]
@@ -948,8 +949,18 @@ fn batches(text: &str) -> Result<OrAll<usize>, String> {
 }
 
 /// A folder that is there or can be made.
+fn experiments(text: &str) -> Result<PathBuf, String> {
+    if is_address(text) {
+        return Address::parse(text).map(|address| address.to_string().into()).map_err(|error| error.to_string());
+    }
+    folder(text)
+}
+
 fn folder(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
+    if is_address(text) {
+        return Err("name a folder of this machine".into());
+    }
+    let path = PathBuf::from(text.strip_prefix("file://").unwrap_or(text));
     if text.is_empty() {
         return Err("name a folder".into());
     }

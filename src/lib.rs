@@ -17,7 +17,8 @@
 //! facevault-preprocess  pictures → network input            facevault-kernels CPU kernels for all three
 //! facevault-engine      any graph on the CPU                facevault-graph   ONNX files → graphs
 //! facevault-jpeg        libjpeg-turbo's pixels              facevault-cuda    NVIDIA cards through the driver
-//! facevault-ort         ONNX Runtime, where there is one    facevault-base    digests, files, locks, progress
+//! facevault-ort         ONNX Runtime, where there is one    facevault-objects S3, Google's and Azure's stores
+//! facevault-base        digests, files, locks, progress
 //! ```
 //!
 //! Each module uses only modules on lines below its own:
@@ -39,7 +40,7 @@
 //! detect · embed
 //! agreement · compare · dataset · results · weights
 //! matrix
-//! closeness · generated · guides · hub · npy · numbers · parquet · sample · shard · spelling · table · terminal
+//! closeness · generated · guides · hub · mirror · npy · numbers · parquet · sample · shard · spelling · table · terminal
 //! text_table
 //! ```
 //!
@@ -69,6 +70,7 @@ mod guides;
 pub mod hub;
 mod init;
 mod matrix;
+mod mirror;
 pub mod npy;
 pub mod numbers;
 mod pages;
@@ -94,6 +96,7 @@ pub use facevault_base::{digest, files, progress, text};
 use facevault_base::{file_lock, pickle, pointer, transient};
 pub use facevault_cuda as cuda;
 pub use facevault_nn as model;
+use facevault_objects as objects;
 pub use facevault_preprocess::{self as preprocess, quality};
 use facevault_stats::{breakdown, headline, metrics, people};
 pub use facevault_stats::{estimate, evaluate, identification, protocol, similarity, templates, verification};

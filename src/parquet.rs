@@ -56,31 +56,57 @@ pub(crate) fn reader_of<R: MmapBytesReader>(
     open: impl Fn() -> io::Result<R>,
     rows: Range<usize>,
 ) -> PolarsResult<ParquetReader<R>> {
-    let refused = |problem: ParquetProblem| match problem {
-        ParquetProblem::Io(error) => PolarsError::from(error),
-        other => PolarsError::ComputeError(other.to_string().into()),
-    };
+    let chunks: Vec<_> = bytes_of_rows(&open, rows.clone())?.into_iter().map(|part| (part.start, part.end)).collect();
     let mut file = open()?;
     let length = file.seek(SeekFrom::End(0))?;
-    check_footer(&mut file, length).map_err(refused)?;
-    let chunks = guarded(|| {
-        let mut reader = ParquetReader::new(open()?);
-        let (mut chunks, mut first) = (Vec::new(), 0_usize);
-        for group in &reader.get_metadata()?.row_groups {
-            let end = first.saturating_add(group.num_rows());
-            if first < rows.end && rows.start < end {
-                for column in group.parquet_columns() {
-                    let at = column.byte_range();
-                    chunks.push((at.start, at.end));
-                }
-            }
-            first = end;
-        }
-        Ok(chunks)
-    })?;
     unpacked_bytes(&mut file, length, &chunks).map_err(refused)?;
     let reader = ParquetReader::new(open()?);
     Ok(if rows.end == usize::MAX { reader } else { reader.with_slice(Some((rows.start, rows.len()))) })
+}
+
+fn refused(problem: ParquetProblem) -> PolarsError {
+    match problem {
+        ParquetProblem::Io(error) => PolarsError::from(error),
+        other => PolarsError::ComputeError(other.to_string().into()),
+    }
+}
+
+/// The parts of a file that these rows are in, beside its footer, after that was checked.
+pub(crate) fn bytes_of_rows<R: MmapBytesReader>(
+    open: impl Fn() -> io::Result<R>,
+    rows: Range<usize>,
+) -> PolarsResult<Vec<Range<u64>>> {
+    let mut file = open()?;
+    let length = file.seek(SeekFrom::End(0))?;
+    check_footer(&mut file, length).map_err(refused)?;
+    guarded(|| {
+        let mut reader = ParquetReader::new(open()?);
+        let (mut parts, mut first) = (Vec::new(), 0_usize);
+        for group in &reader.get_metadata()?.row_groups {
+            let end = first.saturating_add(group.num_rows());
+            if first < rows.end && rows.start < end {
+                parts.extend(group.parquet_columns().iter().map(|column| column.byte_range()));
+            }
+            first = end;
+        }
+        Ok(parts)
+    })
+}
+
+/// Where a file's footer is, from the last eight bytes. A file that is none has an empty one at its end.
+pub(crate) fn footer<R: Read + Seek>(open: impl Fn() -> io::Result<R>) -> io::Result<Range<u64>> {
+    let mut file = open()?;
+    let length = file.seek(SeekFrom::End(0))?;
+    let mut end = [0; 8];
+    if length < 8 {
+        return Ok(length..length);
+    }
+    file.seek(SeekFrom::End(-8))?;
+    file.read_exact(&mut end)?;
+    let bytes = u32::from_le_bytes([end[0], end[1], end[2], end[3]]);
+    // What is longer is refused when it is read.
+    let bytes = if end[4..] == *b"PAR1" && bytes <= LONGEST_FOOTER { u64::from(bytes) + 8 } else { 8 };
+    Ok(length.saturating_sub(bytes)..length)
 }
 
 /// All names of columns and all values of text columns, a line each.

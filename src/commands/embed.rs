@@ -11,6 +11,7 @@ use crate::config::{self, Loaded};
 use crate::dataset::LeftOut;
 use crate::embed::{EmbedOutcome, EmbedSummary};
 use crate::error::{CommandOutcome, Error};
+use crate::mirror::Needed;
 use crate::provenance::RunArithmetic;
 use crate::run::{self, Failures, MissingBoxes, RunDirectory, RunError};
 use crate::shard::Shard;
@@ -66,7 +67,7 @@ impl EmbedOutput {
     pub fn new(run: &RunDirectory, summary: &EmbedSummary, whole: Option<MissingBoxes>) -> Result<Self, RunError> {
         Ok(Self {
             run: run.name(),
-            directory: run.path().display().to_string(),
+            directory: run.shown(),
             faces: summary.rows,
             embedded: summary.embedded,
             failed: summary.failed,
@@ -161,7 +162,7 @@ fn embed_shard(arguments: &EmbedArgs, shard: Shard) -> Result<CommandOutcome, Er
     let target = arguments.target.to_string_lossy();
     let again = format!("to resume: facevault embed {target} --shard {shard}{options}");
     with_context(&arguments.common, &again, |context| {
-        let run = RunDirectory::find(context.experiments, &target)?;
+        let run = RunDirectory::find_needing(context.experiments, &target, Needed::Worker)?;
         let done = match context.embed_shard(&run, shard) {
             Err(error) if error.interrupted() => return Ok(interrupted(&again)),
             other => other?,

@@ -58,7 +58,7 @@ pub(super) fn run(
         let run = prepared.directory.clone();
         let whole = prepared.missing_boxes;
         let finished_before = run.has(RunDirectory::SEALED);
-        context.progress.say(&format!("run {}", run.path().display()));
+        context.progress.say(&format!("run {}", run.shown()));
         let summary = match context.embed(prepared) {
             Ok(EmbedOutcome::Complete(summary)) => summary,
             Ok(EmbedOutcome::Interrupted(_)) => return Ok(interrupted(&again)),

@@ -3,10 +3,11 @@
 use super::print;
 use crate::cli::MissingArgs;
 use crate::error::{CommandOutcome, Error};
+use crate::mirror::Needed;
 use crate::run::{self, RunDirectory};
 
 pub(super) fn run(arguments: &MissingArgs) -> Result<CommandOutcome, Error> {
-    let run = RunDirectory::find(&arguments.common.experiments, &arguments.run)?;
+    let run = RunDirectory::find_needing(&arguments.common.experiments, &arguments.run, Needed::Worker)?;
     let missing = run::missing_shards(&run, arguments.shards as usize)?;
     print(&arguments.common, &missing, || missing.array())?;
     Ok(CommandOutcome::Done)

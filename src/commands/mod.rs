@@ -44,8 +44,9 @@ use serde::Serialize;
 use crate::cli::{Cli, Command, CommonArgs, NewPermissions, PERMISSIONS};
 use crate::error::{CommandOutcome, Error};
 use crate::files;
+use crate::mirror;
 use crate::progress::{Cancel, Progress};
-use crate::run::{RunContext, experiments_option};
+use crate::run::{RunContext, RunError, experiments_option};
 use crate::terminal::{print as print_text, say};
 use crate::text;
 use shared::interrupted;
@@ -56,7 +57,16 @@ use shared::interrupted;
 /// [`Error`], whose text is for the user.
 pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
     files::set_permissions(permissions(cli.permissions)?);
-    match cli.command {
+    let done = command(cli.command);
+    // Also what a command that failed or was interrupted has done.
+    let kept = mirror::push_all();
+    let outcome = done?;
+    kept.map_err(RunError::from)?;
+    Ok(outcome)
+}
+
+fn command(command: Command) -> Result<CommandOutcome, Error> {
+    match command {
         Command::Experiment(arguments) => experiment::run(&arguments),
         Command::Embed(arguments) => embed::run(&arguments),
         Command::Prepare(arguments) => prepare::run(&arguments),
@@ -132,7 +142,9 @@ fn with_context_and<T>(
     })?;
     let terminal = bars::Terminal::default();
     let progress: &dyn Progress = if common.quiet { &bars::Quiet } else { &terminal };
-    let done = act(&RunContext { experiments: &common.experiments, progress, cancel: &cancel });
+    mirror::report_to(if common.quiet { Box::new(bars::Quiet) } else { Box::new(bars::Terminal::default()) });
+    let experiments = mirror::local(&common.experiments).map_err(RunError::from)?;
+    let done = act(&RunContext { experiments: &experiments, progress, cancel: &cancel });
     // The command has its own last words.
     std::mem::forget(cancel.keeping());
     done

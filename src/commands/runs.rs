@@ -7,6 +7,7 @@ use super::print;
 use crate::cli::RunsArgs;
 use crate::error::{CommandOutcome, Error};
 use crate::metrics;
+use crate::mirror;
 use crate::numbers::Quantity;
 use crate::pages;
 use crate::run::{self, DEFAULT_FOLDER, ListedRun, ListedValue, RunError, RunKey, RunRow, RunState};
@@ -22,7 +23,8 @@ pub(super) fn run(arguments: &RunsArgs) -> Result<CommandOutcome, Error> {
     let common = &arguments.common;
     let folder = &common.experiments;
     // Before the first run there are none, and nobody is mistaken; a folder that was named is there, or was misspelt.
-    if folder != Path::new(DEFAULT_FOLDER) && !folder.try_exists().unwrap_or(true) {
+    let here = mirror::local(folder).map_err(RunError::from)?;
+    if folder != Path::new(DEFAULT_FOLDER) && !here.try_exists().unwrap_or(true) {
         return Err(RunError::NoFolder { folder: folder.clone() }.into());
     }
     let all = run::list(folder)?;
@@ -30,7 +32,7 @@ pub(super) fn run(arguments: &RunsArgs) -> Result<CommandOutcome, Error> {
     let Selected { runs, keys } = select(arguments, all)?;
     let rows: Vec<&RunRow> = runs.iter().map(|run| &run.row).collect();
     let page = match &arguments.html {
-        Some(path) => Some(pages::runs(folder, &common.reports, path.as_deref(), &runs, &order(arguments, &keys))?),
+        Some(path) => Some(pages::runs(&here, &common.reports, path.as_deref(), &runs, &order(arguments, &keys))?),
         None => None,
     };
     print(common, &rows, || {

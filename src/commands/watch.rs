@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::WatchArgs;
 use crate::error::{CommandOutcome, Error};
+use crate::mirror::Needed;
 use crate::run::{RunDirectory, RunError, RunWatch, WatchState, WatchedRun};
 use crate::terminal::print_line;
 
@@ -18,7 +19,8 @@ const LOOKS: u32 = 4;
 
 pub(super) fn run(arguments: &WatchArgs) -> Result<CommandOutcome, Error> {
     let WatchArgs { run, once, every, patience, common } = arguments;
-    let mut watch = RunWatch::new(RunDirectory::find(&common.experiments, run)?);
+    let find = || RunDirectory::find_needing(&common.experiments, run, Needed::Progress);
+    let mut watch = RunWatch::new(find()?);
     let mut line = Line::new(common.json, *once);
     let mut seen = Seen::default();
     loop {
@@ -63,6 +65,8 @@ pub(super) fn run(arguments: &WatchArgs) -> Result<CommandOutcome, Error> {
             return Ok(CommandOutcome::Done);
         }
         thread::sleep(Duration::from_secs_f64(*every));
+        // Of a run in an object store, what has come meanwhile.
+        find()?;
     }
 }
 

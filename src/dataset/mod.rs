@@ -299,7 +299,7 @@ pub(crate) fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Re
 
 /// Size and modification time of a picture, as in a manifest; `None` if it cannot be looked at.
 pub(crate) fn stamp(path: &Path) -> Option<(u64, i64)> {
-    let scan_cache::Stamp { size, modified, .. } = scan::stamp(&std::fs::metadata(path).ok()?);
+    let files::Stamp { size, modified, .. } = files::Stamp::of(&std::fs::metadata(path).ok()?);
     Some((size, modified))
 }
 

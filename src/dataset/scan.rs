@@ -2,19 +2,19 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use rayon::prelude::*;
 
 use super::normalisation::Spellings;
 use super::paths::Fence;
-use super::scan_cache::{ScanCache, Stamp};
+use super::scan_cache::ScanCache;
 use super::{DatasetError, Face, FaultIn, LARGEST_PICTURE, Manifest, Part, PixelSource, normalisation};
 use crate::digest::Digest;
-use crate::files::{self, FileError};
+use crate::files::{self, FileError, Stamp};
 use crate::progress::{Cancel, Progress};
 use crate::transient;
 
@@ -211,7 +211,7 @@ fn look_at(
         return Ok(MISSING);
     }
     // Stamped before reading: a file that changes meanwhile has a different stamp when it is embedded.
-    let stamp = stamp(&metadata);
+    let stamp = Stamp::of(&metadata);
     let content = cache.and_then(|cache| cache.get(&picture.key(), stamp));
     let cached = content.is_some();
     let content = match content {
@@ -247,22 +247,6 @@ fn remember(
     if let Err(error) = if news { cache.save() } else { Ok(()) } {
         progress.say(&format!("{error}; the next start will read all pictures again"));
     }
-}
-
-/// Size and times of a file.
-pub(super) fn stamp(metadata: &Metadata) -> Stamp {
-    #[cfg(unix)]
-    let changed = {
-        use std::os::unix::fs::MetadataExt as _;
-        metadata.ctime().saturating_mul(1_000_000_000).saturating_add(metadata.ctime_nsec())
-    };
-    #[cfg(not(unix))]
-    let changed = 0;
-    let nanoseconds = |time: SystemTime| match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
-        Err(error) => i64::try_from(error.duration().as_nanos()).map_or(i64::MIN, |before| -before),
-    };
-    Stamp { size: metadata.len(), modified: metadata.modified().map_or(0, nanoseconds), changed }
 }
 
 #[cfg(test)]
@@ -323,7 +307,7 @@ mod tests {
         };
         assert_eq!(scan(), [Digest::of(b"abc"); 2]);
         // What is settled is remembered, and what is remembered is not read.
-        let stamp_of = |name: &str| stamp(&fs::metadata(root.path().join(name)).unwrap());
+        let stamp_of = |name: &str| Stamp::of(&fs::metadata(root.path().join(name)).unwrap());
         let mut known = ScanCache::open(cache.path(), root.path());
         assert_eq!(known.get("old", stamp_of("old")), Some(Digest::of(b"abc")));
         assert_eq!(known.get("new", stamp_of("new")), None);

@@ -4,24 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::forget::{self, Traces};
 use super::sealed_json;
 use crate::digest::Digest;
-use crate::files::{self, FileError};
-
-/// A file with an unchanged stamp is considered unchanged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Stamp {
-    /// Bytes.
-    pub size: u64,
-    /// Modification time, ns since the epoch.
-    pub modified: i64,
-    /// When anything about it changed last, ns since the epoch, which no program can set: copying a picture over another and
-    /// giving it the old modification time shows here. 0 where the system does not say.
-    pub changed: i64,
-}
+use crate::files::{self, FileError, Stamp};
 
 /// What a scan remembers: files by their path below the root.
 type Entries = BTreeMap<String, (Stamp, Digest)>;

@@ -14,6 +14,7 @@ use super::{FailedFace, sidecar};
 use crate::dataset::{self, Face};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
+use crate::mirror;
 use crate::npy::{self, EmbeddingMatrix, MatrixReader};
 use crate::quality::{Qualities, Quality};
 
@@ -95,7 +96,12 @@ pub(super) fn rows_of(chunk: usize, chunk_size: usize, manifest_rows: usize) -> 
 
 /// `00007.npy` or `00007.json`.
 pub(super) fn path_of(chunks: &Path, chunk: usize, extension: &str) -> PathBuf {
-    chunks.join(format!("{chunk:05}.{extension}"))
+    chunks.join(name_of(chunk, extension))
+}
+
+/// The name of a file of a chunk.
+pub(super) fn name_of(chunk: usize, extension: &str) -> String {
+    format!("{chunk:05}.{extension}")
 }
 
 impl ChunkRecord {
@@ -226,22 +232,26 @@ pub(super) fn read_sidecar(chunks: &Path, chunk: usize) -> Result<Result<ChunkRe
 
 /// Numbers of the chunks that have a file with this extension, ascending.
 pub(super) fn numbers(chunks: &Path, extension: &str) -> Result<Vec<usize>, FileError> {
+    Ok(numbers_of(chunks, extension, &files::names(chunks)?))
+}
+
+fn numbers_of(chunks: &Path, extension: &str, files: &[PathBuf]) -> Vec<usize> {
     let mut numbers = Vec::new();
-    for entry in files::list_if_there(chunks)? {
-        let path = entry.path();
+    for path in files {
         let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
         // Only names that this program writes, not `7.json` or `+0007.json`.
-        numbers.extend(number.filter(|&number| path == path_of(chunks, number, extension)));
+        numbers.extend(number.filter(|&number| *path == path_of(chunks, number, extension)));
     }
     numbers.sort_unstable();
-    Ok(numbers)
+    numbers
 }
 
 /// Numbers of the chunks of a run that are committed, as far as names tell.
 pub fn committed(run: &Path) -> Result<BTreeSet<usize>, FileError> {
     let chunks = run.join(CHUNKS);
-    let matrices: BTreeSet<usize> = numbers(&chunks, "npy")?.into_iter().collect();
-    Ok(numbers(&chunks, "json")?.into_iter().filter(|chunk| matrices.contains(chunk)).collect())
+    let files = mirror::names(&chunks)?;
+    let matrices: BTreeSet<usize> = numbers_of(&chunks, "npy", &files).into_iter().collect();
+    Ok(numbers_of(&chunks, "json", &files).into_iter().filter(|chunk| matrices.contains(chunk)).collect())
 }
 
 /// Removes the sidecars of a run, so that every chunk is computed again.

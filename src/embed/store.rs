@@ -16,6 +16,7 @@ use super::{FailedFace, RunLock, sidecar};
 use crate::dataset::Face;
 use crate::digest::Digest;
 use crate::files::{self, FileError};
+use crate::mirror;
 use crate::progress::Progress;
 use crate::quality::Qualities;
 use crate::text::counted;
@@ -116,6 +117,7 @@ impl ChunkStore {
     ) -> Result<Self, StoreError> {
         let empty = Self::empty(lock, layout, Some(arithmetic))?;
         let mut store = Self { assigned: Some(assigned.clone()), shared: true, session, ..empty };
+        mirror::pull_chunks(&store.chunks, assigned.clone(), record::name_of)?;
         let mut found = Vec::new();
         for chunk in assigned {
             if files::is_file(&record::path_of(&store.chunks, chunk, "json"))? {
@@ -128,7 +130,7 @@ impl ChunkStore {
                 Err(rule) => {
                     progress.say(&format!("chunk {chunk:05} is damaged ({rule}); computing it again"));
                     for extension in ["json", "npy"] {
-                        files::remove_all(&record::path_of(&store.chunks, chunk, extension))?;
+                        mirror::remove(&record::path_of(&store.chunks, chunk, extension))?;
                     }
                 }
             }
@@ -367,7 +369,7 @@ impl ChunkStore {
 
     /// Writes a file of a chunk; `false` if another worker has written it.
     fn put(&self, path: &Path, bytes: &[u8]) -> Result<bool, FileError> {
-        if self.shared { files::commit_new(path, bytes) } else { files::commit_bytes(path, bytes).map(|()| true) }
+        if self.shared { mirror::commit_new(path, bytes) } else { mirror::replace(path, bytes).map(|()| true) }
     }
 
     /// The record of a chunk that another worker has committed meanwhile.

@@ -29,7 +29,7 @@ impl RunContext<'_> {
     /// Reports unfinished runs of this config other than the one being started, because the user may expect one of them
     /// to be resumed.
     pub(super) fn say_unfinished_runs(&self, prepared: &PreparedRun) -> Result<(), RunError> {
-        for run in RunDirectory::list(self.experiments)? {
+        for run in RunDirectory::list_here(self.experiments)? {
             // Runs that another version made or that are damaged cannot be resumed.
             let Ok(theirs) = run.json::<RunPlan>(RunDirectory::PLAN) else { continue };
             let unfinished = !run.has(RunDirectory::METADATA) && run.name() != prepared.directory.name();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{RunError, list};
 use crate::embed;
 use crate::files::{self, FileError};
+use crate::mirror::{self, Needed};
 use crate::spelling;
 
 /// `experiments/<name>-<12 hex>/`.
@@ -53,17 +54,60 @@ impl RunDirectory {
         Self { path }
     }
 
-    /// Finds a run by `text`: a path, a name in `experiments`, the name of a config with a single run, or a unique
+    /// The directory of a run in a folder of runs, which exists or will be created. Of a folder in an object store, it is the copy
+    /// of what is there.
+    pub fn in_folder(experiments: &Path, name: &str) -> Result<Self, FileError> {
+        if let Some(mirror) = mirror::of(experiments)? {
+            mirror.pull(name, Needed::All)?;
+        }
+        Ok(Self { path: mirror::local(experiments)?.join(name) })
+    }
+
+    /// Finds a run by `text`: a path or an address, a name in `experiments`, the name of a config with a single run, or a unique
     /// prefix. A full match wins over a prefix. Fails with [`RunError::NoSuchRun`] with the nearest name,
     /// [`RunError::NotARun`] for another folder, [`RunError::Ambiguous`] with those that fit.
     pub fn find(experiments: &Path, text: &str) -> Result<Self, RunError> {
-        for path in [PathBuf::from(text), experiments.join(text)] {
+        Self::find_needing(experiments, text, Needed::All)
+    }
+
+    /// [`Self::find`] for a command that needs only a part of a run in an object store.
+    pub(crate) fn find_needing(experiments: &Path, text: &str, needed: Needed) -> Result<Self, RunError> {
+        if let Some((folder, name)) = mirror::split(text)? {
+            return Self::find_needing(&folder, &name, needed);
+        }
+        let run = Self::find_here(experiments, text)?;
+        if let Some(mirror) = mirror::of(experiments)?.filter(|mirror| run.folder() == mirror.local()) {
+            mirror.pull(&run.name(), needed)?;
+            // Another folder in it.
+            if !run.has(Self::PLAN) {
+                let (text, folder) = (text.into(), experiments.into());
+                return Err(RunError::NoSuchRun { text, folder, near: None, empty: false });
+            }
+        }
+        Ok(run)
+    }
+
+    /// [`Self::find`], of the runs of an object store by their names there.
+    fn find_here(experiments: &Path, text: &str) -> Result<Self, RunError> {
+        let mirror = mirror::of(experiments)?;
+        let folder = mirror::local(experiments)?;
+        let all = match &mirror {
+            Some(mirror) => {
+                let named = mirror.folders()?.into_iter();
+                let all: Vec<_> = named.map(|name| Self { path: folder.join(name) }).collect();
+                if let Some(run) = all.iter().find(|run| run.name() == text) {
+                    return Ok(run.clone());
+                }
+                all
+            }
+            None => Self::list(experiments)?,
+        };
+        for path in [PathBuf::from(text), folder.join(text)] {
             // Who may not read a run is told so, and not that it is not there.
             if files::is_file(&path.join(Self::PLAN))? {
                 return Ok(Self { path });
             }
         }
-        let all = Self::list(experiments)?;
         let of_config: Vec<_> = all.iter().filter(|run| run.config_name() == text).collect();
         let config = !of_config.is_empty();
         // An empty name is usually an unset variable, and a prefix of every run.
@@ -75,7 +119,7 @@ impl RunDirectory {
         match fitting[..] {
             [run] => Ok(run.clone()),
             [] => {
-                let folder = [PathBuf::from(text), experiments.join(text)].into_iter().find(|path| path.is_dir());
+                let folder = [PathBuf::from(text), folder.join(text)].into_iter().find(|path| path.is_dir());
                 if let Some(path) = folder.filter(|_| !text.is_empty()) {
                     let holds = !Self::list(&path)?.is_empty();
                     return Err(RunError::NotARun { path, folder: experiments.into(), holds });
@@ -85,7 +129,12 @@ impl RunDirectory {
                 let empty = all.is_empty();
                 Err(RunError::NoSuchRun { text: text.into(), folder: experiments.into(), near, empty })
             }
-            _ => Err(RunError::Ambiguous { text: text.into(), config, runs: list::describe_candidates(&fitting) }),
+            _ => {
+                for run in mirror.iter().flat_map(|mirror| fitting.iter().map(move |run| (mirror, run))) {
+                    run.0.pull(&run.1.name(), Needed::Summary)?;
+                }
+                Err(RunError::Ambiguous { text: text.into(), config, runs: list::describe_candidates(&fitting) })
+            }
         }
     }
 
@@ -95,19 +144,41 @@ impl RunDirectory {
 
     /// All runs of a folder that can be read, sorted by name; none if the folder does not exist.
     pub fn list(experiments: &Path) -> Result<Vec<Self>, FileError> {
-        Self::list_where(experiments, |path| path.join(Self::PLAN).is_file())
+        Self::list_where(experiments, Needed::Summary, |path| path.join(Self::PLAN).is_file())
+    }
+
+    /// [`Self::list`] of what may be reused: of a folder in an object store, only the runs that have been copied here.
+    pub fn list_here(experiments: &Path) -> Result<Vec<Self>, FileError> {
+        match mirror::of(experiments)? {
+            Some(mirror) => Self::list_in(mirror.local(), |path| path.join(Self::MANIFEST).is_file()),
+            None => Self::list(experiments),
+        }
+    }
+
+    /// [`Self::list`] with the faces of each run.
+    pub fn list_with_faces(experiments: &Path) -> Result<Vec<Self>, FileError> {
+        Self::list_where(experiments, Needed::Faces, |path| path.join(Self::PLAN).is_file())
     }
 
     /// [`Self::list`] with the folders named like runs of which it cannot be told, because they may not be looked into.
     pub fn list_with_unreadable(experiments: &Path) -> Result<Vec<Self>, FileError> {
-        Self::list_where(experiments, |path| {
+        Self::list_where(experiments, Needed::Summary, |path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             files::is_file(&path.join(Self::PLAN)).unwrap_or_else(|_| is_named_like_a_run(&name))
         })
     }
 
-    fn list_where(experiments: &Path, is_run: impl Fn(&Path) -> bool) -> Result<Vec<Self>, FileError> {
-        let paths = files::list_if_there(experiments)?.into_iter().map(|entry| entry.path());
+    fn list_where(experiments: &Path, needed: Needed, is_run: impl Fn(&Path) -> bool) -> Result<Vec<Self>, FileError> {
+        if let Some(mirror) = mirror::of(experiments)? {
+            for name in mirror.folders()? {
+                mirror.pull(&name, needed)?;
+            }
+        }
+        Self::list_in(&mirror::local(experiments)?, is_run)
+    }
+
+    fn list_in(folder: &Path, is_run: impl Fn(&Path) -> bool) -> Result<Vec<Self>, FileError> {
+        let paths = files::list_if_there(folder)?.into_iter().map(|entry| entry.path());
         let mut runs: Vec<_> = paths.filter(|path| is_run(path)).map(|path| Self { path }).collect();
         runs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(runs)
@@ -130,6 +201,11 @@ impl RunDirectory {
         &self.path
     }
 
+    /// Where it is, for people and scripts: its path, or its address in an object store.
+    pub fn shown(&self) -> String {
+        mirror::shown(&self.path)
+    }
+
     pub fn name(&self) -> String {
         let absolute = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
         absolute.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
@@ -140,7 +216,7 @@ impl RunDirectory {
         if self.folder() == Path::new(DEFAULT_FOLDER) {
             return self.name();
         }
-        quoted(&self.path.display().to_string())
+        quoted(&self.shown())
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -196,7 +272,7 @@ pub(crate) fn experiments_option(folder: &Path) -> String {
     if folder == Path::new(DEFAULT_FOLDER) {
         return String::new();
     }
-    format!(" --experiments {}", quoted(&folder.display().to_string()))
+    format!(" --experiments {}", quoted(&mirror::shown(folder)))
 }
 
 /// A word of a command line, in quotes where a shell needs them.

@@ -78,6 +78,7 @@ use crate::embed::{
 use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
 use crate::identification::IdentificationResult;
 use crate::metrics::Judged;
+use crate::mirror;
 use crate::model::weights::{Checkpoint, Weights};
 use crate::model::{self, EmbedderInfo, Kernels};
 use crate::plan::{self, RunPlan};
@@ -170,7 +171,7 @@ impl RunContext<'_> {
         let (detector, detection) = detection.unzip();
         let plan =
             RunPlan::new(config, manifest.digest(), manifest.len() as u64, detector, checkpoint.digest, &embedder);
-        let directory = RunDirectory::new(self.experiments.join(plan.run_id().to_string()));
+        let directory = RunDirectory::in_folder(self.experiments, &plan.run_id().to_string())?;
         let provenance = Provenance {
             build: Build::current(),
             config: ConfigOrigin {
@@ -303,7 +304,7 @@ impl RunContext<'_> {
         let donors = match donors {
             _ if alone => Vec::new(),
             Some(named) => reuse::that_fit(named, &plan, self.progress),
-            None => RunDirectory::list(self.experiments)?,
+            None => RunDirectory::list_here(self.experiments)?,
         };
         let refused = self.adopt(run, &donors, &plan, &mut store, &mut provenance, &opening);
         provenance.count_reused(&store.rows_reused());
@@ -344,6 +345,7 @@ impl RunContext<'_> {
             worker: None,
         });
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
+        mirror::push(run.path())?;
 
         let outcome = embed::run(&job, network.as_mut(), &mut store, self.progress, self.cancel);
 

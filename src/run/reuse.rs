@@ -186,7 +186,7 @@ pub(crate) fn reusable(
 ) -> Result<Vec<(String, usize)>, RunError> {
     // Most folders hold no run that comes into question, and then the weights need not be read.
     let unknown = config.detect.is_some() || config.is_given() || config.embed.kernels == Kernels::OnnxRuntime;
-    if RunDirectory::list(experiments)?.is_empty() || unknown || !weights::is_available(&config.weights) {
+    if RunDirectory::list_here(experiments)?.is_empty() || unknown || !weights::is_available(&config.weights) {
         return Ok(Vec::new());
     }
     let side = config.preprocess.resize.size;
@@ -199,7 +199,7 @@ pub(crate) fn reusable(
     let root = std::path::absolute(&manifest.root).unwrap_or_default();
     let wanted: Vec<_> = manifest.faces.iter().map(|face| key_here(face, &root, config.preprocess.crop)).collect();
     let mut found = vec![None; wanted.len()];
-    let donors = donors(RunDirectory::list(experiments)?, &plan, "");
+    let donors = donors(RunDirectory::list_here(experiments)?, &plan, "");
     for (at, (donor, theirs)) in donors.iter().enumerate() {
         let Ok((manifest, provenance)) = embedded_faces(donor, theirs) else { continue };
         let Ok(records) = embed::read_records(donor.path()) else { continue };

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Mutex;
 
 use schemars::JsonSchema;
@@ -19,6 +20,7 @@ use crate::embed::{
     PixelReader, RunLock, StoreError,
 };
 use crate::files::{self, FileError};
+use crate::mirror;
 use crate::model;
 use crate::plan::RunPlan;
 use crate::progress::Progress;
@@ -133,7 +135,7 @@ impl RunContext<'_> {
                 let of_shards = if finished { None } else { Some(prepared_shards(&run)?) };
                 Ok(Some(SharedRun {
                     run: run.name(),
-                    directory: run.path().display().to_string(),
+                    directory: run.shown(),
                     faces: plan.faces() as usize,
                     chunks: of_shards.map_or(records.len(), PreparedShards::chunks),
                     committed: records.len(),
@@ -422,7 +424,9 @@ impl ShardWork<'_> {
             }
             let rows = store.assigned_rows();
             let path = self.run.file(RunDirectory::MANIFEST);
-            let manifest = Manifest::read_rows(&path, self.provenance.dataset.root.clone(), rows.clone())?;
+            let root = &self.provenance.dataset.root;
+            let read = |path: &Path| Ok::<_, RunError>(Manifest::read_rows(path, root.clone(), rows.clone())?);
+            let manifest = mirror::with_rows(&path, rows.clone(), read)?;
             let reader = FaceReader::new(&manifest, &self.config.preprocess, &self.config.dataset)
                 .within(options.picture_memory(cancel));
             let reader = ShardReader { reader, manifest: &manifest, first: rows.start };
@@ -444,6 +448,7 @@ impl ShardWork<'_> {
     fn differ(&self, path: std::path::PathBuf, chunk: usize, theirs: Option<u32>) -> Result<RunError, FileError> {
         let mine = MachineInfo::current().host;
         let Some(theirs) = theirs else { return Ok(RunError::MatrixDiffers { path, chunk, mine }) };
+        mirror::refresh(&self.run.file(embed::WORKERS))?;
         let known = workers::all(self.run.path())?.into_iter().find(|(number, _)| *number == theirs);
         let theirs = known.map_or_else(
             || format!("session {theirs}"),

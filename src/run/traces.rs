@@ -84,7 +84,7 @@ impl RunContext<'_> {
         };
         let mut found = Vec::new();
         for folder in self.folders(run) {
-            let runs = RunDirectory::list(&folder)?;
+            let runs = RunDirectory::list_with_faces(&folder)?;
             found.extend(runs.iter().filter(|other| has(other)).map(|other| other.path().to_owned()));
         }
         Ok(found)

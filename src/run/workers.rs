@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::embed::{RunLock, WORKERS};
 use crate::files::{self, FileError};
+use crate::mirror;
 use crate::provenance::RunSession;
 
 /// No run has more workers.
@@ -45,10 +46,12 @@ impl Worker {
     pub fn register(lock: &RunLock, earlier: u32, record: WorkerRecord) -> Result<Self, FileError> {
         let folder = files::create_dir_inside(lock.run(), WORKERS)?;
         let text = json(&record);
-        let mut number = numbers(&folder)?.last().map_or(earlier, |last| earlier.max(*last)) + 1;
+        let mut number =
+            numbers(&folder, mirror::names(&folder)?).last().copied().map_or(earlier, |last| earlier.max(last)) + 1;
         loop {
             let path = path_of(&folder, number);
-            if files::commit_new(&path, &text)? {
+            if mirror::commit_new(&path, &text)? {
+                mirror::refuse_unconditional(&path)?;
                 return Ok(Self { path, number, record });
             }
             number += 1;
@@ -58,7 +61,7 @@ impl Worker {
     /// Records how it ended.
     pub fn end(mut self, ended: u64, embedded: u64) -> Result<(), FileError> {
         (self.record.session.ended, self.record.session.embedded) = (Some(ended), embedded);
-        files::commit_bytes(&self.path, &json(&self.record))
+        mirror::replace(&self.path, &json(&self.record))
     }
 }
 
@@ -72,27 +75,23 @@ fn path_of(folder: &Path, number: u32) -> PathBuf {
     folder.join(format!("{number:05}.json"))
 }
 
-/// Numbers of workers, ascending.
-fn numbers(folder: &Path) -> Result<Vec<u32>, FileError> {
-    let mut numbers = Vec::new();
-    for entry in files::list_if_there(folder)? {
-        // What is no file, or has another name, nobody here has made.
-        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            continue;
-        }
-        let path = entry.path();
-        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-        numbers.extend(number.filter(|&number| number < MOST && path == path_of(folder, number)));
-    }
+/// Numbers of the workers that have these files, ascending.
+fn numbers(folder: &Path, files: Vec<PathBuf>) -> Vec<u32> {
+    let number = |path: PathBuf| {
+        let number = path.file_stem()?.to_str()?.parse().ok()?;
+        // What has another name, nobody here has made.
+        (number < MOST && path == path_of(folder, number)).then_some(number)
+    };
+    let mut numbers: Vec<u32> = files.into_iter().filter_map(number).collect();
     numbers.sort_unstable();
-    Ok(numbers)
+    numbers
 }
 
 /// The workers of a run by number. A file that cannot be understood is left out: nothing but the provenance depends on it.
 pub fn all(run: &Path) -> Result<Vec<(u32, WorkerRecord)>, FileError> {
     let folder = run.join(WORKERS);
     let mut workers = Vec::new();
-    for number in numbers(&folder)? {
+    for number in numbers(&folder, files::names(&folder)?) {
         let record = serde_json::from_slice(&files::read(&path_of(&folder, number))?).ok();
         workers.extend(record.map(|record| (number, record)));
     }
@@ -102,7 +101,7 @@ pub fn all(run: &Path) -> Result<Vec<(u32, WorkerRecord)>, FileError> {
 /// Removes the descriptions of all workers, which have ended.
 pub fn remove(run: &Path) -> Result<(), FileError> {
     let folder = run.join(WORKERS);
-    for number in numbers(&folder)? {
+    for number in numbers(&folder, files::names(&folder)?) {
         let path = path_of(&folder, number);
         fs::remove_file(&path).map_err(FileError::new("remove", path))?;
     }

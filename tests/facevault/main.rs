@@ -41,6 +41,7 @@ mod manual;
 mod meter;
 mod model;
 mod networks;
+mod objects;
 mod odd_files;
 mod onnx;
 mod onnx_runtime;

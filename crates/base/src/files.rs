@@ -2,6 +2,7 @@
 //! file under its final name is always complete.
 
 mod partial;
+mod stamp;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 pub use partial::{PARTIAL, Scratch, sweep};
+pub use stamp::Stamp;
 
 use crate::pointer::PointerFile;
 use crate::transient;
@@ -311,6 +313,15 @@ pub fn list_if_there(folder: &Path) -> Result<Vec<DirEntry>, FileError> {
         Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         listed => listed,
     }
+}
+
+/// The paths of the files of a folder, in no order; what is no file is left out, and a folder that is not there has none.
+///
+/// # Errors
+/// [`FileError`] with the folder.
+pub fn names(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let entries = list_if_there(folder)?.into_iter();
+    Ok(entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).map(|entry| entry.path()).collect())
 }
 
 /// Whether there is a regular file. Unlike [`Path::is_file`], it does not take an error for an absence.

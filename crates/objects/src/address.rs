@@ -68,6 +68,27 @@ impl Address {
         Self::parse(&format!("{}/{name}", self.url))
     }
 
+    /// The folder it is in, and its name there; `None` for a whole bucket.
+    #[must_use]
+    pub fn split(&self) -> Option<(Self, String)> {
+        let name = self.prefix.filename()?;
+        let mut url = self.url.clone();
+        url.path_segments_mut().ok()?.pop();
+        Some((Self::parse(url.as_str()).ok()?, name.to_owned()))
+    }
+
+    /// The bucket or container.
+    #[must_use]
+    pub fn bucket(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// Its key in the bucket.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.prefix.as_ref()
+    }
+
     /// The last part: of the prefix, or the bucket.
     #[must_use]
     pub fn name(&self) -> String {
@@ -153,6 +174,10 @@ mod tests {
             (address.name(), address.join("demo-00").unwrap().to_string()),
             ("runs".into(), "s3://faces/runs/demo-00".into())
         );
+        let (folder, name) = Address::parse("s3://faces/runs/demo-00").unwrap().split().unwrap();
+        assert_eq!((folder.to_string(), name), ("s3://faces/runs".into(), "demo-00".into()));
+        assert_eq!(folder.split().unwrap().0.to_string(), "s3://faces");
+        assert!(Address::parse("s3://faces").unwrap().split().is_none());
         assert_eq!(Address::parse("gs://bucket").unwrap().name(), "bucket");
         assert_eq!(Address::parse("gs://bucket").unwrap().join("a b").unwrap().prefix().as_ref(), "a b");
     }

@@ -64,6 +64,7 @@ impl ObjectError {
         let kind = match error {
             Store::NotFound { .. } => Kind::Missing,
             Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => Kind::Refused,
+            _ if reason.starts_with("401 ") || reason.starts_with("403 ") => Kind::Refused,
             // Without any credentials, it looks for those of a cloud machine.
             _ if reason.contains("169.254.") || reason.contains("metadata.google") => Kind::Refused,
             _ => Kind::Other,
@@ -79,6 +80,26 @@ impl ObjectError {
     #[must_use]
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Request { kind: Kind::Missing, .. })
+    }
+}
+
+/// As an error of a file: what reads and writes files passes it on, and knows from its kind what may pass.
+impl From<ObjectError> for FileError {
+    fn from(error: ObjectError) -> Self {
+        match error {
+            ObjectError::File(error) => error,
+            ObjectError::Address { address, rule } => {
+                Self::new("open", address)(io::Error::new(io::ErrorKind::InvalidInput, rule))
+            }
+            ObjectError::Request { action, object, reason, kind } => {
+                let of_io = match kind {
+                    Kind::Missing => io::ErrorKind::NotFound,
+                    Kind::Refused => io::ErrorKind::PermissionDenied,
+                    Kind::Other => io::ErrorKind::TimedOut,
+                };
+                Self::new(action, object)(io::Error::new(of_io, format!("{reason}{}", remedy(kind))))
+            }
+        }
     }
 }
 

@@ -82,7 +82,7 @@ impl Folder {
     }
 
     /// The same folder through another client.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn through(self, store: Arc<dyn ObjectStore>) -> Self {
         Self { store, ..self }
     }
@@ -171,17 +171,20 @@ impl Folder {
         Ok(objects)
     }
 
-    /// The names of the folders in it, sorted.
+    /// The objects directly in it, and the names of the folders in it, sorted.
     ///
     /// # Errors
     /// [`ObjectError`] after all tries.
-    pub fn folders(&self) -> Result<Vec<String>, ObjectError> {
+    pub fn entries(&self) -> Result<(Vec<Object>, Vec<String>), ObjectError> {
         let found = wait(self.runtime, self.store.list_with_delimiter(Some(self.address.prefix())));
         let found = found.map_err(self.failed("list", ""))?;
         let names = found.common_prefixes.iter().filter_map(|prefix| prefix.filename().map(str::to_owned));
-        let mut names: Vec<_> = names.collect();
+        let (mut objects, mut names): (Vec<_>, Vec<_>) =
+            (found.objects.into_iter().map(|object| self.object(object)).collect(), names.collect());
+        objects.retain(|object| !object.name.is_empty());
+        objects.sort_by(|a, b| a.name.cmp(&b.name));
         names.sort();
-        Ok(names)
+        Ok((objects, names))
     }
 
     /// What an object is now; `None` if there is none.

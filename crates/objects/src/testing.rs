@@ -10,6 +10,10 @@ use std::thread;
 use std::time::Duration;
 
 use facevault_base::digest::Digest;
+use object_store::aws::AmazonS3Builder;
+use object_store::{BackoffConfig, RetryConfig};
+
+use crate::Folder;
 
 /// Keys of a page of a listing; S3 has 1,000.
 const PAGE: usize = 100;
@@ -92,6 +96,16 @@ impl FakeStore {
         ]
     }
 
+    /// A folder in it, whose client is as patient as a test.
+    ///
+    /// # Panics
+    /// For a prefix that is none.
+    #[must_use]
+    pub fn folder(&self, prefix: &str) -> Folder {
+        let [(_, endpoint), ..] = self.environment();
+        folder_at(&endpoint, prefix)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,6 +113,11 @@ impl FakeStore {
     /// The next request of this method whose key has this text fails.
     pub fn fail(&self, method: &str, key: &str, fault: Fault) {
         self.lock().faults.push((method.into(), key.into(), fault));
+    }
+
+    /// Nothing fails from now on.
+    pub fn mend(&self) {
+        self.lock().faults.clear();
     }
 
     /// All answers come this much later.
@@ -143,6 +162,26 @@ impl FakeStore {
     pub fn clear_log(&self) {
         self.lock().log.clear();
     }
+}
+
+/// A folder of the bucket of a store at this address, whose client is as patient as a test.
+///
+/// # Panics
+/// For a prefix that is none.
+#[must_use]
+pub fn folder_at(endpoint: &str, prefix: &str) -> Folder {
+    let (init_backoff, max_backoff) = (Duration::from_millis(5), Duration::from_millis(20));
+    let backoff = BackoffConfig { init_backoff, max_backoff, base: 2.0 };
+    let client = AmazonS3Builder::new()
+        .with_bucket_name(BUCKET)
+        .with_endpoint(endpoint)
+        .with_allow_http(true)
+        .with_access_key_id("key")
+        .with_secret_access_key("a-very-secret-key")
+        .with_retry(RetryConfig { backoff, max_retries: 3, retry_timeout: Duration::from_secs(5) })
+        .build()
+        .expect("a client");
+    Folder::open(&format!("s3://{BUCKET}/{prefix}")).expect("a folder").through(Arc::new(client))
 }
 
 impl State {

@@ -1,32 +1,18 @@
 //! Against the store of the tests, or against another's if `FACEVAULT_S3` is its address (`.ci/objects`).
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::AmazonS3Builder;
-use object_store::{BackoffConfig, RetryConfig};
-
-use crate::testing::{BUCKET, FakeStore, Fault};
+use crate::testing::{FakeStore, Fault, folder_at};
 use crate::{Ahead, Condition, Folder, Wanted};
 
 const LIMIT: u64 = 1 << 20;
 
-/// A folder in the store, whose client is as patient as a test.
+/// A folder in the store.
 fn folder_of(store: &FakeStore) -> Folder {
-    let of = |name: &str| store.environment().into_iter().find_map(|(known, value)| (known == name).then_some(value));
-    let endpoint = std::env::var("FACEVAULT_S3").ok().or(of("AWS_ENDPOINT_URL")).unwrap();
-    let backoff =
-        BackoffConfig { init_backoff: Duration::from_millis(5), max_backoff: Duration::from_millis(20), base: 2.0 };
-    let client = AmazonS3Builder::new()
-        .with_bucket_name(BUCKET)
-        .with_endpoint(endpoint)
-        .with_allow_http(true)
-        .with_access_key_id("key")
-        .with_secret_access_key("a-very-secret-key")
-        .with_retry(RetryConfig { backoff, max_retries: 3, retry_timeout: Duration::from_secs(5) })
-        .build()
-        .unwrap();
-    Folder::open(&format!("s3://{BUCKET}/{}", unique())).unwrap().through(Arc::new(client))
+    match std::env::var("FACEVAULT_S3") {
+        Ok(endpoint) => folder_at(&endpoint, &unique()),
+        Err(_) => store.folder(&unique()),
+    }
 }
 
 /// A folder that no other test has.
@@ -44,7 +30,8 @@ fn what_is_put_is_listed_read_fetched_and_removed() {
     }
     let names = |folder: &Folder| folder.list().unwrap().into_iter().map(|object| object.name).collect::<Vec<_>>();
     assert_eq!(names(&folder), ["a", "b/1", "b/2", "c d#é+%.txt"]);
-    assert_eq!(folder.folders().unwrap(), ["b"]);
+    let (here, folders) = folder.entries().unwrap();
+    assert_eq!((here.len(), folders), (2, vec!["b".to_owned()]));
     assert_eq!(names(&folder.join("b").unwrap()), ["1", "2"]);
     assert_eq!(folder.read("c d#é+%.txt", None, LIMIT).unwrap(), "c d#é+%.txt".as_bytes());
     assert_eq!(folder.read("b/1", Some(1..3), LIMIT).unwrap(), b"/1");

@@ -133,7 +133,7 @@ impl Workspace {
 }
 
 #[track_caller]
-fn outcome(mut command: Command, code: i32) -> (String, String) {
+pub fn outcome(mut command: Command, code: i32) -> (String, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
     assert_eq!(status.code(), Some(code), "{command:?}\nstdout:\n{stdout}\nstderr:\n{stderr}");

@@ -1,0 +1,160 @@
+//! From the store to the copy here.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::{Mirror, parallel};
+use crate::files::{self, FileError};
+use crate::objects::Object;
+
+/// How much of a run a command needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needed {
+    /// All of it: what it changes is copied back.
+    All,
+    /// What tells its state and its numbers.
+    Summary,
+    /// That and its manifest.
+    Faces,
+    /// What tells how far workers are, whoever they are.
+    Progress,
+    /// What a worker starts from. It reads the manifest's rows by [`super::with_rows`], and commits by itself.
+    Worker,
+}
+
+/// Folders and files that only whole runs need: chunks, matrix and tables of a row for each face or pair.
+const LARGE: [&str; 6] =
+    ["chunks/", "face_embeddings", "embeddings.parquet", "face_quality.parquet", "pairs.parquet", MANIFEST];
+
+const MANIFEST: &str = "manifest.parquet";
+
+fn is_sidecar(name: &str) -> bool {
+    name.starts_with("chunks/") && name.ends_with(".json")
+}
+
+/// What a worker starts from.
+const OF_WORKER: [&str; 5] =
+    ["config.yaml", "plan.json", "provenance.json", "calibration.json", "workers/prepared.json"];
+
+/// A worker that finds it has nothing to do.
+const FINISHED: &str = "face_metadata.csv";
+
+impl Needed {
+    fn takes(self, name: &str, finished: bool) -> bool {
+        match self {
+            Self::All => true,
+            Self::Summary => !LARGE.iter().any(|large| name.starts_with(large)),
+            Self::Faces => name == MANIFEST || Self::Summary.takes(name, finished),
+            Self::Progress => Self::Summary.takes(name, finished) || is_sidecar(name),
+            Self::Worker => OF_WORKER.contains(&name) || finished && (name == FINISHED || is_sidecar(name)),
+        }
+    }
+}
+
+/// Whether a file of a run is copied: not those that one machine keeps for itself, but the parts of pairs that workers have.
+pub(super) fn is_copied(name: &str) -> bool {
+    let hidden = name.split('/').any(|part| part.starts_with('.'));
+    !hidden || name.starts_with(".pairs.partial.")
+}
+
+impl Mirror {
+    /// Copies what is needed of a run from the store. Returns whether there is such a run. What was changed here and is not in the
+    /// store gives way to what is there, and is removed if it was removed there.
+    pub fn pull(&self, run: &str, needed: Needed) -> Result<bool, FileError> {
+        let folder = self.run(run)?;
+        let objects = match needed {
+            Needed::All => folder.list()?,
+            _ => {
+                let (mut objects, folders) = folder.entries()?;
+                let finished = objects.iter().any(|object| object.name == FINISHED);
+                let chunks = needed == Needed::Progress || needed == Needed::Worker && finished;
+                let wanted = |of: &&str| *of == "workers" || *of == "chunks" && chunks;
+                for of in folders.iter().map(String::as_str).filter(wanted) {
+                    objects.extend(folder.join(of)?.list()?.into_iter().map(|object| inside(of, object)));
+                }
+                objects.retain(|object| needed.takes(&object.name, finished));
+                objects
+            }
+        };
+        let found = !objects.is_empty();
+        let there: BTreeSet<&str> = objects.iter().map(|object| object.name.as_str()).collect();
+        let finished = there.contains(FINISHED);
+        let known = self.with_ledger(run, |ledger| ledger.names());
+        for name in known.iter().filter(|name| needed.takes(name, finished) && !there.contains(name.as_str())) {
+            files::remove_all(&self.local.join(run).join(name))?;
+            self.with_ledger(run, |ledger| ledger.remove(name));
+        }
+        if needed == Needed::All {
+            self.own(run);
+        }
+        self.fetch(run, objects)?;
+        Ok(found)
+    }
+
+    /// Copies those of these objects of a folder of a run that are not here yet.
+    pub(super) fn fetch_new(&self, run: &str, of: &str, objects: Vec<Object>) -> Result<(), FileError> {
+        self.fetch(run, objects.into_iter().map(|object| inside(of, object)).collect())
+    }
+
+    /// Copies those of these objects of a run that are not here yet.
+    fn fetch(&self, run: &str, mut objects: Vec<Object>) -> Result<(), FileError> {
+        self.with_ledger(run, |ledger| {
+            objects.retain(|object| is_copied(&object.name) && !ledger.has(&object.name, object.tag.as_deref()));
+        });
+        if objects.is_empty() {
+            return self.keep_ledger(run);
+        }
+        let (folder, copy) = (self.run(run)?, self.local.join(run));
+        files::create_dir(&copy)?;
+        let task = format!("fetching {}", folder.address());
+        let fetched = parallel::each(
+            &task,
+            &objects,
+            |object| object.size,
+            |object| {
+                if let Some((inside, _)) = object.name.rsplit_once('/') {
+                    files::create_dir_inside(&copy, inside)?;
+                }
+                let path = copy.join(Path::new(&object.name));
+                let found = folder.fetch(&object.name, &path)?;
+                self.with_ledger(run, |ledger| ledger.insert(&object.name, found.tag));
+                Ok::<_, FileError>(())
+            },
+        );
+        fetched.and(self.keep_ledger(run))
+    }
+}
+
+/// An object of a folder of a run, as one of the run.
+fn inside(folder: &str, object: Object) -> Object {
+    Object { name: format!("{folder}/{}", object.name), ..object }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_machine_keeps_for_itself_is_not_copied() {
+        let copied = [
+            "plan.json",
+            "chunks/00000.npy",
+            ".pairs.partial.0-of-8",
+            ".lock",
+            "chunks/.partial-x",
+            ".checked",
+            ".pairs.partial",
+        ];
+        assert_eq!(copied.map(is_copied), [true, true, true, false, false, false, false]);
+    }
+
+    #[test]
+    fn a_worker_starts_from_little() {
+        let takes = |finished| {
+            let names = ["plan.json", "manifest.parquet", "chunks/00000.json", "chunks/00000.npy", "face_metadata.csv"];
+            names.map(|name| Needed::Worker.takes(name, finished))
+        };
+        assert_eq!(takes(false), [true, false, false, false, false]);
+        assert_eq!(takes(true), [true, false, true, false, true]);
+    }
+}

@@ -1,0 +1,111 @@
+//! From the copy here to the store.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+
+use super::pull::is_copied;
+use super::{Mirror, parallel};
+use crate::files::{self, FileError};
+use crate::objects::{Condition, Folder, Object, ObjectError};
+
+/// A larger file is written in parts, which no store does on a condition.
+const LARGE: u64 = 32 << 20;
+
+/// Says that a run is whole: gone before anything changes, and written last.
+const SEAL: &str = "SEALED";
+
+impl Mirror {
+    /// Copies what was changed here of a run to the store. If something of it was written there meanwhile, nothing is replaced, and
+    /// that is an error.
+    pub fn push(&self, run: &str) -> Result<(), FileError> {
+        let copy = self.local.join(run);
+        let mut names = BTreeSet::new();
+        find(&copy, "", &mut names)?;
+        let [changed, gone]: [Vec<String>; 2] = self.with_ledger(run, |ledger| {
+            let changed = names.iter().filter(|name| !ledger.is_unchanged(name)).cloned().collect();
+            [changed, ledger.names().into_iter().filter(|name| !names.contains(name)).collect()]
+        });
+        let pushed = if changed.is_empty() && gone.is_empty() { Ok(()) } else { self.send(run, &changed, &gone) };
+        pushed.and(self.keep_ledger(run))
+    }
+
+    fn send(&self, run: &str, changed: &[String], gone: &[String]) -> Result<(), FileError> {
+        let (folder, copy) = (self.run(run)?, self.local.join(run));
+        // Before anything is touched; what comes between now and then, the conditions of the writes find.
+        let known = |name: &str| self.with_ledger(run, |ledger| ledger.tag(name).map(str::to_owned));
+        let other = |object: &&Object| known(&object.name).is_some_and(|known| object.tag != Some(known));
+        if let Some(other) = folder.list()?.iter().find(other) {
+            return Err(conflict(&folder, &other.name));
+        }
+        if known(SEAL).is_some() {
+            folder.remove(SEAL)?;
+            self.with_ledger(run, |ledger| ledger.remove(SEAL));
+        }
+        let sealed = files::is_file(&copy.join(SEAL))?;
+        let rest: Vec<(&String, u64)> =
+            changed.iter().filter(|name| *name != SEAL).map(|name| (name, size(&copy.join(name)))).collect();
+        let task = format!("sending {}", folder.address());
+        parallel::each(
+            &task,
+            &rest,
+            |(_, size)| *size,
+            |(name, size)| {
+                let tag = put(&folder, &copy, name, *size, known(name).as_deref())?;
+                self.with_ledger(run, |ledger| ledger.insert(name, Some(tag)));
+                Ok::<_, FileError>(())
+            },
+        )?;
+        for name in gone.iter().filter(|name| *name != SEAL) {
+            folder.remove(name)?;
+            self.with_ledger(run, |ledger| ledger.remove(name));
+        }
+        if sealed {
+            let tag = put(&folder, &copy, SEAL, size(&copy.join(SEAL)), None)?;
+            self.with_ledger(run, |ledger| ledger.insert(SEAL, Some(tag)));
+        }
+        Ok(())
+    }
+}
+
+/// Puts a file where the object still is what it was when it was copied. Returns its tag.
+fn put(folder: &Folder, copy: &Path, name: &str, size: u64, known: Option<&str>) -> Result<String, FileError> {
+    let path = copy.join(name);
+    if size >= LARGE {
+        let there = folder.look(name)?;
+        if there.is_some_and(|there| known.is_some() && there.tag.as_deref() != known) {
+            return Err(conflict(folder, name));
+        }
+        let tag = folder.put_file(name, &path)?;
+        // What a store calls an object in parts it may only say when asked.
+        return Ok(tag.or(folder.look(name)?.and_then(|there| there.tag)).unwrap_or_default());
+    }
+    let condition = known.map_or(Condition::Absent, Condition::Unchanged);
+    let put: Result<Option<String>, ObjectError> = folder.put(name, &files::read(&path)?, condition);
+    put?.ok_or_else(|| conflict(folder, name))
+}
+
+fn conflict(folder: &Folder, name: &str) -> FileError {
+    let rule = "another process has written it meanwhile, and it was left alone; run the command again";
+    FileError::new("write", format!("{}/{name}", folder.address()))(io::Error::other(rule))
+}
+
+fn size(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |found| found.len())
+}
+
+/// Adds the names of the files of a folder that are copied.
+fn find(folder: &Path, below: &str, names: &mut BTreeSet<String>) -> Result<(), FileError> {
+    for entry in files::list_if_there(folder)? {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let name = format!("{below}{name}");
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() && is_copied(&name) => find(&entry.path(), &format!("{name}/"), names)?,
+            Ok(kind) if kind.is_file() && is_copied(&name) => {
+                names.insert(name);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
