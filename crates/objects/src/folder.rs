@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::future::Future;
 use std::io::{Read, Write};
 use std::ops::Range;
 use std::path::Path;
@@ -123,6 +124,11 @@ impl Folder {
         }
     }
 
+    /// Waits for an answer, and asks again while it fails for no lasting reason.
+    fn ask<T, F: Future<Output = object_store::Result<T>>>(&self, ask: impl Fn() -> F) -> object_store::Result<T> {
+        wait(self.runtime, answered(ask))
+    }
+
     fn object(&self, found: ObjectMeta) -> Object {
         let key = found.location.as_ref();
         let name = key.strip_prefix(self.address.prefix().as_ref()).unwrap_or(key).trim_start_matches('/');
@@ -139,11 +145,11 @@ impl Folder {
     /// # Errors
     /// [`ObjectError`] after all tries.
     pub fn list(&self) -> Result<Vec<Object>, ObjectError> {
-        let listed = async {
+        let listed = || async {
             let found = self.store.list(Some(self.address.prefix()));
             found.map_ok(|found| self.object(found)).try_collect::<Vec<_>>().await
         };
-        let mut objects = wait(self.runtime, listed).map_err(self.failed("list", ""))?;
+        let mut objects = self.ask(listed).map_err(self.failed("list", ""))?;
         // Empty objects that stand for folders have the name of the folder.
         objects.retain(|object| !object.name.is_empty());
         objects.sort_by(|a, b| a.name.cmp(&b.name));
@@ -160,13 +166,13 @@ impl Folder {
             Some((at, _)) if at > 0 => self.key(first[..at].trim_end_matches('/'))?,
             _ => self.address.prefix().clone(),
         };
-        let listed = async {
+        let listed = || async {
             let found = self.store.list_with_offset(Some(self.address.prefix()), &before);
             let found = found.map_ok(|found| self.object(found));
             let wanted = found.try_take_while(|object| std::future::ready(Ok(object.name.as_str() <= last)));
             wanted.try_collect::<Vec<_>>().await
         };
-        let mut objects = wait(self.runtime, listed).map_err(self.failed("list", ""))?;
+        let mut objects = self.ask(listed).map_err(self.failed("list", ""))?;
         objects.retain(|object| object.name.as_str() >= first);
         Ok(objects)
     }
@@ -176,7 +182,7 @@ impl Folder {
     /// # Errors
     /// [`ObjectError`] after all tries.
     pub fn entries(&self) -> Result<(Vec<Object>, Vec<String>), ObjectError> {
-        let found = wait(self.runtime, self.store.list_with_delimiter(Some(self.address.prefix())));
+        let found = self.ask(|| self.store.list_with_delimiter(Some(self.address.prefix())));
         let found = found.map_err(self.failed("list", ""))?;
         let names = found.common_prefixes.iter().filter_map(|prefix| prefix.filename().map(str::to_owned));
         let (mut objects, mut names): (Vec<_>, Vec<_>) =
@@ -193,7 +199,7 @@ impl Folder {
     /// [`ObjectError`] after all tries.
     pub fn look(&self, name: &str) -> Result<Option<Object>, ObjectError> {
         let key = self.key(name)?;
-        match wait(self.runtime, self.store.head(&key)) {
+        match self.ask(|| self.store.head(&key)) {
             Ok(found) => Ok(Some(self.object(found))),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.failed("look at", name)(error)),
@@ -229,18 +235,21 @@ impl Folder {
     ) -> Result<(Vec<u8>, Option<String>), ObjectError> {
         let (key, failed) = (self.key(name)?, self.failed("read", name));
         let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
-        let found = self.store.get_opts(&key, options).await.map_err(&failed)?;
-        let bytes = found.range.end.saturating_sub(found.range.start);
-        if bytes > limit {
-            return Err(ObjectError::Request {
-                action: "read",
-                object: format!("{}/{name}", self.address),
-                reason: format!("it has {bytes} bytes, at most {limit} are read"),
-                kind: crate::error::Kind::Other,
-            });
-        }
-        let tag = found.meta.e_tag.clone();
-        Ok((found.bytes().await.map_err(&failed)?.into(), tag))
+        let read = || async {
+            let found = self.store.get_opts(&key, options.clone()).await?;
+            let bytes = found.range.end.saturating_sub(found.range.start);
+            if bytes > limit {
+                return Ok(Err(bytes));
+            }
+            let tag = found.meta.e_tag.clone();
+            Ok(Ok((found.bytes().await?.into(), tag)))
+        };
+        answered(read).await.map_err(&failed)?.map_err(|bytes| ObjectError::Request {
+            action: "read",
+            object: format!("{}/{name}", self.address),
+            reason: format!("it has {bytes} bytes, at most {limit} are read"),
+            kind: crate::error::Kind::Other,
+        })
     }
 
     /// Copies an object into a file, which is whole or absent; returns the object as it was read.
@@ -249,7 +258,7 @@ impl Folder {
     /// [`ObjectError`] after all tries, and for the file.
     pub fn fetch(&self, name: &str, to: &Path) -> Result<Object, ObjectError> {
         let (key, failed) = (self.key(name)?, self.failed("read", name));
-        let found = wait(self.runtime, self.store.get(&key)).map_err(&failed)?;
+        let found = self.ask(|| self.store.get(&key)).map_err(&failed)?;
         let object = self.object(found.meta.clone());
         let mut stream = found.into_stream();
         files::commit(to, |writer| {
@@ -293,9 +302,7 @@ impl Folder {
                 }
                 Err(error) => error,
             };
-            // The store's own client does not try again what only one may win.
-            let passes = condition != Condition::Always && matches!(error, object_store::Error::Generic { .. });
-            if !passes || left == 0 {
+            if left == 0 || !may_pass(&error) {
                 return Err(failed(error));
             }
             sleep_longer(&mut pause);
@@ -328,7 +335,7 @@ impl Folder {
         if first.len() < PART {
             return self.put(name, &first, Condition::Always);
         }
-        let upload = wait(self.runtime, self.store.put_multipart(&key)).map_err(&failed)?;
+        let upload = self.ask(|| self.store.put_multipart(&key)).map_err(&failed)?;
         let mut upload = wait(self.runtime, async { WriteMultipart::new_with_chunk_size(upload, PART) });
         let mut part = first;
         let sent = loop {
@@ -362,7 +369,8 @@ impl Folder {
     /// # Errors
     /// [`ObjectError`] after all tries.
     pub fn remove(&self, name: &str) -> Result<(), ObjectError> {
-        match wait(self.runtime, self.store.delete(&self.key(name)?)) {
+        let key = self.key(name)?;
+        match self.ask(|| self.store.delete(&key)) {
             Err(object_store::Error::NotFound { .. }) | Ok(()) => Ok(()),
             Err(error) => Err(self.failed("remove", name)(error)),
         }
@@ -371,6 +379,27 @@ impl Folder {
     pub(crate) fn runtime(&self) -> &'static Runtime {
         self.runtime
     }
+}
+
+/// Whether an error may pass that the store's own client does not try again: it does so with requests, but not with those that
+/// only one may win, nor with what is cut short of an answer. What it has given up has had its time.
+fn may_pass(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::Generic { .. }) && !error.to_string().contains("max_retries")
+}
+
+/// Asks again, after a pause, while an answer fails for no lasting reason.
+async fn answered<T, F: Future<Output = object_store::Result<T>>>(ask: impl Fn() -> F) -> object_store::Result<T> {
+    let mut pause = PAUSE;
+    let mut answer = ask().await;
+    for _ in 1..TRIES {
+        if !answer.as_ref().is_err_and(may_pass) {
+            break;
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+        answer = ask().await;
+    }
+    answer
 }
 
 fn sleep_longer(pause: &mut Duration) {

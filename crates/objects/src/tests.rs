@@ -104,6 +104,15 @@ fn what_passes_is_tried_again() {
             assert_eq!(folder.read(&name, None, LIMIT).unwrap(), b"mine", "{name}");
         }
     }
+    for fault in [Fault::Cut, Fault::LoseAnswer, Fault::Status(500)] {
+        // The key of a listing is empty, and no other request is left.
+        store.fail("GET", "", fault);
+        assert_eq!(folder.list().unwrap().len(), 8, "{fault:?}");
+        store.fail("GET", "", fault);
+        assert_eq!(folder.entries().unwrap().0.len(), 8, "{fault:?}");
+        store.fail("GET", "", fault);
+        assert_eq!(folder.list_between("L", "M").unwrap().len(), 2, "{fault:?}");
+    }
     store.fail("GET", "LoseAnswer-Absent", Fault::Cut);
     assert_eq!(folder.read("LoseAnswer-Absent", None, LIMIT).unwrap(), b"mine");
     // Somebody else's, after the answer to an earlier try was lost.
