@@ -6,8 +6,6 @@ mod containers;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use facevault_objects::{Address, is_address};
-
 use super::diagnostics::{Diagnostic, Source, quoted};
 use super::protocols::{self, Protocols};
 use super::schema::shown;
@@ -21,6 +19,7 @@ use crate::hub::{self, Unusable};
 use crate::matrix;
 use crate::metrics::{self, Expectation};
 use crate::model::{Facts, ModelSpec, Network, UNIT_RANGE};
+use crate::objects::{Address, is_address};
 use crate::preprocess::{Crop, MarginUnit, PROFILES, Preprocess, PreprocessChanges, Standardise, profile};
 use crate::spelling::did_you_mean;
 use crate::weights::WeightsSource;

@@ -63,11 +63,10 @@ use std::collections::BTreeSet;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use facevault_objects::ObjectError;
-
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError};
 use crate::identification::{RoleEntry, RoleTable};
+use crate::objects::ObjectError;
 use crate::preprocess::{BoundingBox, Crop, Landmarks};
 use crate::progress::{Cancel, Progress, Silent};
 use crate::protocol::{ABSENT, ListedPair, PairList};

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use facevault_objects::{Ahead, Folder, Object, ObjectError, Wanted};
-
 use super::left_out::LeftOutReason;
 use super::listing::{self, EntryKind, NameKind};
 use super::normalisation::composed;
@@ -13,6 +11,7 @@ use super::scan::OpenContext;
 use super::{DatasetError, LARGEST_PICTURE};
 use crate::digest::Digest;
 use crate::files::{FileError, Stamp};
+use crate::objects::{Ahead, Folder, Object, ObjectError, Wanted};
 use crate::preprocess::HEAD;
 
 /// All objects of a folder.

@@ -14,13 +14,12 @@ use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use facevault_objects::{Folder, Object, ObjectError, is_address};
-
 use super::forget::{self, Traces};
 use super::scan::OpenContext;
 use super::{Container, DatasetError, DatasetSource, Tables};
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError};
+use crate::objects::{Folder, Object, ObjectError, is_address};
 
 /// The folder inside the cache.
 const FETCHED: &str = "objects";

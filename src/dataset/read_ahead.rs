@@ -3,10 +3,9 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
-use facevault_objects::{Ahead, ObjectError, Wanted};
-
 use super::{Face, LARGEST_PICTURE, Manifest, PixelSource, ReadError, objects, unchanged};
 use crate::files::FileError;
+use crate::objects::{Ahead, ObjectError, Wanted};
 use crate::preprocess;
 use crate::progress::Cancel;
 

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use facevault_objects::ObjectError;
 use rayon::prelude::*;
 
 use super::listing::Tree;
@@ -21,6 +20,7 @@ use super::scan_cache::ScanCache;
 use super::{DatasetError, Face, FaultIn, LARGEST_PICTURE, Manifest, Part, PixelSource, normalisation, objects};
 use crate::digest::Digest;
 use crate::files::{self, FileError, Stamp};
+use crate::objects::ObjectError;
 use crate::progress::{Cancel, Progress};
 use crate::transient;
 
