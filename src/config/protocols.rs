@@ -99,7 +99,7 @@ fn pairs(wire: WrittenProtocol, index: &str, context: &Context<'_>) -> Result<Pr
     if let PairsSource::Files { paths } = &mut protocol.pairs {
         for (place, path) in paths.iter_mut().enumerate() {
             let key = ["protocols", index, "pairs", &place.to_string()];
-            *path = context.path(&key, path, PathKind::File)?;
+            *path = context.place(&key, path, PathKind::File)?;
         }
     }
     let range = protocol.thresholds.to - protocol.thresholds.from;
@@ -159,7 +159,7 @@ fn identification(
     }
     let mut protocol = wire.into_protocol();
     match &mut protocol.roles {
-        Roles::Table { path } => *path = context.path(&at("roles"), path, PathKind::File)?,
+        Roles::Table { path } => *path = context.place(&at("roles"), path, PathKind::File)?,
         Roles::Folders { gallery, probes } => {
             if let Some(twice) =
                 protocol.distractors.iter().find(|folder| gallery.contains(folder) || probes.contains(folder))

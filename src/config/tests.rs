@@ -350,8 +350,8 @@ fn tables_beside_the_pictures_are_names_in_the_dataset_or_local_files() {
     );
     let stored = serde_json::to_value(accepted(SMALL, &["dataset={source: folders, root: faces}"]).dataset).unwrap();
     assert_eq!(stored, serde_json::json!({ "source": "folders", "root": "/current/faces" }), "as before these keys");
-    assert_snapshot!(refused_instead("dataset", "{source: folders, root: faces, pairs: ''}"), @"config.yaml:3:48 `''`: `dataset.pairs` must be a file name in the folder or the one above, or a local path that starts with `./`, `../` or `/`, got an empty text");
-    assert_snapshot!(refused_instead("dataset", "{source: folders, root: faces, boxes: a/../boxes.csv}"), @"config.yaml:3:48 `a/../boxes.csv`: `dataset.boxes` must be a file name in the folder or the one above, or a local path that starts with `./`, `../` or `/`, got `a/../boxes.csv`");
+    assert_snapshot!(refused_instead("dataset", "{source: folders, root: faces, pairs: ''}"), @"config.yaml:3:48 `''`: `dataset.pairs` must be a file name in the folder or the one above, a local path that starts with `./`, `../` or `/`, or an address such as `s3://bucket/pairs.csv`, got an empty text");
+    assert_snapshot!(refused_instead("dataset", "{source: folders, root: faces, boxes: a/../boxes.csv}"), @"config.yaml:3:48 `a/../boxes.csv`: `dataset.boxes` must be a file name in the folder or the one above, a local path that starts with `./`, `../` or `/`, or an address such as `s3://bucket/pairs.csv`, got `a/../boxes.csv`");
 }
 
 #[test]

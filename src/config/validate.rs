@@ -13,12 +13,13 @@ use super::tree::Node;
 use super::types::ExperimentConfig;
 use super::{ablation, wire};
 use crate::dataset::pattern::Pattern;
-use crate::dataset::{DatasetSource, Phase1Image, RowTable, Tables};
+use crate::dataset::{self, DatasetSource, Phase1Image, RowTable, Tables};
 use crate::detect::{Detect, DetectorFiles};
 use crate::hub::{self, Unusable};
 use crate::matrix;
 use crate::metrics::{self, Expectation};
 use crate::model::{Facts, ModelSpec, Network, UNIT_RANGE};
+use crate::objects::{Address, is_address};
 use crate::preprocess::{Crop, MarginUnit, PROFILES, Preprocess, PreprocessChanges, Standardise, profile};
 use crate::spelling::did_you_mean;
 use crate::weights::WeightsSource;
@@ -57,16 +58,44 @@ impl Context<'_> {
         if self.tree.deepest(path).place.source == 0 { self.base } else { self.working_directory }
     }
 
-    /// A path of the config from where it starts.
+    /// A path of the config from where it starts; an address as it is.
     pub(super) fn resolved(&self, path: &[&str], text: &Path) -> PathBuf {
+        let given = text.to_string_lossy();
+        if is_address(&given) {
+            return PathBuf::from(given.trim_end_matches('/'));
+        }
+        // The same, written as an address.
+        let text = given.strip_prefix(FILE).map_or(text, Path::new);
         let joined = self.start(path).join(text);
         std::path::absolute(&joined).unwrap_or(joined)
+    }
+
+    /// A path of the config, resolved, or an address in an object store. `kind` is what must exist at a path.
+    pub(super) fn place(&self, path: &[&str], text: &Path, kind: PathKind) -> Result<PathBuf, Diagnostic> {
+        let given = text.to_string_lossy();
+        if !is_address(&given) {
+            return self.path(path, text, kind);
+        }
+        let refused = |rule: String| self.problem(path, format!("`{}` cannot be used: {rule}", path.join(".")));
+        let address = Address::parse(&given).map_err(|error| refused(error.to_string()))?;
+        if matches!(kind, PathKind::File) && address.split().is_none() {
+            return Err(refused(format!("{address} is a whole bucket, expected a file in one")));
+        }
+        Ok(self.resolved(path, text))
     }
 
     /// A path of the config, resolved. `kind` is what must exist there.
     pub(super) fn path(&self, path: &[&str], text: &Path, kind: PathKind) -> Result<PathBuf, Diagnostic> {
         let name = path.join(".");
         let given = text.to_string_lossy();
+        if is_address(&given) {
+            let rule = format!("`{name}` must be the path of a {} on this machine, not an address", kind.word());
+            return Err(self.problem(path, rule).help("copy it from the object store first"));
+        }
+        if given.starts_with(FILE) && !given[FILE.len()..].starts_with('/') {
+            let rule = format!("`{name}`: `{FILE}` is followed by an absolute path, as in `file:///data/faces`");
+            return Err(self.problem(path, rule));
+        }
         if given.trim().is_empty() || given.contains('\0') {
             return Err(self.problem(path, format!("`{name}` must be the path of a {}", kind.word())));
         }
@@ -87,6 +116,9 @@ impl Context<'_> {
         Err(self.problem(path, rule).maybe_help(near).maybe_help(home).maybe_help(start))
     }
 }
+
+/// Before an absolute path on this machine, written as an address.
+const FILE: &str = "file://";
 
 /// What a path must be.
 #[derive(Clone, Copy)]
@@ -199,7 +231,7 @@ fn given(wire: &wire::Experiment, context: &Context<'_>) -> Result<Option<Weight
             return Err(at_key(context, path, rule).help("remove it, or choose another `dataset.source`"));
         }
     }
-    let path = context.path(&["dataset", "matrix"], matrix, PathKind::File)?;
+    let path = context.place(&["dataset", "matrix"], matrix, PathKind::File)?;
     Ok(Some(WeightsSource::Given { path, sha256: *sha256 }))
 }
 
@@ -207,15 +239,15 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
     let key = |key| ["dataset", key];
     match &mut dataset {
         DatasetSource::Phase1 { csv, root, .. } => {
-            *csv = context.path(&key("csv"), csv, PathKind::File)?;
+            *csv = context.place(&key("csv"), csv, PathKind::File)?;
             *root = if root.as_os_str().is_empty() {
                 csv.parent().map(Path::to_owned).unwrap_or_default()
             } else {
-                context.path(&key("root"), root, PathKind::Folder)?
+                context.place(&key("root"), root, PathKind::Folder)?
             };
         }
         DatasetSource::Folders { root, tables, .. } => {
-            *root = context.path(&key("root"), root, PathKind::Folder)?;
+            *root = context.place(&key("root"), root, PathKind::Folder)?;
             local_tables(tables, context)?;
         }
         DatasetSource::Files { root, pattern, list, table, file, identity, tables } => {
@@ -243,10 +275,10 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
                     .problem(&key("pattern"), format!("`dataset.pattern` cannot be used: {rule}"))
                     .help("for example `{identity}/*/{n}.jpg` or `{identity}_{n}.*`"));
             }
-            *root = context.path(&key("root"), root, PathKind::Folder)?;
+            *root = context.place(&key("root"), root, PathKind::Folder)?;
             for (name, path) in [("list", list), ("table", table)] {
                 if let Some(path) = path {
-                    *path = context.path(&key(name), path, PathKind::File)?;
+                    *path = context.place(&key(name), path, PathKind::File)?;
                 }
             }
             local_tables(tables, context)?;
@@ -276,11 +308,11 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
         }
         DatasetSource::Ijb { root, .. } => *root = context.path(&key("root"), root, PathKind::Folder)?,
         DatasetSource::Embeddings { matrix, table, .. } => {
-            *matrix = context.path(&key("matrix"), matrix, PathKind::File)?;
+            *matrix = context.place(&key("matrix"), matrix, PathKind::File)?;
             row_table(table, !matrix::is_parquet(matrix), context)?;
         }
         DatasetSource::Array { array, table } => {
-            *array = context.path(&key("array"), array, PathKind::File)?;
+            *array = context.place(&key("array"), array, PathKind::File)?;
             row_table(table, true, context)?;
         }
         DatasetSource::Synthetic { .. } => {}
@@ -291,7 +323,7 @@ fn dataset(mut dataset: DatasetSource, context: &Context<'_>) -> Result<DatasetS
 /// The table of an array's rows; `needed` unless the rows' own file says whose they are.
 fn row_table(table: &mut RowTable, needed: bool, context: &Context<'_>) -> Result<(), Diagnostic> {
     if !table.faces.as_os_str().is_empty() {
-        table.faces = context.path(&["dataset", "faces"], &table.faces, PathKind::File)?;
+        table.faces = context.place(&["dataset", "faces"], &table.faces, PathKind::File)?;
     } else if needed {
         let rule = "missing key `faces` in `dataset`: the CSV that says whose the rows are";
         return Err(context.problem(&["dataset"], rule).help("one line each row, in order"));
@@ -305,8 +337,10 @@ fn row_table(table: &mut RowTable, needed: bool, context: &Context<'_>) -> Resul
 /// Resolves those tables that are written as shells know local files; the others are names in the dataset's folder.
 fn local_tables(tables: &mut Tables, context: &Context<'_>) -> Result<(), Diagnostic> {
     for (key, table) in [("pairs", &mut tables.pairs), ("boxes", &mut tables.boxes)] {
-        if let Some(path) = table.as_mut().filter(|path| ["/", "./", "../"].iter().any(|start| starts(path, start))) {
-            *path = context.path(&["dataset", key], path, PathKind::File)?;
+        if let Some(path) = table.as_mut().filter(|path| {
+            ["/", "./", "../", "file://"].iter().any(|start| starts(path, start)) || dataset::is_remote(path)
+        }) {
+            *path = context.place(&["dataset", key], path, PathKind::File)?;
         }
     }
     Ok(())

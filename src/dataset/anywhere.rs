@@ -6,27 +6,35 @@ use std::path::Path;
 use super::columns::TableKind;
 use super::csv_lines::{CsvError, utf8};
 use super::left_out::LeftOut;
-use super::listing::Walk;
+use super::listing::{Tree, Walk};
 use super::paths::PathRules;
 use super::pattern::Pattern;
 use super::phase1::{FaceTableParser, INSIDE};
 use super::scan::{self, OpenContext};
-use super::{CsvProblem, DatasetError, DatasetSource, Face, LONGEST_NAME, Manifest, SourceTable, folders, tables};
-use crate::files;
+use super::{
+    CsvProblem, DatasetError, DatasetSource, Face, LONGEST_NAME, Manifest, SourceTable, folders, objects, tables,
+};
 
 /// Finds the pictures, then reads them.
 pub(super) fn open(source: &DatasetSource, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
-    let mut manifest = list(source, context)?;
-    scan::fill_folder(&mut manifest, context)?;
+    let DatasetSource::Files { root, .. } = source else { return Ok(Manifest::default()) };
+    let tree = Tree::open(root, context)?;
+    let mut manifest = faces_in(&tree, source, context)?;
+    scan::fill_tree(&mut manifest, &tree, context)?;
     Ok(manifest)
 }
 
 /// The faces, without reading the pictures.
 pub(super) fn list(source: &DatasetSource, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
+    let DatasetSource::Files { root, .. } = source else { return Ok(Manifest::default()) };
+    faces_in(&Tree::open(root, context)?, source, context)
+}
+
+fn faces_in(tree: &Tree, source: &DatasetSource, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
     let DatasetSource::Files { root, pattern, list, table, file, identity, tables } = source else {
         return Ok(Manifest::default());
     };
-    if !root.is_dir() {
+    if !tree.is_folder("") {
         return Err(DatasetError::NoRoot { path: root.into(), holds: "contains all pictures" });
     }
     let files = tables::Files::find(tables, root)?;
@@ -40,7 +48,7 @@ pub(super) fn list(source: &DatasetSource, context: &OpenContext<'_>) -> Result<
             let (paths, lines) = of_list(list, root)?;
             by_pattern(paths, pattern.as_ref(), |at| format!("{}, line {}:", list.display(), lines[at]))?
         } else {
-            let paths = below(root, &files, &mut left_out, context)?;
+            let paths = below(tree, &files, &mut left_out, context)?;
             by_pattern(paths, pattern.as_ref(), |_| format!("in {}:", root.display()))?
         }
     };
@@ -55,24 +63,24 @@ pub(super) fn list(source: &DatasetSource, context: &OpenContext<'_>) -> Result<
 
 /// Every picture below a folder, in byte order.
 fn below(
-    root: &Path,
+    tree: &Tree,
     files: &tables::Files,
     left_out: &mut LeftOut,
     context: &OpenContext<'_>,
 ) -> Result<Vec<String>, DatasetError> {
     let is_table = |name: &str| {
-        let path = root.join(name);
+        let path = tree.root().join(name);
         [&files.pairs, &files.boxes].into_iter().flatten().any(|table| *table == path)
     };
     let mut paths = Vec::new();
-    Walk::new([], &is_table, context).pictures(root, "", left_out, &mut |path, _| paths.push(path))?;
+    Walk::new(tree, [], &is_table, context).pictures("", left_out, &mut |path, _| paths.push(path))?;
     paths.sort_unstable();
     Ok(paths)
 }
 
 /// The paths of a list, one a line, in its order, and the lines.
 fn of_list(list: &Path, root: &Path) -> Result<(Vec<String>, Vec<u64>), DatasetError> {
-    let bytes = files::read(list)?;
+    let bytes = objects::read(list)?;
     let text = utf8(&bytes).map_err(|error: CsvError| error.at(list, &bytes))?;
     let rules = PathRules::new(root, &[]);
     let (mut paths, mut lines, mut line_of) = (Vec::new(), Vec::new(), HashMap::new());
@@ -144,7 +152,7 @@ fn of_table(
     file: Option<&str>,
     identity: Option<&str>,
 ) -> Result<(Vec<Face>, SourceTable), DatasetError> {
-    let bytes = files::read(table)?;
+    let bytes = objects::read(table)?;
     let kind = TableKind::Pictures;
     let parser = FaceTableParser { rules: PathRules::new(root, &[]), kind, columns: [file, identity] };
     let read = parser.parse(&bytes).map_err(|error| error.at(table, &bytes))?;

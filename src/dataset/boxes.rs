@@ -7,8 +7,7 @@ use super::columns::{self, BoxColumns};
 use super::csv_lines::{CsvError, CsvLines, line_at};
 use super::face_names::FaceNames;
 use super::fault::LineFault;
-use super::{CsvProblem, DatasetError, Face, Fault, FaultIn};
-use crate::files;
+use super::{CsvProblem, DatasetError, Face, Fault, FaultIn, objects};
 use crate::preprocess::{BoundingBox, Landmarks};
 
 /// Columns that name the face or its picture.
@@ -80,7 +79,7 @@ impl BoxTableColumns {
 
 /// Assigns each face its box and landmarks from the table, in pixels of its picture; at most one.
 pub(super) fn apply(faces: &mut [Face], file: &Path) -> Result<Applied, DatasetError> {
-    let bytes = files::read(file)?;
+    let bytes = objects::read(file)?;
     let (boxes, elsewhere) = read(faces, &bytes).map_err(|error| error.at(file, &bytes))?;
     let without = faces.len() - boxes.len();
     for (row, found) in boxes {

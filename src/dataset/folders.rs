@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::image_folder::{self, METADATA};
 use super::left_out::{LeftOut, LeftOutReason};
-use super::listing::{self, EntryKind, Walk};
+use super::listing::{EntryKind, Tree, Walk, joined};
 use super::normalisation::composed;
 use super::scan::{self, OpenContext};
 use super::{DatasetError, Face, Manifest, SourceTable, tables};
 use crate::dataset::Tables;
-use crate::files;
 
 /// Reads a folder of identity folders, or an image folder.
 pub(super) fn open(
@@ -20,8 +19,9 @@ pub(super) fn open(
     tables: &Tables,
     context: &OpenContext<'_>,
 ) -> Result<Manifest, DatasetError> {
-    let mut manifest = list(root, parts, tables, context)?;
-    scan::fill_folder(&mut manifest, context)?;
+    let tree = Tree::open(root, context)?;
+    let mut manifest = faces_in(&tree, parts, tables, context)?;
+    scan::fill_tree(&mut manifest, &tree, context)?;
     Ok(manifest)
 }
 
@@ -32,15 +32,23 @@ pub(super) fn list(
     tables: &Tables,
     context: &OpenContext<'_>,
 ) -> Result<Manifest, DatasetError> {
-    if !root.is_dir() {
+    faces_in(&Tree::open(root, context)?, parts, tables, context)
+}
+
+fn faces_in(
+    tree: &Tree,
+    parts: &[String],
+    tables: &Tables,
+    context: &OpenContext<'_>,
+) -> Result<Manifest, DatasetError> {
+    let root = tree.root();
+    if !tree.is_folder("") {
         return Err(DatasetError::NoRoot { path: root.into(), holds: "has one folder per identity" });
     }
     let files = tables::Files::find(tables, root)?;
     let metadata = root.join(METADATA);
     // A dangling link is a missing table, not a folder without one.
-    let named = parts.is_empty()
-        && (metadata.is_file() || metadata.is_symlink())
-        && image_folder::names_pictures(&metadata, context)?;
+    let named = parts.is_empty() && tree.is_file(METADATA) && image_folder::names_pictures(&metadata, context)?;
     let is_table = |name: &str| {
         let path = root.join(name);
         named && name == METADATA || [&files.pairs, &files.boxes].into_iter().flatten().any(|table| *table == path)
@@ -49,14 +57,14 @@ pub(super) fn list(
     let (faces, table) = if named {
         // A missing picture fails its face, as in a Phase-1 table.
         let (faces, table) = image_folder::faces(&metadata, |_| true)?;
-        unnamed(root, &faces, &is_table, &mut left_out, context)?;
+        unnamed(tree, &faces, &is_table, &mut left_out, context)?;
         (faces, table)
     } else if !parts.is_empty() {
-        (in_parts(root, parts, &is_table, &mut left_out, context)?, SourceTable::default())
+        (in_parts(tree, parts, &is_table, &mut left_out, context)?, SourceTable::default())
     } else {
-        let faces = identities(root, &is_table, &mut left_out, None, context)
+        let faces = identities(tree, "", &is_table, &mut left_out, None, context)
             .and_then(|pictures| faces(pictures, &root.display().to_string(), &left_out))
-            .map_err(|error| one_level_too_high(root, image_folder::explain(error, &metadata)))?;
+            .map_err(|error| one_level_too_high(tree, image_folder::explain(error, &metadata)))?;
         (faces, SourceTable::default())
     };
     let mut manifest = Manifest { faces, root: root.into(), table, left_out, ..Manifest::default() };
@@ -65,25 +73,28 @@ pub(super) fn list(
 }
 
 /// Names the folders in the root that have identity folders, if that is why it has no pictures.
-fn one_level_too_high(root: &Path, error: DatasetError) -> DatasetError {
+fn one_level_too_high(tree: &Tree, error: DatasetError) -> DatasetError {
     if !matches!(error, DatasetError::NoPictures { .. }) {
         return error;
     }
-    let folders = |path: &Path| -> Vec<PathBuf> {
-        let entries = listing::sorted(path).unwrap_or_default();
-        entries.iter().map(std::fs::DirEntry::path).filter(|path| path.is_dir()).collect()
+    let of_kind = |below: &str, wanted: fn(&EntryKind) -> bool| -> Vec<String> {
+        let entries = tree.entries(below).unwrap_or_default();
+        let found = entries.iter().filter(|entry| tree.look(entry).is_ok_and(|kind| wanted(&kind)));
+        found.filter_map(|entry| Some(joined(below, &entry.name().ok()?))).collect()
     };
-    let has_picture = |path: &PathBuf| {
-        let look = |entry: &std::fs::DirEntry| listing::look(entry, &listing::name(entry)?);
-        files::list(path).unwrap_or_default().iter().any(|entry| matches!(look(entry), Ok(EntryKind::Picture)))
-    };
-    let inside: Vec<_> = folders(root).into_iter().filter(|folder| folders(folder).iter().any(has_picture)).collect();
-    if inside.is_empty() { error } else { DatasetError::OneLevelTooHigh { root: root.into(), inside } }
+    let folders = |below: &str| of_kind(below, |kind| matches!(kind, EntryKind::Folder));
+    let has_picture = |below: &String| !of_kind(below, |kind| matches!(kind, EntryKind::Picture)).is_empty();
+    let inside: Vec<PathBuf> = folders("")
+        .into_iter()
+        .filter(|folder| folders(folder).iter().any(has_picture))
+        .map(|folder| tree.root().join(folder))
+        .collect();
+    if inside.is_empty() { error } else { DatasetError::OneLevelTooHigh { root: tree.root().into(), inside } }
 }
 
 /// Counts what an image folder contains besides the pictures in its table.
 fn unnamed(
-    root: &Path,
+    tree: &Tree,
     faces: &[Face],
     is_table: &dyn Fn(&str) -> bool,
     left_out: &mut LeftOut,
@@ -95,12 +106,12 @@ fn unnamed(
             left.add(LeftOutReason::NotInTable);
         }
     };
-    Walk::new([], is_table, context).pictures(root, "", left_out, &mut found)
+    Walk::new(tree, [], is_table, context).pictures("", left_out, &mut found)
 }
 
 /// The faces of the root's parts, part by part.
 fn in_parts(
-    root: &Path,
+    tree: &Tree,
     parts: &[String],
     is_table: &dyn Fn(&str) -> bool,
     left_out: &mut LeftOut,
@@ -108,12 +119,11 @@ fn in_parts(
 ) -> Result<Vec<Face>, DatasetError> {
     let mut found = Vec::new();
     for part in parts {
-        let folder = root.join(part);
-        if !folder.is_dir() {
-            return Err(DatasetError::NoPart { path: folder });
+        if !tree.is_folder(part) {
+            return Err(DatasetError::NoPart { path: tree.root().join(part) });
         }
         let mut alone = Vec::new();
-        let pictures = identities(&folder, &|_| false, left_out, Some(&mut alone), context)?;
+        let pictures = identities(tree, part, &|_| false, left_out, Some(&mut alone), context)?;
         let mut faces: Vec<(String, Option<String>)> =
             pictures.into_iter().map(|(who, file)| (format!("{part}/{who}/{file}"), Some(who))).collect();
         faces.extend(alone.into_iter().map(|file| (format!("{part}/{file}"), None)));
@@ -121,16 +131,17 @@ fn in_parts(
         found.extend(faces);
     }
     if found.is_empty() {
-        return Err(DatasetError::NoPictures { place: root.display().to_string(), left_out: left_out.clone() });
+        let place = tree.root().display().to_string();
+        return Err(DatasetError::NoPictures { place, left_out: left_out.clone() });
     }
-    for entry in listing::sorted(root)? {
-        let name = listing::name(&entry)?;
-        match listing::look(&entry, &name)? {
+    for entry in tree.entries("")? {
+        let name = entry.name()?;
+        match tree.look(&entry)? {
             _ if parts.contains(&name) || is_table(&name) => {}
             EntryKind::Picture => left_out.add(LeftOutReason::InRoot),
             EntryKind::Folder => {
                 let mut count = |_, left: &mut LeftOut| left.add(LeftOutReason::OtherPart);
-                Walk::new([], &|_| false, context).pictures(root, &name, left_out, &mut count)?;
+                Walk::new(tree, [], &|_| false, context).pictures(&name, left_out, &mut count)?;
             }
             EntryKind::Left(reason) => left_out.add(reason),
         }
@@ -138,28 +149,31 @@ fn in_parts(
     found.into_iter().map(|(path, identity_id)| Ok(Face { identity_id, ..named(path)? })).collect()
 }
 
-/// (identity, file name) of the pictures in identity folders; those next to the folders go to `alone`, if there is one.
+/// (identity, file name) of the pictures in the identity folders of a folder; those next to them go to `alone`, if there is
+/// one.
 fn identities(
-    root: &Path,
+    tree: &Tree,
+    below: &str,
     is_table: &dyn Fn(&str) -> bool,
     left_out: &mut LeftOut,
     mut alone: Option<&mut Vec<String>>,
     context: &OpenContext<'_>,
 ) -> Result<Vec<(String, String)>, DatasetError> {
     let (mut pictures, mut in_root, mut seen) = (Vec::new(), None, HashSet::new());
-    let real_root = listing::real(root)?;
-    for entry in listing::sorted(root)? {
+    let real_root = tree.real(below)?;
+    for entry in tree.entries(below)? {
         if context.cancel.requested() {
             return Err(DatasetError::Interrupted);
         }
-        let name = listing::name(&entry)?;
-        match listing::look(&entry, &name)? {
-            EntryKind::Folder if listing::leads_up(&entry) => left_out.add(LeftOutReason::Repeated),
+        let name = entry.name()?;
+        match tree.look(&entry)? {
+            EntryKind::Folder if entry.leads_up() => left_out.add(LeftOutReason::Repeated),
             EntryKind::Folder => {
-                let real = listing::real(&entry.path())?;
+                let folder = joined(below, &name);
+                let real = tree.real(&folder)?;
                 if seen.insert(real.clone()) {
-                    let deeper = Walk::new([real_root.clone(), real], &|_| false, context);
-                    one_identity(root, &name, &mut pictures, left_out, deeper)?;
+                    let deeper = Walk::new(tree, [real_root.clone(), real], &|_| false, context);
+                    one_identity(tree, &folder, &name, &mut pictures, left_out, deeper)?;
                 } else {
                     left_out.add(LeftOutReason::Repeated);
                 }
@@ -174,25 +188,26 @@ fn identities(
         }
     }
     match in_root {
-        Some(example) if pictures.is_empty() => Err(DatasetError::PicturesInRoot { root: root.into(), example }),
+        Some(example) if pictures.is_empty() => Err(DatasetError::PicturesInRoot { root: tree.root().into(), example }),
         _ => Ok(pictures),
     }
 }
 
 fn one_identity(
-    root: &Path,
+    tree: &Tree,
+    folder: &str,
     identity: &str,
     pictures: &mut Vec<(String, String)>,
     left_out: &mut LeftOut,
     mut deeper: Walk<'_>,
 ) -> Result<(), DatasetError> {
-    let (folder, before, mut too_deep) = (root.join(identity), pictures.len(), 0);
-    for entry in files::list(&folder)? {
+    let (before, mut too_deep) = (pictures.len(), 0);
+    for entry in tree.entries(folder)? {
         deeper.go_on()?;
-        let name = listing::name(&entry)?;
-        match listing::look(&entry, &name)? {
+        let name = entry.name()?;
+        match tree.look(&entry)? {
             EntryKind::Picture => pictures.push((identity.to_owned(), name)),
-            EntryKind::Folder => deeper.pictures(&folder, &name, left_out, &mut |_, left| {
+            EntryKind::Folder => deeper.pictures(&joined(folder, &name), left_out, &mut |_, left| {
                 too_deep += 1;
                 left.add(LeftOutReason::TooDeep);
             })?,

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::container::forget_unpacked;
+use super::objects::forget_fetched;
 use super::scan_cache::forget_scanned;
 use super::{Face, Manifest, PixelSource, SourceTable};
 use crate::digest::Digest;
@@ -60,6 +61,14 @@ impl Traces {
         self.root == folder || same(&self.root, folder)
     }
 
+    /// Whether the faces are, or may be, in a copy of a file of an object store: the manifest's folder is in the cache, or the
+    /// manifest has none.
+    pub fn may_be_fetched(&self, cache: &Path) -> bool {
+        let real = |path: &Path| path.canonicalize().ok();
+        let inside = |cache: &PathBuf| real(&self.root).is_some_and(|root| root.starts_with(cache));
+        self.root.as_os_str().is_empty() || real(cache).as_ref().is_some_and(inside)
+    }
+
     /// [`Self::name_in`] for the text of a page, in which short names mean nothing.
     pub fn name_in_page(&self, text: &str) -> bool {
         let telling = |name: &&String| name.chars().count() >= TELLING;
@@ -104,6 +113,7 @@ fn names(face: &Face) -> impl Iterator<Item = &str> {
 pub(crate) fn forget_cached(cache: &Path, traces: &Traces, act: bool) -> Result<Vec<PathBuf>, FileError> {
     let mut found = forget_scanned(cache, traces, act)?;
     found.extend(forget_unpacked(cache, traces, act)?);
+    found.extend(forget_fetched(cache, traces, act)?);
     Ok(found)
 }
 

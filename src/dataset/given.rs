@@ -8,9 +8,8 @@ use super::fault::LineFault;
 use super::scan::OpenContext;
 use super::{
     CsvProblem, DatasetError, DatasetSource, Face, FaultIn, Manifest, PixelSource, RowTable, SourceTable, Tables,
-    columns, given_columns, tables,
+    columns, given_columns, objects, tables,
 };
-use crate::files;
 use crate::matrix::{Matrix, WIDEST};
 
 /// Columns that are looked for where the config names none.
@@ -21,7 +20,8 @@ const PHOTO: [&str; 2] = ["image_id", "photo_id"];
 /// Reads the table, and the header of the matrix.
 pub(super) fn open(source: &DatasetSource, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
     let DatasetSource::Embeddings { matrix, column, table, .. } = source else { return Ok(Manifest::default()) };
-    let opened = Matrix::open(matrix, column.as_deref())?;
+    let here = objects::here(matrix, context)?;
+    let opened = Matrix::open(&here, column.as_deref())?;
     let (rows, width) = (opened.rows(), opened.dimension());
     if width > WIDEST {
         return Err(DatasetError::Wide { matrix: matrix.clone(), width, most: WIDEST });
@@ -30,6 +30,7 @@ pub(super) fn open(source: &DatasetSource, context: &OpenContext<'_>) -> Result<
         table,
         &Rows {
             file: matrix,
+            here: &here,
             count: rows,
             what: "matrix",
             holds: "embedding",
@@ -42,6 +43,8 @@ pub(super) fn open(source: &DatasetSource, context: &OpenContext<'_>) -> Result<
 /// The file that the lines of a table are about.
 pub(super) struct Rows<'a> {
     pub file: &'a Path,
+    /// Where it is on this machine.
+    pub here: &'a Path,
     /// How many there are.
     pub count: usize,
     /// "matrix" or "array".
@@ -59,7 +62,7 @@ pub(super) fn of_rows(table: &RowTable, of: &Rows<'_>, context: &OpenContext<'_>
     // Parquet may say itself whose its rows are.
     let own = path.as_os_str().is_empty();
     let path = if own { *file } else { path };
-    let bytes = if own { given_columns::as_csv(path)? } else { files::read(path)? };
+    let bytes = if own { given_columns::as_csv(of.here)? } else { objects::read(path)? };
     let read = parse(&bytes, table, *rows, of.a_row).map_err(|error| error.at(path, &bytes))?;
     if row.is_none() && read.faces.len() != *rows {
         let (matrix, rows, path, lines) = (file.to_path_buf(), *rows, path.to_owned(), read.faces.len());

@@ -11,7 +11,7 @@ use super::left_out::{LeftOut, LeftOutReason};
 use super::listing::{self, NameKind};
 use super::normalisation::composed;
 use super::scan::{self, OpenContext};
-use super::{DatasetError, Face, LARGEST_PICTURE, Manifest, PixelSource, SourceTable, folders, tables};
+use super::{DatasetError, Face, LARGEST_PICTURE, Manifest, PixelSource, SourceTable, folders, objects, tables};
 use crate::dataset::Tables;
 use crate::hub::{Hub, HubError, HubFile, RepoKind};
 use crate::progress::LinesOnly;
@@ -104,7 +104,7 @@ fn commit(place: &HubFolder<'_>, context: &OpenContext<'_>) -> Result<String, Da
     Ok(commit)
 }
 
-/// The local path of a table: an absolute path unchanged, a name downloaded from the dataset's folder or the one above.
+/// The path of a table: an absolute path or an address unchanged, a name downloaded from the dataset's folder or the one above.
 fn table_file(
     key: &'static str,
     table: &Path,
@@ -112,7 +112,7 @@ fn table_file(
     listing: &[HubFile],
     context: &OpenContext<'_>,
 ) -> Result<PathBuf, DatasetError> {
-    if table.is_absolute() {
+    if table.is_absolute() || objects::is_remote(table) {
         return Ok(table.into());
     }
     let name = table.to_string_lossy();

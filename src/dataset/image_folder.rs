@@ -9,8 +9,7 @@ use super::fault::LineFault;
 use super::paths::PathRules;
 use super::phase1::FaceTableParser;
 use super::scan::OpenContext;
-use super::{CsvProblem, DatasetError, Face, FaultIn, SourceTable};
-use crate::files;
+use super::{CsvProblem, DatasetError, Face, FaultIn, SourceTable, objects};
 
 /// The column with the paths.
 const FILE: &str = "file_name";
@@ -20,7 +19,7 @@ pub(super) const METADATA: &str = "metadata.csv";
 
 /// The faces in the table, and the table. A picture's path is the face's id. `holds` tells whether a path exists.
 pub(super) fn faces(table: &Path, holds: impl Fn(&str) -> bool) -> Result<(Vec<Face>, SourceTable), DatasetError> {
-    let bytes = files::read(table)?;
+    let bytes = objects::read(table)?;
     let root = table.parent().unwrap_or(Path::new(""));
     let parser = FaceTableParser { rules: PathRules::new(root, &[]), kind: TableKind::ImageFolder, columns: [None; 2] };
     let mut read = parser.parse(&bytes).map_err(|error| error.at(table, &bytes))?;
@@ -46,7 +45,7 @@ pub(super) fn faces(table: &Path, holds: impl Fn(&str) -> bool) -> Result<(Vec<F
 /// Whether a `metadata.csv` is that of an image folder, i.e. has the column of the paths. Any other one is ignored with a
 /// note.
 pub(super) fn names_pictures(table: &Path, context: &OpenContext<'_>) -> Result<bool, DatasetError> {
-    let bytes = files::read(table)?;
+    let bytes = objects::read(table)?;
     let names = match CsvLines::open(&bytes) {
         Ok(lines) => lines.headers.iter().any(|header| header.trim() == FILE),
         Err(CsvError { problem: CsvProblem::EmptyFile, .. }) => false,
@@ -64,7 +63,9 @@ pub(super) fn names_pictures(table: &Path, context: &OpenContext<'_>) -> Result<
 /// If there are no faces either, the table was probably meant for an image folder: then its error is the better one.
 pub(super) fn explain(error: DatasetError, table: &Path) -> DatasetError {
     match error {
-        DatasetError::NoPictures { .. } if table.is_file() => faces(table, |_| true).err().unwrap_or(error),
+        DatasetError::NoPictures { .. } if objects::is_file(table).unwrap_or(false) => {
+            faces(table, |_| true).err().unwrap_or(error)
+        }
         error => error,
     }
 }

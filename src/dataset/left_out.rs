@@ -36,7 +36,7 @@ pub enum LeftOutReason {
     Special,
     /// A file that is not a picture by name or content.
     NoPicture,
-    /// A file on the Hub that is not a picture by its extension; it is not downloaded.
+    /// A file on the Hub, or in an object store, that is not a picture by its extension; it is not looked into.
     OtherEnding,
     /// A hidden file or folder: its name begins with a dot.
     Hidden,

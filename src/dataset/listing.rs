@@ -7,9 +7,10 @@ use std::fs::{self, DirEntry};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::DatasetError;
 use super::left_out::{LeftOut, LeftOutReason};
+use super::object_tree::ObjectTree;
 use super::scan::OpenContext;
+use super::{DatasetError, objects};
 use crate::files::{self, FileError};
 use crate::pointer::PointerFile;
 use crate::preprocess::{HEAD, PictureKind};
@@ -67,18 +68,138 @@ pub(super) fn reason_of(path: &Path) -> Option<LeftOutReason> {
     }
 }
 
-/// An entry of a folder.
+/// What an entry of a folder is.
 pub(super) enum EntryKind {
     Picture,
     Folder,
     Left(LeftOutReason),
 }
 
-/// Classifies an entry of a folder.
-///
-/// # Errors
-/// If its type cannot be determined: it may be an identity.
-pub(super) fn look(entry: &DirEntry, name: &str) -> Result<EntryKind, DatasetError> {
+/// A folder of a dataset.
+pub(super) enum Tree {
+    /// On this machine.
+    Disk(PathBuf),
+    /// In an object store.
+    Objects(ObjectTree),
+}
+
+/// An entry of one of its folders.
+pub(super) enum Entry {
+    /// On this machine.
+    Disk(DirEntry),
+    /// In an object store: its path below the root.
+    Object { path: String, is_folder: bool },
+}
+
+impl Entry {
+    /// Its name as text.
+    pub fn name(&self) -> Result<String, DatasetError> {
+        match self {
+            Self::Disk(entry) => entry.file_name().into_string().map_err(|_| DatasetError::Name {
+                path: entry.path().to_string_lossy().into_owned(),
+                rule: "is not UTF-8",
+            }),
+            Self::Object { path, .. } => Ok(path.rsplit('/').next().unwrap_or(path).to_owned()),
+        }
+    }
+
+    /// Whether it is a link to a folder that contains it.
+    pub fn leads_up(&self) -> bool {
+        let Self::Disk(entry) = self else { return false };
+        let path = entry.path();
+        let up = |real: PathBuf| {
+            path.parent().and_then(|parent| fs::canonicalize(parent).ok()?.starts_with(real).then_some(()))
+        };
+        path.is_symlink() && fs::canonicalize(&path).ok().and_then(up).is_some()
+    }
+}
+
+/// Paths within a tree are `/`-separated and relative to its root; `""` is the root.
+impl Tree {
+    /// The folder at a path or an address. Objects are listed, all at once.
+    pub fn open(root: &Path, context: &OpenContext<'_>) -> Result<Self, DatasetError> {
+        if objects::is_remote(root) {
+            ObjectTree::open(root, context).map(Self::Objects)
+        } else {
+            Ok(Self::Disk(root.to_owned()))
+        }
+    }
+
+    /// Its path or address.
+    pub fn root(&self) -> &Path {
+        match self {
+            Self::Disk(root) => root,
+            Self::Objects(tree) => tree.address(),
+        }
+    }
+
+    /// Whether there is a folder.
+    pub fn is_folder(&self, path: &str) -> bool {
+        match self {
+            Self::Disk(root) => under(root, path).is_dir(),
+            Self::Objects(tree) => tree.is_folder(path),
+        }
+    }
+
+    /// Whether there is a file, or a link that should lead to one.
+    pub fn is_file(&self, path: &str) -> bool {
+        match self {
+            Self::Disk(root) => under(root, path).is_file() || under(root, path).is_symlink(),
+            Self::Objects(tree) => tree.is_file(path),
+        }
+    }
+
+    /// The entries of a folder in byte order, links last: a folder takes precedence over links to it.
+    pub fn entries(&self, below: &str) -> Result<Vec<Entry>, DatasetError> {
+        match self {
+            Self::Disk(root) => {
+                let mut entries = files::list(&under(root, below))?;
+                let is_link = |entry: &DirEntry| entry.file_type().is_ok_and(|kind| kind.is_symlink());
+                entries.sort_by_cached_key(|entry| (is_link(entry), entry.file_name()));
+                Ok(entries.into_iter().map(Entry::Disk).collect())
+            }
+            Self::Objects(tree) => {
+                let entry = |(name, is_folder): (String, bool)| Entry::Object { path: joined(below, &name), is_folder };
+                Ok(tree.names(below).into_iter().map(entry).collect())
+            }
+        }
+    }
+
+    /// Classifies an entry of a folder.
+    ///
+    /// # Errors
+    /// If its type cannot be determined: it may be an identity.
+    pub fn look(&self, entry: &Entry) -> Result<EntryKind, DatasetError> {
+        match (self, entry) {
+            (Self::Objects(tree), Entry::Object { path, is_folder }) => Ok(tree.look(path, *is_folder)),
+            (_, Entry::Disk(on_disk)) => look(on_disk, &entry.name()?),
+            (Self::Disk(_), Entry::Object { .. }) => Ok(EntryKind::Left(LeftOutReason::Unreadable)),
+        }
+    }
+
+    /// What tells a folder from all others, whatever links lead to it.
+    pub fn real(&self, below: &str) -> Result<PathBuf, FileError> {
+        match self {
+            Self::Disk(root) => {
+                let folder = under(root, below);
+                fs::canonicalize(&folder).map_err(FileError::new("list", folder))
+            }
+            Self::Objects(_) => Ok(PathBuf::from(below)),
+        }
+    }
+}
+
+fn under(root: &Path, path: &str) -> PathBuf {
+    // Joined with nothing, a path ends in `/`.
+    if path.is_empty() { root.to_owned() } else { root.join(path) }
+}
+
+/// The path of an entry of a folder.
+pub(super) fn joined(below: &str, name: &str) -> String {
+    if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") }
+}
+
+fn look(entry: &DirEntry, name: &str) -> Result<EntryKind, DatasetError> {
     let (path, by_name) = (entry.path(), named(name));
     let failed = |error| FileError::new("read", &path)(error);
     if by_name == NameKind::Hidden {
@@ -110,43 +231,25 @@ fn of_link(path: &Path, by_name: NameKind, error: io::Error) -> Result<EntryKind
     }
 }
 
-/// The entries of a folder in byte order, links last: a folder takes precedence over links to it.
-pub(super) fn sorted(folder: &Path) -> Result<Vec<DirEntry>, FileError> {
-    let mut entries = files::list(folder)?;
-    entries.sort_by_cached_key(|entry| (entry.file_type().is_ok_and(|kind| kind.is_symlink()), entry.file_name()));
-    Ok(entries)
-}
-
-/// The canonical path of a folder.
-pub(super) fn real(folder: &Path) -> Result<PathBuf, FileError> {
-    fs::canonicalize(folder).map_err(FileError::new("list", folder))
-}
-
-/// The name of an entry as text.
-pub(super) fn name(entry: &DirEntry) -> Result<String, DatasetError> {
-    entry
-        .file_name()
-        .into_string()
-        .map_err(|_| DatasetError::Name { path: entry.path().to_string_lossy().into_owned(), rule: "is not UTF-8" })
-}
-
 /// A recursive walk that follows links and visits each folder once.
 pub(super) struct Walk<'a> {
-    /// Files directly in the walked folder that are skipped without being counted.
+    tree: &'a Tree,
+    /// Files that are skipped without being counted.
     skip: &'a dyn Fn(&str) -> bool,
     context: &'a OpenContext<'a>,
-    /// Canonical paths of the visited folders.
+    /// [`Tree::real`] of the visited folders.
     seen: HashSet<PathBuf>,
 }
 
 impl<'a> Walk<'a> {
-    /// A walk that does not visit `seen`, which are [`real`] paths.
+    /// A walk that does not visit `seen`, which are [`Tree::real`] paths.
     pub fn new(
+        tree: &'a Tree,
         seen: impl IntoIterator<Item = PathBuf>,
         skip: &'a dyn Fn(&str) -> bool,
         context: &'a OpenContext<'a>,
     ) -> Self {
-        Self { skip, context, seen: seen.into_iter().collect() }
+        Self { tree, skip, context, seen: seen.into_iter().collect() }
     }
 
     /// Ends the walk once that is requested.
@@ -154,40 +257,29 @@ impl<'a> Walk<'a> {
         if self.context.cancel.requested() { Err(DatasetError::Interrupted) } else { Ok(()) }
     }
 
-    /// Passes the `/`-separated path, relative to `folder`, of every picture below it to `found`; counts the rest.
+    /// Passes the path of every picture in a folder, and in those in it, to `found`; counts the rest.
     pub fn pictures(
         &mut self,
-        folder: &Path,
         below: &str,
         left: &mut LeftOut,
         found: &mut dyn FnMut(String, &mut LeftOut),
     ) -> Result<(), DatasetError> {
-        let here = folder.join(below);
-        if !self.seen.insert(real(&here)?) {
+        if !self.seen.insert(self.tree.real(below)?) {
             left.add(LeftOutReason::Repeated);
             return Ok(());
         }
-        for entry in sorted(&here)? {
+        for entry in self.tree.entries(below)? {
             self.go_on()?;
-            let name = name(&entry)?;
-            let path = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
-            match look(&entry, &name)? {
+            let path = joined(below, &entry.name()?);
+            match self.tree.look(&entry)? {
                 EntryKind::Picture => found(path, left),
-                EntryKind::Folder => self.pictures(folder, &path, left, found)?,
+                EntryKind::Folder => self.pictures(&path, left, found)?,
                 EntryKind::Left(_) if (self.skip)(&path) => {}
                 EntryKind::Left(reason) => left.add(reason),
             }
         }
         Ok(())
     }
-}
-
-/// Whether an entry is a link to a folder that contains it.
-pub(super) fn leads_up(entry: &DirEntry) -> bool {
-    let path = entry.path();
-    let up =
-        |real: PathBuf| path.parent().and_then(|parent| fs::canonicalize(parent).ok()?.starts_with(real).then_some(()));
-    path.is_symlink() && fs::canonicalize(&path).ok().and_then(up).is_some()
 }
 
 #[cfg(test)]

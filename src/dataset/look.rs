@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::csv_lines::CsvLines;
 use super::left_out::LeftOut;
-use super::listing::Walk;
+use super::listing::{Tree, Walk};
 use super::scan::OpenContext;
 use super::{DatasetError, container};
 use crate::progress::{Cancel, Silent};
@@ -56,8 +56,9 @@ pub(crate) fn has_samples(archive: &Path) -> Result<bool, DatasetError> {
 pub(crate) fn pictures(folder: &Path) -> Result<Vec<String>, DatasetError> {
     let context = OpenContext { cache: None, progress: &Silent, cancel: &Cancel::default() };
     let mut paths = Vec::new();
-    Walk::new([], &|_| false, &context)
-        .pictures(folder, "", &mut LeftOut::default(), &mut |path, _| paths.push(path))?;
+    let tree = Tree::open(folder, &context)?;
+    let mut left_out = LeftOut::default();
+    Walk::new(&tree, [], &|_| false, &context).pictures("", &mut left_out, &mut |path, _| paths.push(path))?;
     paths.sort_unstable();
     Ok(paths)
 }

@@ -26,6 +26,8 @@ mod listing;
 pub(crate) mod look;
 mod manifest_file;
 mod normalisation;
+mod object_tree;
+mod objects;
 mod pair_list;
 mod pair_lists_file;
 mod pair_plain;
@@ -37,6 +39,7 @@ mod paths;
 pub(crate) mod pattern;
 mod phase1;
 mod procedural;
+mod read_ahead;
 mod role_table;
 mod roles_file;
 mod scan;
@@ -63,6 +66,7 @@ use std::path::{Path, PathBuf};
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError};
 use crate::identification::{RoleEntry, RoleTable};
+use crate::objects::ObjectError;
 use crate::preprocess::{BoundingBox, Crop, Landmarks};
 use crate::progress::{Cancel, Progress, Silent};
 use crate::protocol::{ABSENT, ListedPair, PairList};
@@ -78,8 +82,10 @@ pub use error::{CsvProblem, DatasetError, ReadError};
 pub use fault::{Fault, FaultIn};
 pub(crate) use hand_over::METADATA;
 pub use left_out::{LeftOut, LeftOutReason};
+pub(crate) use objects::is_remote;
 pub use pair_list::{contradictions, read_pair_list};
 pub use part::Part;
+pub(crate) use read_ahead::ReadAhead;
 pub use role_table::read_roles;
 pub(crate) use short_name::short_name;
 pub use source::{Container, DatasetSource, HubFiles, IjbSet, PathRewrite, Phase1Image, RowTable, Tables};
@@ -261,6 +267,16 @@ pub fn open(
     }
 }
 
+/// The file of a dataset on this machine: one of an object store is fetched into `cache` unless it is there.
+pub(crate) fn here(
+    path: &Path,
+    cache: &Path,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<PathBuf, DatasetError> {
+    objects::here(path, &scan::OpenContext { cache: Some(cache), progress, cancel })
+}
+
 /// Faces in files of their own, whose paths are absolute or start in the current folder.
 pub(crate) fn of_files(faces: Vec<Face>, cancel: &Cancel) -> Result<Manifest, DatasetError> {
     let mut manifest = Manifest { faces, ..Manifest::default() };
@@ -279,6 +295,9 @@ fn archived(archive: &Container, tables: &Tables, context: &scan::OpenContext<'_
 /// The faces of a local dataset without reading their pictures, so without digests unless they are drawn; `None` if the
 /// pictures are remote or in a container.
 pub(crate) fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Result<Manifest, DatasetError>> {
+    if source.remote().is_some() {
+        return None;
+    }
     let context = scan::OpenContext { cache: None, progress, cancel: &Cancel::default() };
     match source {
         DatasetSource::Phase1 { csv, root, rewrite, image } => {
@@ -305,9 +324,17 @@ pub(crate) fn stamp(path: &Path) -> Option<(u64, i64)> {
 
 /// Describes a dataset, its location, and what would be downloaded. Checks local paths only and cannot fail.
 pub(crate) fn describe(source: &DatasetSource) -> String {
+    let described = describe_local(source);
+    match source.remote() {
+        Some(_) => described.replace("; nothing to download", "; what is in an object store was not looked at"),
+        None => described,
+    }
+}
+
+fn describe_local(source: &DatasetSource) -> String {
     let there = |path: &Path, is_there: bool| {
         let shown = path.display();
-        if is_there { shown.to_string() } else { format!("{shown} (missing)") }
+        if is_there || objects::is_remote(path) { shown.to_string() } else { format!("{shown} (missing)") }
     };
     match source {
         DatasetSource::Phase1 { csv, root, rewrite, image } => format!(
@@ -402,6 +429,9 @@ pub fn bytes(manifest: &Manifest, row: usize) -> Result<Vec<u8>, ReadError> {
         PixelSource::Part(part) => (&part.path, Some(part)),
         PixelSource::Given { .. } | PixelSource::Synthetic { .. } => return Err(ReadError::Drawn { row }),
     };
+    if objects::is_remote(&manifest.root) {
+        return unchanged(manifest, row, objects::folder(&manifest.root)?.read(path, None, LARGEST_PICTURE));
+    }
     let path = manifest.root.join(path);
     let failed = |error| FileError::new("read", &path)(error);
     let metadata = transient::retry(|| std::fs::metadata(&path)).map_err(|error| match std::fs::read_link(&path) {
@@ -435,6 +465,21 @@ pub fn bytes(manifest: &Manifest, row: usize) -> Result<Vec<u8>, ReadError> {
         return Err(ReadError::TooLarge { path, size });
     }
     if face.content == Some(Digest::of(&bytes)) { Ok(bytes) } else { Err(ReadError::Changed { path }) }
+}
+
+/// The bytes of an object if they are those of the manifest's row.
+fn unchanged(manifest: &Manifest, row: usize, read: Result<Vec<u8>, ObjectError>) -> Result<Vec<u8>, ReadError> {
+    let face = &manifest.faces[row];
+    let path = || match &face.pixels {
+        PixelSource::File { path, .. } => manifest.root.join(path),
+        _ => manifest.root.clone(),
+    };
+    match read {
+        Ok(bytes) if face.content == Some(Digest::of(&bytes)) => Ok(bytes),
+        Ok(_) => Err(ReadError::Changed { path: path() }),
+        Err(ObjectError::TooLarge { bytes: size, .. }) => Err(ReadError::TooLarge { path: path(), size }),
+        Err(error) => Err(FileError::from(error).into()),
+    }
 }
 
 /// Digest over some faces of a manifest, of what [`Manifest::digest`] takes of each.
@@ -504,6 +549,9 @@ impl Manifest {
 
     /// The shorter sides, in pixels, of up to `most` evenly spaced pictures, where their headers tell.
     pub(crate) fn shorter_sides(&self, most: usize) -> Vec<u32> {
+        if objects::is_remote(&self.root) {
+            return read_ahead::shorter_sides(self, most);
+        }
         let side = |face: &Face| match &face.pixels {
             PixelSource::File { path, .. } => {
                 let file = files::open(&self.root.join(path)).ok()?;
@@ -512,8 +560,13 @@ impl Manifest {
             PixelSource::Part(part) => part.shorter_side(&self.root),
             PixelSource::Given { .. } | PixelSource::Synthetic { .. } => None,
         };
+        self.some(most).filter_map(side).collect()
+    }
+
+    /// Up to `most` evenly spaced faces.
+    fn some(&self, most: usize) -> impl Iterator<Item = &Face> {
         let usable = self.faces.iter().filter(|face| face.fault.is_none());
-        usable.step_by(self.len().div_ceil(most.max(1)).max(1)).filter_map(side).collect()
+        usable.step_by(self.len().div_ceil(most.max(1)).max(1))
     }
 
     /// The distinct identities, sorted.

@@ -5,8 +5,7 @@ use std::path::Path;
 use super::csv_lines::{CsvError, utf8};
 use super::face_names::FaceNames;
 use super::pairs_builder::PairsBuilder;
-use super::{CsvProblem, DatasetError, Face, Manifest, pair_plain, pair_table, pair_text};
-use crate::files;
+use super::{CsvProblem, DatasetError, Face, Manifest, objects, pair_plain, pair_table, pair_text};
 use crate::protocol::{ListedPair, PairList};
 
 /// Number of pairs of a list that contradict the identities of their faces, where both are known. A published list defines
@@ -35,7 +34,7 @@ pub fn contradictions(list: &PairList, faces: &[Face]) -> usize {
 /// [`DatasetError::File`], or [`DatasetError::Csv`] with the line: an ambiguous face, no pair at all with both faces in
 /// the manifest, a face paired with itself, an invalid number or label, an empty list.
 pub fn read_pair_list(name: &str, file: &Path, manifest: &Manifest) -> Result<PairList, DatasetError> {
-    let bytes = files::read(file)?;
+    let bytes = objects::read(file)?;
     let read = || {
         let text = utf8(&bytes)?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);

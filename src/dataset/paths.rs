@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::objects;
 use crate::dataset::PathRewrite;
 
 /// The path without `.`, `..` and empty parts and without a slash at either end; `None` if it climbs above its start.
@@ -25,15 +26,22 @@ pub(super) struct PathRules {
     roots: Vec<String>,
     /// Prefix → replacement, separators unified.
     rewrite: Vec<(String, String)>,
+    /// Whether the root is in an object store.
+    remote: bool,
 }
 
 impl PathRules {
     /// Rules for paths relative to `root` or below it.
     pub fn new(root: &Path, rewrite: &[PathRewrite]) -> Self {
-        let roots = [std::path::absolute(root), fs::canonicalize(root)];
-        let roots = roots.into_iter().flatten().filter_map(|path| normalise(&unify(path.to_str()?))).collect();
+        let remote = objects::is_remote(root);
+        let roots = if remote {
+            vec![root.into()]
+        } else {
+            [std::path::absolute(root), fs::canonicalize(root)].into_iter().flatten().collect()
+        };
+        let roots = roots.iter().filter_map(|path: &PathBuf| normalise(&unify(path.to_str()?))).collect();
         let rewrite = rewrite.iter().map(|rule| (unify(&rule.from), unify(&rule.to))).collect();
-        Self { roots, rewrite }
+        Self { roots, rewrite, remote }
     }
 
     /// The path relative to the root; `None` if it is outside.
@@ -42,7 +50,7 @@ impl PathRules {
         if let Some((from, to)) = self.rewrite.iter().find(|(from, _)| path.starts_with(from)) {
             path.replace_range(..from.len(), to);
         }
-        if !is_absolute(&path) {
+        if !is_absolute(&path) && !(self.remote && crate::objects::is_address(&path)) {
             return normalise(&path);
         }
         let path = normalise(&path)?;
@@ -130,6 +138,18 @@ mod tests {
             assert_eq!(rules.relative(path).as_deref(), Some("crops/a.jpg"), "{path}");
         }
         for path in ["../a.jpg", "/data/settle/a.jpg", "/data/set/../a.jpg", "/a.jpg", "C:\\faces\\a.jpg"] {
+            assert_eq!(rules.relative(path), None, "{path}");
+        }
+    }
+
+    /// Fault (object stores): a table's path leads out of the root in the store → refused as one of a folder is
+    #[test]
+    fn addresses_end_below_the_root_that_is_one() {
+        let rules = PathRules::new(Path::new("s3://faces/set"), &[]);
+        for path in ["crops/a.jpg", "./crops//x/../a.jpg", "s3://faces/set/crops/a.jpg"] {
+            assert_eq!(rules.relative(path).as_deref(), Some("crops/a.jpg"), "{path}");
+        }
+        for path in ["../a.jpg", "s3://faces/settle/a.jpg", "s3://other/set/crops/a.jpg", "/crops/a.jpg"] {
             assert_eq!(rules.relative(path), None, "{path}");
         }
     }

@@ -10,9 +10,9 @@ use super::csv_lines::{CsvError, CsvLines, CsvRow};
 use super::fault::LineFault;
 use super::paths::PathRules;
 use super::scan::{self, OpenContext, ScanError};
-use super::{CsvProblem, DatasetError, Face, FaultIn, LONGEST_NAME, Manifest, PixelSource, SourceTable};
+use super::{CsvProblem, DatasetError, Face, FaultIn, LONGEST_NAME, Manifest, PixelSource, SourceTable, objects};
 use crate::dataset::{PathRewrite, Phase1Image};
-use crate::files::{self, FileError};
+use crate::files::FileError;
 
 /// Reads the table, then its pictures.
 pub(super) fn open(
@@ -23,6 +23,10 @@ pub(super) fn open(
     context: &OpenContext<'_>,
 ) -> Result<Manifest, DatasetError> {
     let (mut manifest, line_of) = list(path, root, rewrite, image, context)?;
+    if objects::is_remote(root) {
+        scan::fill_folder(&mut manifest, context)?;
+        return Ok(manifest);
+    }
     scan::fill(&mut manifest.faces, root, true, context).map_err(|error| match error {
         ScanError::Interrupted => DatasetError::Interrupted,
         ScanError::Unread(error) => DatasetError::Unread(error),
@@ -46,8 +50,8 @@ pub(super) fn list(
     image: Phase1Image,
     context: &OpenContext<'_>,
 ) -> Result<(Manifest, Vec<u64>), DatasetError> {
-    let bytes = files::read(path)?;
-    if !root.is_dir() {
+    let bytes = objects::read(path)?;
+    if !objects::is_remote(root) && !root.is_dir() {
         return Err(DatasetError::NoRoot { path: root.into(), holds: "contains all pictures" });
     }
     let parser =

@@ -6,8 +6,7 @@ use std::path::Path;
 use super::boxes::FACE;
 use super::csv_lines::{CsvError, CsvLines, line_at};
 use super::face_names::FaceNames;
-use super::{CsvProblem, DatasetError, Manifest, columns};
-use crate::files;
+use super::{CsvProblem, DatasetError, Manifest, columns, objects};
 use crate::identification::{Role, RoleEntry, RoleTable};
 
 /// Columns with the role.
@@ -24,7 +23,7 @@ const IDENTITY: [&str; 6] = ["identity", "identity_id", "subject_id", "subject",
 /// face is in the manifest, or a gallery face that is not and whose identity the table does not give either: its probes
 /// would be taken for those of somebody unknown.
 pub fn read_roles(protocol: &str, file: &Path, manifest: &Manifest) -> Result<RoleTable, DatasetError> {
-    let bytes = files::read(file)?;
+    let bytes = objects::read(file)?;
     let entries = read(&bytes, manifest).map_err(|error| error.at(file, &bytes))?;
     Ok(RoleTable { protocol: protocol.into(), entries })
 }

@@ -4,17 +4,23 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs;
 use std::io;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use rayon::prelude::*;
 
+use super::listing::Tree;
 use super::normalisation::Spellings;
+use super::object_tree::ObjectTree;
 use super::paths::Fence;
 use super::scan_cache::ScanCache;
-use super::{DatasetError, Face, FaultIn, LARGEST_PICTURE, Manifest, Part, PixelSource, normalisation};
+use super::{DatasetError, Face, FaultIn, LARGEST_PICTURE, Manifest, Part, PixelSource, normalisation, objects};
 use crate::digest::Digest;
 use crate::files::{self, FileError, Stamp};
+use crate::objects::ObjectError;
 use crate::progress::{Cancel, Progress};
 use crate::transient;
 
@@ -113,10 +119,15 @@ pub(super) fn fill(faces: &mut [Face], root: &Path, fenced: bool, context: &Open
     // The first error in row order, independent of thread timing.
     let found = results.into_iter().collect::<Result<Vec<_>, _>>()?;
     normalisation::say(found.iter().filter(|found| found.path.is_some()).count(), progress);
+    enter(faces, &picture_of, &found);
+    Ok(())
+}
 
+/// Enters what was found into the faces; `picture_of` is the index of each face's file.
+fn enter(faces: &mut [Face], picture_of: &[Option<usize>], found: &[ScannedFile]) {
     for (face, picture) in faces.iter_mut().zip(picture_of) {
         let Some(picture) = picture else { continue };
-        let ScannedFile { stamp, content, path: elsewhere, .. } = &found[picture];
+        let ScannedFile { stamp, content, path: elsewhere, .. } = &found[*picture];
         let path = match &mut face.pixels {
             PixelSource::File { path, size, modified } => {
                 (*size, *modified) = (stamp.size, stamp.modified);
@@ -133,18 +144,112 @@ pub(super) fn fill(faces: &mut [Face], root: &Path, fenced: bool, context: &Open
             path.clone_from(elsewhere);
         }
     }
-    Ok(())
 }
 
 /// [`fill`] for a folder whose links may lead anywhere: users build datasets from links into a store (the Hub cache, DVC,
 /// git-annex) or into another dataset.
 pub(super) fn fill_folder(manifest: &mut Manifest, context: &OpenContext<'_>) -> Result<(), DatasetError> {
+    if objects::is_remote(&manifest.root) {
+        let tree = ObjectTree::open(&manifest.root, context)?;
+        return fill_objects(&mut manifest.faces, &tree, context);
+    }
     let Manifest { faces, root, .. } = manifest;
     fill(faces, root, false, context).map_err(|error| match error {
         ScanError::Root(error) => FileError::new("read", &*root)(error).into(),
         ScanError::Unread(error) => DatasetError::Unread(error),
         ScanError::Interrupted | ScanError::Escape { .. } => DatasetError::Interrupted,
     })
+}
+
+/// [`fill_folder`] for the folder that the faces were found in.
+pub(super) fn fill_tree(manifest: &mut Manifest, tree: &Tree, context: &OpenContext<'_>) -> Result<(), DatasetError> {
+    match tree {
+        Tree::Disk(_) => fill_folder(manifest, context),
+        Tree::Objects(tree) => fill_objects(&mut manifest.faces, tree, context),
+    }
+}
+
+/// [`fill`] for objects. The listing says which ones have changed; the others are read, many at a time.
+fn fill_objects(faces: &mut [Face], tree: &ObjectTree, context: &OpenContext<'_>) -> Result<(), DatasetError> {
+    let OpenContext { cache, progress, cancel } = *context;
+    let (pictures, picture_of) = pictures(faces);
+    let mut cache = cache.map(|folder| ScanCache::open(folder, tree.address()));
+    let by_composed =
+        if pictures.iter().all(|picture| picture.path.is_ascii()) { HashMap::new() } else { tree.by_composed() };
+    let looked = pictures.iter().map(|picture| {
+        let path = match tree.stamp(picture.path) {
+            None if !picture.path.is_ascii() => by_composed.get(&normalisation::composed(picture.path)).copied(),
+            _ => None,
+        };
+        let Some(stamp) = tree.stamp(path.unwrap_or(picture.path)) else { return MISSING };
+        let content = cache.as_ref().and_then(|cache| cache.get(picture.path, stamp));
+        ScannedFile { path: path.map(str::to_owned), stamp, content, settled: true, cached: content.is_some() }
+    });
+    let mut found: Vec<ScannedFile> = looked.collect();
+    // Embedding gives the reason for those that are missing or too large.
+    let unread = |found: &ScannedFile| {
+        found.content.is_none() && found.stamp != MISSING.stamp && found.stamp.size <= LARGEST_PICTURE
+    };
+    let wanted: Vec<usize> = (0..found.len()).filter(|&at| unread(&found[at])).collect();
+    let paths: Vec<String> =
+        wanted.iter().map(|&at| found[at].path.as_deref().unwrap_or(pictures[at].path).to_owned()).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let known: u64 =
+        pictures.iter().zip(&found).filter(|(_, found)| !unread(found)).map(|(picture, _)| picture.faces).sum();
+
+    // The digests so far are kept.
+    let _keeping = cancel.keeping();
+    progress.start("reading", "faces", Some(faces.len() as u64), known);
+    let (ahead, next, stop) = (tree.ahead(&paths, context), AtomicUsize::new(0), AtomicBool::new(false));
+    // In order, which is that of the requests.
+    let work = || {
+        let mut read = Vec::new();
+        while !stop.load(Ordering::Relaxed) && !cancel.requested() {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(&at) = wanted.get(index) else { break };
+            let content = match ahead.take(index) {
+                Ok(bytes) => Ok(Some(Digest::of(&bytes))),
+                // It went after it was listed.
+                Err(error) if error.is_missing() => Ok(None),
+                Err(error) => {
+                    stop.store(true, Ordering::Relaxed);
+                    Err(error)
+                }
+            };
+            read.push((at, content));
+            progress.advance(pictures[at].faces);
+        }
+        read
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let read: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    progress.finish();
+    let mut failed = None::<(usize, ObjectError)>;
+    for (at, content) in read {
+        match content {
+            Ok(Some(content)) => found[at].content = Some(content),
+            Ok(None) => found[at] = MISSING,
+            // The first in row order.
+            Err(error) if failed.as_ref().is_none_or(|(first, _)| at < *first) => failed = Some((at, error)),
+            Err(_) => {}
+        }
+    }
+    let found: Vec<_> = found.into_iter().map(Ok).collect();
+    if let Some(cache) = &mut cache {
+        remember(cache, &pictures, &found, progress);
+    }
+    match failed {
+        _ if cancel.requested() => return Err(DatasetError::Interrupted),
+        Some((_, error)) => return Err(DatasetError::Unread(error.into())),
+        None => {}
+    }
+    let found: Vec<_> = found.into_iter().flatten().collect();
+    normalisation::say(found.iter().filter(|found| found.path.is_some()).count(), progress);
+    enter(faces, &picture_of, &found);
+    Ok(())
 }
 
 /// The distinct files, and the file of each face: several faces may share a photo.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::pair_list::read_pair_list;
 use super::scan::OpenContext;
-use super::{DatasetError, Manifest, boxes, normalisation};
+use super::{DatasetError, Manifest, boxes, normalisation, objects};
 use crate::dataset::Tables;
 use crate::protocol::DATASET_PAIRS;
 use crate::text;
@@ -69,16 +69,19 @@ pub(super) fn describe(tables: &Tables) -> String {
     named.collect()
 }
 
-/// Finds a table of a local dataset: an absolute path unchanged, a name in the dataset's folder or in the one above, where
-/// datasets of several parts keep common files.
+/// Finds a table of a dataset: an absolute path or an address unchanged, a name in the dataset's folder or in the one above,
+/// where datasets of several parts keep common files.
 fn find(key: &'static str, table: &Path, root: &Path) -> Result<PathBuf, DatasetError> {
-    if table.is_absolute() {
+    if table.is_absolute() || objects::is_remote(table) {
         return Ok(table.into());
     }
-    let found = [Some(root), root.parent()].into_iter().flatten().map(|folder| folder.join(table));
-    found.into_iter().find(|path| path.is_file()).ok_or_else(|| DatasetError::NoTable {
-        key,
-        name: table.display().to_string(),
-        folder: root.display().to_string(),
-    })
+    // Above a bucket is nothing.
+    let above = root.parent().filter(|above| !objects::is_remote(root) || objects::is_remote(above));
+    for folder in [Some(root), above].into_iter().flatten() {
+        let path = folder.join(table);
+        if objects::is_file(&path)? {
+            return Ok(path);
+        }
+    }
+    Err(DatasetError::NoTable { key, name: table.display().to_string(), folder: root.display().to_string() })
 }

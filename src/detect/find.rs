@@ -4,15 +4,17 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use facevault_detect::DetectBuffers;
+use rayon::BroadcastContext;
 use rayon::prelude::*;
 
 use super::cache::{DetectionCache, PhotoFaces};
 use super::{DetectError, LoadedDetector};
-use crate::dataset::{self, FaultIn, Manifest, Part, PixelSource};
+use crate::dataset::{self, FaultIn, Manifest, Part, PixelSource, ReadAhead};
 use crate::digest::Digest;
 use crate::preprocess::{Limits, PictureMemory};
 use crate::progress::{Cancel, Progress};
@@ -56,24 +58,27 @@ pub fn find(
     }
     progress.start("detecting", "photos", Some(wanted.len() as u64), found.len() as u64);
     let collector = Collector { cache: cache.as_ref(), progress, state: Mutex::default() };
-    let work = || {
-        missing.par_iter().for_each(|&(content, row)| {
+    let ahead = ReadAhead::new(photos, missing.iter().map(|(_, row)| *row), cancel).and_then(Result::ok);
+    let next = AtomicUsize::new(0);
+    // In order, which is that in which photos arrive from elsewhere.
+    let work = |_: BroadcastContext<'_>| {
+        while let Some(&(content, row)) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
             if cancel.requested() {
                 return;
             }
-            let looked = look_at(photos, row, detector, memory);
+            let looked = look_at(photos, ahead.as_ref(), row, detector, memory);
             // What was not looked at because of a request to stop is no finding.
             if looked.is_ok() || !cancel.requested() {
                 collector.add(content, looked);
             }
             progress.advance(1);
-        });
+        }
     };
     match rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build() {
-        Ok(pool) => pool.install(work),
+        Ok(pool) => pool.broadcast(work),
         // Without threads of its own it runs on the shared ones.
-        Err(_) => work(),
-    }
+        Err(_) => rayon::broadcast(work),
+    };
     progress.finish();
     found.extend(collector.finish());
     if cancel.requested() { Err(DetectError::Interrupted) } else { Ok(found) }
@@ -107,6 +112,7 @@ fn photos_to_read(photos: &Manifest) -> Vec<(Digest, usize)> {
 /// The faces in the photo of a row, or why it cannot be looked at.
 fn look_at(
     photos: &Manifest,
+    ahead: Option<&ReadAhead<'_>>,
     row: usize,
     detector: &LoadedDetector,
     memory: &PictureMemory,
@@ -116,8 +122,8 @@ fn look_at(
         PixelSource::Given { .. } | PixelSource::Synthetic { .. } => 0,
     };
     let _encoded = memory.encoded(size).map_err(|error| error.to_string())?;
-    let bytes =
-        dataset::bytes(photos, row).map_err(|_| "the photo could not be read again to find faces".to_owned())?;
+    let bytes = ahead.and_then(|ahead| ahead.bytes(row)).unwrap_or_else(|| dataset::bytes(photos, row));
+    let bytes = bytes.map_err(|_| "the photo could not be read again to find faces".to_owned())?;
     look_in(&bytes, detector, memory)
 }
 

@@ -60,6 +60,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::preprocess::Mirror;
+use crate::progress::Cancel;
 use crate::quality::Quality;
 use crate::text;
 
@@ -77,6 +78,9 @@ pub(crate) trait PixelReader: Sync {
     /// face of manifest row `row`, and measures it. A panic in here is caught and becomes a failure of that face. Fails
     /// with [`FaceFailure`] if this face has no pixels; the content of `out` is ignored.
     fn read(&self, row: usize, out: &mut [u8]) -> Result<Quality, FaceFailure>;
+
+    /// Says which rows will be read, ascending, until cancellation is requested: what is far away can be on its way before.
+    fn will_read(&self, _rows: &mut dyn Iterator<Item = usize>, _cancel: &Cancel) {}
 }
 
 /// Why one face has no embedding.

@@ -137,6 +137,8 @@ fn overlapped(
     let cut = job.cut(embedder.batch());
     let mut forward = Forward::new(embedder, job);
     let memory = forward.batches(cut)?;
+    let rows = missing.iter().flat_map(|(_, rows)| rows.clone());
+    job.reader.will_read(&mut rows.filter(|&row| job.embeds(row)), cancel);
     thread::scope(|scope| {
         // On every exit the ends of all queues are dropped, and a stage that can neither receive nor send ends.
         let batches = prepare::start(scope, job, missing, cut, memory).map_err(EmbedError::Threads)?;

@@ -2,13 +2,17 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-use crate::dataset::{self, DatasetSource, Face, FaultIn, Manifest, Part, PixelSource, ReadError, synthetic};
+use crate::dataset::{
+    self, DatasetSource, Face, FaultIn, Manifest, Part, PixelSource, ReadAhead, ReadError, synthetic,
+};
 use crate::embed::{FaceFailure, FailureKind, PixelReader};
 use crate::preprocess::{self, HeldPicture, Limits, PictureMemory, Preprocess, PreprocessError, RenderBuffers};
+use crate::progress::Cancel;
 use crate::quality::{self, Quality};
 
 /// The real [`PixelReader`].
@@ -21,6 +25,8 @@ pub struct FaceReader<'a> {
     synthetic: (u64, u32),
     /// The encoded pictures of all rows, if they are already in memory.
     encoded: &'a [&'a [u8]],
+    /// Those of an object store that are on their way.
+    ahead: RwLock<Option<ReadAhead<'a>>>,
 }
 
 thread_local! {
@@ -44,6 +50,7 @@ impl<'a> FaceReader<'a> {
             memory: PictureMemory::default(),
             synthetic,
             encoded: &[],
+            ahead: RwLock::default(),
         }
     }
 
@@ -63,10 +70,12 @@ impl<'a> FaceReader<'a> {
     }
 
     fn encoded(&self, row: usize) -> Result<Cow<'a, [u8]>, ReadError> {
-        match self.encoded.get(row) {
-            Some(&bytes) => Ok(Cow::Borrowed(bytes)),
-            None => dataset::bytes(self.manifest, row).map(Cow::Owned),
+        if let Some(&bytes) = self.encoded.get(row) {
+            return Ok(Cow::Borrowed(bytes));
         }
+        let ahead = self.ahead.read().unwrap_or_else(PoisonError::into_inner);
+        let on_its_way = ahead.as_ref().and_then(|ahead| ahead.bytes(row));
+        on_its_way.unwrap_or_else(|| dataset::bytes(self.manifest, row)).map(Cow::Owned)
     }
 
     fn picture(&self, row: usize) -> Result<HeldPicture<'_>, FaceFailure> {
@@ -141,5 +150,15 @@ impl PixelReader for FaceReader<'_> {
         let Preprocess { resize, channels, .. } = self.preprocess;
         let measure = |luma: &mut Vec<i16>| quality::measure(out, resize.size as usize, *channels, source, luma);
         Ok(LUMA.with_borrow_mut(measure))
+    }
+
+    fn will_read(&self, rows: &mut dyn Iterator<Item = usize>, cancel: &Cancel) {
+        let is_read = |row: &usize| {
+            let face = &self.manifest.faces[*row];
+            matches!(face.pixels, PixelSource::File { .. }) && face.failing(self.preprocess.crop).is_none()
+        };
+        // Reading a row gives the reason why it cannot be done.
+        let ahead = ReadAhead::new(self.manifest, rows.filter(is_read), cancel).and_then(Result::ok);
+        *self.ahead.write().unwrap_or_else(PoisonError::into_inner) = ahead;
     }
 }

@@ -44,7 +44,9 @@ impl<'a> EmbedSample<'a> {
     pub fn read(job: EmbedJob<'a>, cancel: &Cancel) -> Result<Option<Self>, EmbedError> {
         let cut = job.cut(BATCH);
         let mut batches = Vec::new();
-        for rows in sample::rows(job.faces.len()).chunks(cut.batch_rows) {
+        let rows = sample::rows(job.faces.len());
+        job.reader.will_read(&mut rows.iter().copied(), cancel);
+        for rows in rows.chunks(cut.batch_rows) {
             if cancel.requested() {
                 return Ok(None);
             }

@@ -80,7 +80,7 @@ pub(crate) fn folder(schema: &mut Schema) {
 
 /// A file beside a dataset's pictures, or a local one.
 pub(crate) fn table(schema: &mut Schema) {
-    let values = "a file name in the folder or the one above, or a local path that starts with `./`, `../` or `/`";
-    let pattern = concat!("^(?:\\.{0,2}/[^\\x00]*|(?:", part!(), "/)*", part!(), ")$");
+    let values = "a file name in the folder or the one above, a local path that starts with `./`, `../` or `/`, or an address such as `s3://bucket/pairs.csv`";
+    let pattern = concat!("^(?:\\.{0,2}/[^\\x00]*|[a-z0-9]+://[^\\x00]+|(?:", part!(), "/)*", part!(), ")$");
     rule(schema, pattern, values, None);
 }

@@ -22,6 +22,15 @@ pub enum InitError {
         /// What was named.
         path: PathBuf,
     },
+    /// In an object store.
+    #[error(
+        "{} is in an object store, where `init` does not look; write `dataset: {{source: folders, root: {}}}` into a config, or one of \
+         the other sources of docs/datasets.md, and `facevault fetch` counts its faces", path.display(), path.display()
+    )]
+    Remote {
+        /// What was named.
+        path: PathBuf,
+    },
     /// Nothing that can be read as faces.
     #[error(
         "{}: {what}; expected a folder of pictures, a CSV that names them, a `.parquet`, a `.tar` or an `.npy` with a CSV \

@@ -33,6 +33,9 @@ pub(crate) struct Look {
 impl Look {
     /// Looks at a path. A config in another folder than the current one needs absolute paths.
     pub fn at(path: &Path, hints: &Hints, elsewhere: bool) -> Result<Self, InitError> {
+        if dataset::is_remote(path) {
+            return Err(InitError::Remote { path: path.into() });
+        }
         let found = find::find(path, hints, Paths { absolute: elsewhere })?;
         let mut look = Self { kind: found.kind, pictures: None, identities: None, side: None, found };
         // The section as `check` reads it, relative to where the config will be.

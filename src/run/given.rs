@@ -22,15 +22,17 @@ pub(crate) fn describe(config: &ExperimentConfig) -> Option<EmbedderInfo> {
     })
 }
 
-/// The matrix of a config's embeddings, if they are given.
-pub(super) fn open(config: &ExperimentConfig) -> Result<Option<Matrix>, RunError> {
-    match &config.dataset {
-        DatasetSource::Embeddings { matrix, column, .. } => Ok(Some(Matrix::open(matrix, column.as_deref())?)),
-        _ => Ok(None),
-    }
-}
-
 impl RunContext<'_> {
+    /// The matrix of a config's embeddings, if they are given.
+    pub(super) fn given_matrix(&self, config: &ExperimentConfig) -> Result<Option<Matrix>, RunError> {
+        match &config.dataset {
+            DatasetSource::Embeddings { matrix, column, .. } => {
+                Ok(Some(Matrix::open(&self.here(matrix)?, column.as_deref())?))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// [`Self::embed`] for given embeddings.
     #[expect(clippy::too_many_arguments, reason = "what a run is made of")]
     pub(super) fn give(

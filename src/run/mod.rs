@@ -261,7 +261,7 @@ impl RunContext<'_> {
         Self::describe(run, &plan, &loaded, &mut provenance)?;
         shards::gather(run, &mut provenance)?;
         let options = &loaded.config.embed;
-        let mut matrix = given::open(&loaded.config)?;
+        let mut matrix = self.given_matrix(&loaded.config)?;
         let dimension = match &matrix {
             Some(matrix) => matrix.dimension(),
             None => embed::output_dimension(
@@ -704,5 +704,8 @@ fn not_yet(run: &RunDirectory, missing: &'static str, verb: &str) -> RunError {
 }
 
 fn absolute(path: &Path) -> PathBuf {
+    if crate::dataset::is_remote(path) {
+        return path.to_owned();
+    }
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

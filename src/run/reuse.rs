@@ -196,7 +196,7 @@ pub(crate) fn reusable(
     if plan.precision() == Precision::Int8 {
         return Ok(Vec::new());
     }
-    let root = std::path::absolute(&manifest.root).unwrap_or_default();
+    let root = super::absolute(&manifest.root);
     let wanted: Vec<_> = manifest.faces.iter().map(|face| key_here(face, &root, config.preprocess.crop)).collect();
     let mut found = vec![None; wanted.len()];
     let donors = donors(RunDirectory::list_here(experiments)?, &plan, "");

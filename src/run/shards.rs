@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use schemars::JsonSchema;
@@ -14,7 +14,7 @@ use super::precision::{NetworkOpener, OpenNetwork};
 use super::workers::{self, Worker, WorkerRecord};
 use super::{PreparedRun, RunContext, RunDirectory, RunError, SourceCache, Stage, again, forget, given, seal, stored};
 use crate::config::ExperimentConfig;
-use crate::dataset::Manifest;
+use crate::dataset::{self, Manifest};
 use crate::embed::{
     self, ChunkStore, EmbedError, EmbedJob, EmbedOutcome, EmbedSummary, FaceFailure, FaceReader, FailureKind,
     PixelReader, RunLock, StoreError,
@@ -23,7 +23,7 @@ use crate::files::{self, FileError};
 use crate::mirror;
 use crate::model;
 use crate::plan::RunPlan;
-use crate::progress::Progress;
+use crate::progress::{Cancel, Progress};
 use crate::provenance::{self, Build, MachineInfo, Provenance, RunSession, WorkerOrigin};
 use crate::quality::Quality;
 use crate::shard::Shard;
@@ -164,11 +164,7 @@ impl RunContext<'_> {
             shards => shards?,
         };
         let Some(begun) = &provenance.arithmetic else { return Err(not_prepared(run)) };
-        if let Some(root) = Some(&provenance.dataset.root).filter(|root| !root.as_os_str().is_empty() && !root.is_dir())
-        {
-            let host = MachineInfo::current().host;
-            return Err(RunError::NoPictures { run: run.name(), root: root.clone(), host });
-        }
+        let root = self.pictures(run, config, &provenance)?;
         let checkpoint = self.checkpoint(config, &mut SourceCache::default())?;
         let say = |line: &str| self.progress.say(line);
         let embedder = model::describe(&config.model, &config.embed.execution(), &say)?;
@@ -212,7 +208,7 @@ impl RunContext<'_> {
             ChunkStore::share(&lock, shards.layout(), arithmetic.fingerprint, chunks.clone(), number, self.progress);
         let mut store = opened?;
         let resumed = store.rows_embedded() + store.rows_failed();
-        let work = ShardWork { context: self, run, config, provenance: &provenance };
+        let work = ShardWork { context: self, run, config, root };
         let stopped = work.embed(&mut store, chunks.clone(), network.as_mut());
         store.assign(chunks.clone());
         worker.end(provenance::now(), store.rows_of_session(number) as u64)?;
@@ -228,6 +224,24 @@ impl RunContext<'_> {
             resumed,
             complete: store.is_complete(),
         }))
+    }
+
+    /// The folder of the run's pictures on this machine, or in an object store.
+    fn pictures(
+        &self,
+        run: &RunDirectory,
+        config: &ExperimentConfig,
+        provenance: &Provenance,
+    ) -> Result<PathBuf, RunError> {
+        let root = &provenance.dataset.root;
+        if root.as_os_str().is_empty() || dataset::is_remote(root) || root.is_dir() {
+            return Ok(root.clone());
+        }
+        // What was fetched where the run was prepared can be fetched here. Each picture is compared with the manifest.
+        if config.dataset.remote().is_some() {
+            return Ok(self.photos(config)?.root);
+        }
+        Err(RunError::NoPictures { run: run.name(), root: root.clone(), host: MachineInfo::current().host })
     }
 
     /// A shard that starts after the run was finished, as engines that start tasks twice do, has nothing to do.
@@ -396,7 +410,8 @@ struct ShardWork<'a> {
     context: &'a RunContext<'a>,
     run: &'a RunDirectory,
     config: &'a ExperimentConfig,
-    provenance: &'a Provenance,
+    /// Of the pictures.
+    root: PathBuf,
 }
 
 impl ShardWork<'_> {
@@ -424,7 +439,7 @@ impl ShardWork<'_> {
             }
             let rows = store.assigned_rows();
             let path = self.run.file(RunDirectory::MANIFEST);
-            let root = &self.provenance.dataset.root;
+            let root = &self.root;
             let read = |path: &Path| Ok::<_, RunError>(Manifest::read_rows(path, root.clone(), rows.clone())?);
             let manifest = mirror::with_rows(&path, rows.clone(), read)?;
             let reader = FaceReader::new(&manifest, &self.config.preprocess, &self.config.dataset)
@@ -475,6 +490,10 @@ impl PixelReader for ShardReader<'_> {
             let was_there = elsewhere && self.manifest.faces[row].content.is_some();
             FaceFailure { may_pass: failure.may_pass || was_there, ..failure }
         })
+    }
+
+    fn will_read(&self, rows: &mut dyn Iterator<Item = usize>, cancel: &Cancel) {
+        self.reader.will_read(&mut rows.map(|row| row - self.first), cancel);
     }
 }
 

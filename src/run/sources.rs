@@ -1,6 +1,6 @@
 //! Weights and manifests that several runs share, each read once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{MissingBoxes, MissingLandmarks, RunContext, RunError, pair_lists, searches, unused_boxes};
@@ -79,7 +79,16 @@ impl RunContext<'_> {
         let read = if let Some(known) = known {
             known
         } else {
-            let read = weights::load_network(&config.weights, &config.model, side, whole, self.progress, self.cancel)?;
+            let source = match &config.weights {
+                WeightsSource::Given { path, sha256 } => {
+                    &WeightsSource::Given { path: self.here(path)?, sha256: *sha256 }
+                }
+                other => other,
+            };
+            let mut read = weights::load_network(source, &config.model, side, whole, self.progress, self.cancel)?;
+            if let WeightsSource::Given { path, .. } = &config.weights {
+                read.origin.location = path.display().to_string();
+            }
             let read = Arc::new(read);
             sources.checkpoints.push((key, Arc::clone(&read)));
             read
@@ -164,6 +173,15 @@ impl RunContext<'_> {
             }
             error => error,
         })?)
+    }
+
+    /// A file of a dataset on this machine; one of an object store is fetched unless it is there.
+    pub(super) fn here(&self, path: &Path) -> Result<PathBuf, RunError> {
+        if dataset::is_remote(path) {
+            Ok(dataset::here(path, &self.cache()?, self.progress, self.cancel)?)
+        } else {
+            Ok(path.to_owned())
+        }
     }
 
     /// Finds the faces in photos.

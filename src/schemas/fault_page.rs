@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use crate::generated;
 
 /// The kinds, in the order of the page, and what each is about.
-const KINDS: [(&str, &str); 11] = [
+const KINDS: [(&str, &str); 12] = [
     ("disk", "Disks that fail, fill up, stall or lose power"),
     ("processes", "Processes that are killed, interrupted, or denied what they need"),
     ("runs", "Run directories that are damaged, incomplete, or from somebody else"),
@@ -26,6 +26,7 @@ const KINDS: [(&str, &str); 11] = [
     ("archives", "Archives and containers"),
     ("weights", "Checkpoints"),
     ("hub", "The Hub, mirrors, proxies and URLs"),
+    ("object stores", "Object stores"),
     ("texts", "Texts that quote input"),
     ("privacy", "Personal data"),
 ];

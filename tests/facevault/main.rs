@@ -42,6 +42,7 @@ mod meter;
 mod model;
 mod networks;
 mod objects;
+mod objects_data;
 mod odd_files;
 mod onnx;
 mod onnx_runtime;

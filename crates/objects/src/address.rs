@@ -178,6 +178,8 @@ mod tests {
         assert_eq!((folder.to_string(), name), ("s3://faces/runs".into(), "demo-00".into()));
         assert_eq!(folder.split().unwrap().0.to_string(), "s3://faces");
         assert!(Address::parse("s3://faces").unwrap().split().is_none());
+        let (folder, name) = Address::parse("s3://faces/a%20b/c d.csv").unwrap().split().unwrap();
+        assert_eq!((folder.prefix().as_ref(), &*name), ("a b", "c d.csv"));
         assert_eq!(Address::parse("gs://bucket").unwrap().name(), "bucket");
         assert_eq!(Address::parse("gs://bucket").unwrap().join("a b").unwrap().prefix().as_ref(), "a b");
     }

@@ -31,6 +31,22 @@ pub enum ObjectError {
         /// What kind of failure.
         kind: Kind,
     },
+    /// An object that is larger than what is read.
+    #[error("cannot read {object}: it has {bytes} bytes, at most {limit} are read")]
+    TooLarge {
+        /// Its address.
+        object: String,
+        /// Its size.
+        bytes: u64,
+        /// Most bytes that are read.
+        limit: u64,
+    },
+    /// Nobody waits for the object any more.
+    #[error("interrupted while reading {object}")]
+    Interrupted {
+        /// Its address.
+        object: String,
+    },
     /// A local file that an object is copied from or to.
     #[error(transparent)]
     File(#[from] FileError),
@@ -90,6 +106,13 @@ impl From<ObjectError> for FileError {
             ObjectError::File(error) => error,
             ObjectError::Address { address, rule } => {
                 Self::new("open", address)(io::Error::new(io::ErrorKind::InvalidInput, rule))
+            }
+            ObjectError::TooLarge { object, bytes, limit } => {
+                let reason = format!("it has {bytes} bytes, at most {limit} are read");
+                Self::new("read", object)(io::Error::new(io::ErrorKind::FileTooLarge, reason))
+            }
+            ObjectError::Interrupted { object } => {
+                Self::new("read", object)(io::Error::new(io::ErrorKind::Interrupted, "interrupted"))
             }
             ObjectError::Request { action, object, reason, kind } => {
                 let of_io = match kind {

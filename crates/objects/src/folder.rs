@@ -76,7 +76,10 @@ impl Folder {
     /// # Errors
     /// [`ObjectError`] for a wrong address or settings that contradict each other.
     pub fn open(address: &str) -> Result<Self, ObjectError> {
-        let address = Address::parse(address)?;
+        Self::at(Address::parse(address)?)
+    }
+
+    fn at(address: Address) -> Result<Self, ObjectError> {
         let store = address.store()?;
         let runtime = runtime().map_err(|error| ObjectError::of_io("wait for", address.to_string(), &error))?;
         Ok(Self { address, store, runtime })
@@ -94,6 +97,19 @@ impl Folder {
     /// As [`Self::open`].
     pub fn of_path(path: &Path) -> Option<Result<Self, ObjectError>> {
         path.to_str().filter(|text| is_address(text)).map(Self::open)
+    }
+
+    /// The folder that the object at an address is in, and the object's name there.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; [`ObjectError::Address`] for an address without a key.
+    pub fn of_object(address: &str) -> Result<(Self, String), ObjectError> {
+        let address = Address::parse(address)?;
+        let Some((folder, name)) = address.split() else {
+            let rule = "it names no object".into();
+            return Err(ObjectError::Address { address: address.to_string(), rule });
+        };
+        Ok((Self::at(folder)?, name))
     }
 
     /// A folder in it.
@@ -244,12 +260,8 @@ impl Folder {
             let tag = found.meta.e_tag.clone();
             Ok(Ok((found.bytes().await?.into(), tag)))
         };
-        answered(read).await.map_err(&failed)?.map_err(|bytes| ObjectError::Request {
-            action: "read",
-            object: format!("{}/{name}", self.address),
-            reason: format!("it has {bytes} bytes, at most {limit} are read"),
-            kind: crate::error::Kind::Other,
-        })
+        let too_large = |bytes| ObjectError::TooLarge { object: format!("{}/{name}", self.address), bytes, limit };
+        answered(read).await.map_err(&failed)?.map_err(too_large)
     }
 
     /// Copies an object into a file, which is whole or absent; returns the object as it was read.
@@ -257,17 +269,40 @@ impl Folder {
     /// # Errors
     /// [`ObjectError`] after all tries, and for the file.
     pub fn fetch(&self, name: &str, to: &Path) -> Result<Object, ObjectError> {
+        let mut fetched = None;
+        self.fetch_if(name, to, &mut |object| fetched.insert(object.clone()) == object, &mut |_| true)?;
+        fetched.ok_or_else(|| ObjectError::Interrupted { object: format!("{}/{name}", self.address) })
+    }
+
+    /// [`Self::fetch`] that asks `wanted` about the object before anything is written, tells `arrived` of the bytes of each
+    /// step, and goes on while it says so. Returns whether it was wanted.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`]; [`ObjectError::Interrupted`].
+    pub fn fetch_if(
+        &self,
+        name: &str,
+        to: &Path,
+        wanted: &mut dyn FnMut(&Object) -> bool,
+        arrived: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<bool, ObjectError> {
         let (key, failed) = (self.key(name)?, self.failed("read", name));
         let found = self.ask(|| self.store.get(&key)).map_err(&failed)?;
-        let object = self.object(found.meta.clone());
+        if !wanted(&self.object(found.meta.clone())) {
+            return Ok(false);
+        }
         let mut stream = found.into_stream();
         files::commit(to, |writer| {
             while let Some(bytes) = wait(self.runtime, stream.next()) {
-                writer.write_all(&bytes.map_err(&failed)?).map_err(FileError::new("write", to))?;
+                let bytes = bytes.map_err(&failed)?;
+                writer.write_all(&bytes).map_err(FileError::new("write", to))?;
+                if !arrived(bytes.len() as u64) {
+                    return Err(ObjectError::Interrupted { object: format!("{}/{name}", self.address) });
+                }
             }
             Ok::<_, ObjectError>(())
         })?;
-        Ok(object)
+        Ok(true)
     }
 
     /// Writes an object; its tag, or `None` if the condition does not hold. A write whose answer was lost counts as this one's

@@ -41,7 +41,7 @@ pub(super) fn validate(
             which_files(&name, &key("hub"), context)
         }
         Container::Local { path, sha256 } => {
-            *path = context.path(&key("path"), path, kind)?;
+            *path = context.place(&key("path"), path, kind)?;
             if sha256.is_some() && path.is_dir() {
                 let rule = format!("`sha256` pins one file, but {} is a folder", path.display());
                 return Err(context.problem(&key("sha256"), rule));
@@ -56,13 +56,13 @@ pub(super) fn shards(at: &[&str], text: &Path, context: &Context<'_>) -> Result<
     let resolved = context.resolved(at, text);
     let pattern = text.to_string_lossy();
     if !pattern.contains('{') || resolved.exists() {
-        return context.path(at, text, PathKind::Either);
+        return context.place(at, text, PathKind::Either);
     }
     let files = braces::expand(&pattern).map_err(|rule| {
         let rule = format!("`{}` cannot be used: {rule}", at.join("."));
         context.problem(at, rule).help("for example `faces-{000000..000009}.tar` or `{train,val}.tar`")
     })?;
-    files.iter().try_for_each(|file| context.path(at, Path::new(file), PathKind::File).map(drop))?;
+    files.iter().try_for_each(|file| context.place(at, Path::new(file), PathKind::File).map(drop))?;
     Ok(resolved)
 }
 

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{ContainerFile, ContainerProblem, Located, Place, Task};
+use crate::dataset::objects;
 use crate::dataset::scan::OpenContext;
 use crate::dataset::{Container, DatasetError, HubFiles};
 use crate::digest::{Digest, Hasher};
@@ -21,7 +22,8 @@ const SHARD: &str = ".parquet";
 pub(super) fn files(container: &Container, context: &OpenContext<'_>) -> Result<Vec<Located>, DatasetError> {
     match container {
         Container::Local { path, sha256 } => {
-            let paths = if path.is_dir() { files_in(path, SHARD)? } else { vec![path.clone()] };
+            let is_folder = if objects::is_remote(path) { objects::look(path)?.is_none() } else { path.is_dir() };
+            let paths = if is_folder { files_in(path, SHARD)? } else { vec![path.clone()] };
             paths.into_iter().map(|path| local(path, *sha256, context)).collect()
         }
         Container::Hub { repo, revision, files, sha256 } => {
@@ -35,7 +37,9 @@ pub(super) fn files(container: &Container, context: &OpenContext<'_>) -> Result<
 /// Describes the files for `check`. Checks local paths only.
 pub(in crate::dataset) fn describe(container: &Container) -> String {
     match container {
-        Container::Local { path, .. } if path.exists() => format!("{}; nothing to download", path.display()),
+        Container::Local { path, .. } if path.exists() || objects::is_remote(path) => {
+            format!("{}; nothing to download", path.display())
+        }
         Container::Local { path, .. } => format!("{} (missing)", path.display()),
         Container::Hub { repo, revision, files: HubFiles::Named(files), sha256 } => {
             let describe = |path: &String| Hub::shared().describe(&file(repo, revision, path, *sha256));
@@ -50,13 +54,17 @@ pub(in crate::dataset) fn describe(container: &Container) -> String {
 
 /// The files directly in a folder whose names end like this, by name; at least one.
 pub(super) fn files_in(folder: &Path, ending: &'static str) -> Result<Vec<PathBuf>, DatasetError> {
-    let entries = files::list(folder)?;
-    let is_shard = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        !name.starts_with('.') && name.ends_with(ending) && path.is_file()
+    let paths = if objects::is_remote(folder) {
+        objects::files_in(folder, ending)?
+    } else {
+        let is_shard = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            !name.starts_with('.') && name.ends_with(ending) && path.is_file()
+        };
+        let mut paths: Vec<_> = files::list(folder)?.into_iter().map(|entry| entry.path()).filter(is_shard).collect();
+        paths.sort();
+        paths
     };
-    let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).filter(is_shard).collect();
-    paths.sort();
     if paths.is_empty() {
         let (name, problem) = (folder.display().to_string(), Box::new(ContainerProblem::NoShards { ending }));
         return Err(DatasetError::Container { name, problem });
@@ -66,6 +74,7 @@ pub(super) fn files_in(folder: &Path, ending: &'static str) -> Result<Vec<PathBu
 
 fn local(path: PathBuf, pinned: Option<Digest>, context: &OpenContext<'_>) -> Result<Located, DatasetError> {
     let name = path.display().to_string();
+    let path = objects::here(&path, context)?;
     let (bytes, sha256) = digest(&path, context)?;
     let record = ContainerFile { path: name.clone(), commit: None, bytes, sha256 };
     let located = Located { place: Place { name, path, bytes }, sha256, record };

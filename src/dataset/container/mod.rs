@@ -122,7 +122,12 @@ pub(super) fn parquet(shards: &Container, context: &OpenContext<'_>) -> Result<M
 pub(super) fn archive(archive: &Container, context: &OpenContext<'_>) -> Result<(Manifest, PathBuf), DatasetError> {
     let located = locate::files(archive, context)?.remove(0);
     let manifest = archive::open(&located, context)?;
-    let beside = located.path.parent().unwrap_or(Path::new("")).to_owned();
+    // Of an object, not of its copy.
+    let named = match archive {
+        Container::Local { path, .. } => path,
+        Container::Hub { .. } => &located.path,
+    };
+    let beside = named.parent().unwrap_or(Path::new("")).to_owned();
     Ok((Manifest { containers: vec![located.record], ..manifest }, beside))
 }
 

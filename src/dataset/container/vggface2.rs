@@ -10,7 +10,7 @@ use super::tarball::{self, Tarball, read_picture};
 use super::unpacked::{self, Index, PartialFolder, UnpackedFace};
 use super::{ContainerProblem, Located, Task};
 use crate::dataset::left_out::{LeftOut, LeftOutReason};
-use crate::dataset::listing::{self, NameKind, Walk};
+use crate::dataset::listing::{self, NameKind, Tree, Walk};
 use crate::dataset::scan::{self, OpenContext};
 use crate::dataset::{DatasetError, Face, Manifest, tables};
 use crate::digest::Digest;
@@ -142,7 +142,8 @@ pub(super) fn folder(
         }
     };
     let mut left_out = LeftOut::default();
-    Walk::new([], &|_| false, context).pictures(root, "", &mut left_out, found)?;
+    let tree = Tree::open(root, context)?;
+    Walk::new(&tree, [], &|_| false, context).pictures("", &mut left_out, found)?;
     pictures.sort();
     let wrong = |problem| DatasetError::Container { name: root.display().to_string(), problem: Box::new(problem) };
     if pictures.is_empty() {

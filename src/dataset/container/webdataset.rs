@@ -13,7 +13,7 @@ use crate::dataset::left_out::{LeftOut, LeftOutReason};
 use crate::dataset::listing::{self, NameKind};
 use crate::dataset::scan::{self, OpenContext};
 use crate::dataset::{
-    DatasetError, DatasetSource, Face, Fault, FaultIn, LONGEST_NAME, Manifest, Part, PixelSource, tables,
+    DatasetError, DatasetSource, Face, Fault, FaultIn, LONGEST_NAME, Manifest, Part, PixelSource, objects, tables,
 };
 use crate::files::{self, FileError};
 use crate::text;
@@ -44,8 +44,11 @@ pub(in crate::dataset) fn list(source: &DatasetSource, context: &OpenContext<'_>
         return Ok(Manifest::default());
     };
     let shards = files_of(shards)?;
-    let root = common_folder(&shards);
-    let files = tables::Files::find(tables, &root)?;
+    // Where they are named, and where they are read.
+    let named_in = common_folder(&shards);
+    let copies = shards.iter().map(|path| objects::here(path, context)).collect::<Result<Vec<_>, _>>()?;
+    let root = common_folder(&copies);
+    let files = tables::Files::find(tables, &named_in)?;
     let chosen = Chosen { picture: picture.as_deref(), identity: identity.as_deref(), field: field.as_deref() };
     let mut samples = Samples {
         chosen,
@@ -56,14 +59,14 @@ pub(in crate::dataset) fn list(source: &DatasetSource, context: &OpenContext<'_>
         left_out: LeftOut::default(),
         first: None,
     };
-    for path in &shards {
+    for (shard, path) in shards.iter().zip(&copies) {
         let failed = |error| FileError::new("read", path)(error);
         let metadata = std::fs::metadata(path).map_err(failed)?;
         if !metadata.is_file() {
             return Err(failed(io::Error::other("not a regular file")).into());
         }
-        let place = Place { name: path.display().to_string(), path: path.clone(), bytes: metadata.len() };
-        let shard = Shard { name: below(&root, path)?, place: &place };
+        let place = Place { name: shard.display().to_string(), path: path.clone(), bytes: metadata.len() };
+        let shard = Shard { name: below(&named_in, shard)?, path: below(&root, path)?, place: &place };
         tarball::members(&place, context.cancel, |mut member| samples.add(&mut member, &shard))?;
         samples.finish(&shard);
     }
@@ -84,10 +87,14 @@ pub(in crate::dataset) fn list(source: &DatasetSource, context: &OpenContext<'_>
 
 /// The shards that a config names: a file, a folder, or a pattern.
 pub(in crate::dataset) fn files_of(shards: &Path) -> Result<Vec<PathBuf>, DatasetError> {
-    if shards.is_dir() {
+    if objects::is_remote(shards) {
+        if !shards.to_string_lossy().contains('{') {
+            let is_file = objects::look(shards)?.is_some();
+            return if is_file { Ok(vec![shards.to_owned()]) } else { super::locate::files_in(shards, ".tar") };
+        }
+    } else if shards.is_dir() {
         return super::locate::files_in(shards, ".tar");
-    }
-    if shards.exists() {
+    } else if shards.exists() {
         return Ok(vec![shards.to_owned()]);
     }
     let expanded = braces::expand(&shards.to_string_lossy()).map_err(|rule| DatasetError::Container {
@@ -135,8 +142,10 @@ enum Who {
 
 /// One archive.
 struct Shard<'a> {
-    /// Its path from the root.
+    /// Its path from the folder of all, as the config names them.
     name: String,
+    /// Its path from the root.
+    path: String,
     place: &'a Place,
 }
 
@@ -288,7 +297,7 @@ impl Samples<'_> {
             wrong = Some(fault(format!("has no picture; its members are {}", members(&sample.endings))));
             (0, 0)
         };
-        let pixels = PixelSource::Part(Part { path: shard.name.clone(), offset, size, modified: 0, pixels: None });
+        let pixels = PixelSource::Part(Part { path: shard.path.clone(), offset, size, modified: 0, pixels: None });
         self.faces.push(Face { identity_id, pixels, fault: wrong, ..Face::of_picture(sample.key.clone()) });
         self.first.get_or_insert((sample.key, sample.endings));
     }

@@ -1,0 +1,190 @@
+//! What of a dataset is in an object store. Tables are read where they are; files that are read in many places, such as
+//! archives and matrices, are fetched once:
+//!
+//! ```text
+//! <cache>/objects/<16 hex>/           named by the address
+//!                          <16 hex>/  named by what the store calls the object's content
+//!                                    faces.tar
+//! ```
+//!
+//! An object that changes is fetched again, and its older copy removed.
+
+use std::collections::HashMap;
+use std::io::{Error, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use super::forget::{self, Traces};
+use super::scan::OpenContext;
+use super::{Container, DatasetError, DatasetSource, Tables};
+use crate::digest::{Digest, Hasher};
+use crate::files::{self, FileError};
+use crate::objects::{Folder, Object, ObjectError, is_address};
+
+/// The folder inside the cache.
+const FETCHED: &str = "objects";
+
+/// How often an object is fetched that changes meanwhile.
+const TRIES: usize = 3;
+
+/// Whether a path is the address of something in an object store.
+pub(crate) fn is_remote(path: &Path) -> bool {
+    path.to_str().is_some_and(is_address)
+}
+
+/// The folder at an address. Each connects to its store once.
+pub(super) fn folder(address: &Path) -> Result<Folder, FileError> {
+    static OPENED: Mutex<Option<HashMap<PathBuf, Folder>>> = Mutex::new(None);
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    let opened = opened.get_or_insert_default();
+    if let Some(folder) = opened.get(address) {
+        return Ok(folder.clone());
+    }
+    let folder = Folder::open(&address.to_string_lossy()).map_err(FileError::from)?;
+    opened.insert(address.to_owned(), folder.clone());
+    Ok(folder)
+}
+
+fn object(address: &Path) -> Result<(Folder, String), FileError> {
+    Folder::of_object(&address.to_string_lossy()).map_err(FileError::from)
+}
+
+/// What an address names, if it is an object.
+pub(super) fn look(address: &Path) -> Result<Option<Object>, FileError> {
+    let (folder, name) = object(address)?;
+    folder.look(&name).map_err(FileError::from)
+}
+
+/// [`files::read`] of a file on this machine or in an object store.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    if !is_remote(path) {
+        return files::read(path);
+    }
+    let (folder, name) = object(path)?;
+    let bytes = folder.read(&name, None, files::LARGEST_READ).map_err(FileError::from)?;
+    files::refuse_pointer(path, &bytes).map(|()| bytes)
+}
+
+/// Whether there is a file.
+pub(super) fn is_file(path: &Path) -> Result<bool, FileError> {
+    if is_remote(path) { look(path).map(|found| found.is_some()) } else { Ok(path.is_file()) }
+}
+
+/// The objects directly in the folder at an address whose names end like this, by name.
+pub(super) fn files_in(address: &Path, ending: &str) -> Result<Vec<PathBuf>, FileError> {
+    let found = folder(address)?.list().map_err(FileError::from)?;
+    let is_wanted = |name: &str| !name.contains('/') && !name.starts_with('.') && name.ends_with(ending);
+    Ok(found.iter().filter(|found| is_wanted(&found.name)).map(|found| address.join(&found.name)).collect())
+}
+
+/// The file on this machine: one of an object store is fetched unless it is in the cache.
+pub(super) fn here(path: &Path, context: &OpenContext<'_>) -> Result<PathBuf, DatasetError> {
+    let OpenContext { cache, progress, cancel } = *context;
+    if !is_remote(path) {
+        return Ok(path.to_owned());
+    }
+    let failed = |kind, reason: &str| FileError::new("read", path)(Error::new(kind, reason.to_owned()));
+    let Some(cache) = cache else {
+        return Err(failed(ErrorKind::Unsupported, "it is fetched into the folder of runs, and here is none").into());
+    };
+    let (folder, name) = object(path)?;
+    let own = format!(
+        "{FETCHED}/{}",
+        Digest::of(folder.address().join(&name).map_err(FileError::from)?.to_string().as_bytes()).short(16)
+    );
+    for _ in 0..TRIES {
+        let Some(found) = folder.look(&name).map_err(FileError::from)? else {
+            return Err(failed(ErrorKind::NotFound, "there is no such object").into());
+        };
+        let version = version(&found);
+        let copy = cache.join(&own).join(&version).join(&name);
+        if copy.metadata().is_ok_and(|there| there.is_file() && there.len() == found.size) {
+            return Ok(copy);
+        }
+        let folder_of_copy = files::create_dir_inside(cache, &format!("{own}/{version}"))?;
+        files::sweep(&folder_of_copy);
+        progress.start(&format!("fetching {name}"), "bytes", Some(found.size), 0);
+        let fetched = folder.fetch_if(&name, &copy, &mut |object| self::version(object) == version, &mut |bytes| {
+            progress.advance(bytes);
+            !cancel.requested()
+        });
+        progress.finish();
+        match fetched {
+            Ok(true) => {
+                // What it replaces is of no use any more.
+                for other in forget::entries_inside(&cache.join(&own))? {
+                    if !other.ends_with(&version) {
+                        files::remove_all(&other)?;
+                    }
+                }
+                return Ok(copy);
+            }
+            Ok(false) => {}
+            Err(ObjectError::Interrupted { .. }) => return Err(DatasetError::Interrupted),
+            Err(error) => return Err(FileError::from(error).into()),
+        }
+    }
+    Err(failed(ErrorKind::Interrupted, "it changes while it is read").into())
+}
+
+/// A name for an object's content.
+fn version(object: &Object) -> String {
+    let mut hasher = Hasher::default();
+    hasher.field(object.tag.as_deref().unwrap_or_default().as_bytes());
+    hasher.update(&object.size.to_le_bytes());
+    // A store without tags has times.
+    hasher.update(&if object.tag.is_some() { 0 } else { object.modified }.to_le_bytes());
+    hasher.finish().short(16)
+}
+
+/// The fetched copies of a cache, if the manifest's faces are, or may be, in one; removes them if `act`. They are fetched again
+/// by whoever needs them.
+pub(super) fn forget_fetched(cache: &Path, traces: &Traces, act: bool) -> Result<Vec<PathBuf>, FileError> {
+    if !traces.may_be_fetched(cache) {
+        return Ok(Vec::new());
+    }
+    let found = forget::entries_inside(&cache.join(FETCHED))?;
+    if act {
+        found.iter().try_for_each(|path| files::remove_all(path))?;
+    }
+    Ok(found)
+}
+
+impl DatasetSource {
+    /// The first of its paths that is in an object store.
+    pub(crate) fn remote(&self) -> Option<&Path> {
+        self.paths().into_iter().find(|path| is_remote(path))
+    }
+
+    /// Its paths, as the config names them.
+    fn paths(&self) -> Vec<&Path> {
+        fn of_tables(tables: &Tables) -> [Option<&Path>; 2] {
+            [tables.pairs.as_deref(), tables.boxes.as_deref()]
+        }
+        fn of_container(container: &Container) -> Option<&Path> {
+            match container {
+                Container::Local { path, .. } => Some(path),
+                Container::Hub { .. } => None,
+            }
+        }
+        let (own, tables) = match self {
+            Self::Phase1 { csv, root, .. } => ([Some(&**csv), Some(root), None], [None; 2]),
+            Self::Folders { root, tables, .. } => ([Some(&**root), None, None], of_tables(tables)),
+            Self::Files { root, list, table, tables, .. } => {
+                ([Some(&**root), list.as_deref(), table.as_deref()], of_tables(tables))
+            }
+            Self::HubFolders { tables, .. } => ([None; 3], of_tables(tables)),
+            Self::Archive { archive, tables } => ([of_container(archive), None, None], of_tables(tables)),
+            Self::InsightfaceBin { file } => ([of_container(file), None, None], [None; 2]),
+            Self::Webdataset { shards, tables, .. } => ([Some(&**shards), None, None], of_tables(tables)),
+            Self::Parquet { shards } => ([of_container(shards), None, None], [None; 2]),
+            Self::Vggface2 { archive, boxes } => ([of_container(archive), of_container(boxes), None], [None; 2]),
+            Self::Ijb { root, .. } => ([Some(&**root), None, None], [None; 2]),
+            Self::Embeddings { matrix: file, table, .. } | Self::Array { array: file, table } => {
+                ([Some(&**file), Some(&table.faces), None], [table.pairs.as_deref(), None])
+            }
+            Self::Synthetic { .. } => ([None; 3], [None; 2]),
+        };
+        own.into_iter().chain(tables).flatten().collect()
+    }
+}
