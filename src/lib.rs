@@ -18,6 +18,7 @@
 //! facevault-engine      any graph on the CPU                facevault-graph   ONNX files → graphs
 //! facevault-jpeg        libjpeg-turbo's pixels              facevault-cuda    NVIDIA cards through the driver
 //! facevault-ort         ONNX Runtime, where there is one    facevault-base    digests, files, locks, progress
+//! facevault-map         files as slices of numbers
 //! ```
 //!
 //! Each module uses only modules on lines below its own:

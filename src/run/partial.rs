@@ -6,7 +6,6 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{RunDirectory, RunError};
 use crate::digest::{Digest, Hasher};
-use crate::embed::EmbeddingMatrix;
 use crate::files::{self, FileError};
 use crate::progress::Progress;
 use crate::shard::Shard;
@@ -66,13 +65,13 @@ impl<'a> PartialPairs<'a> {
     pub fn of(
         run: &RunDirectory,
         shard: Option<Shard>,
-        matrix: &EmbeddingMatrix,
+        matrix: &[f32],
         progress: &'a dyn Progress,
     ) -> Result<Self, RunError> {
         let mut hasher = Hasher::default();
         hasher.update(&files::read(&run.file(RunDirectory::PLAN))?);
         let mut bytes = Vec::new();
-        for numbers in matrix.data.chunks(BLOCK) {
+        for numbers in matrix.chunks(BLOCK) {
             bytes.clear();
             bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
             hasher.update(&bytes);

@@ -184,12 +184,11 @@ fn arithmetic(run: &RunDirectory) -> Result<Vec<String>, RunError> {
 }
 
 fn matrix_is_chunks(run: &RunDirectory) -> Result<Vec<String>, RunError> {
-    let matrix = run.file(RunDirectory::EMBEDDINGS);
-    Ok(embed::differs_from_chunks(run.path(), &matrix)?.into_iter().collect())
+    Ok(embed::differs_from_chunks(run.path(), &run.matrix())?.into_iter().collect())
 }
 
 fn norms(run: &RunDirectory) -> Result<Vec<String>, RunError> {
-    let mut reader = MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?;
+    let mut reader = MatrixReader::open(&run.matrix())?;
     let mut row = vec![0f32; reader.dimension()];
     let mut broken = Vec::new();
     for i in 0..reader.rows() {
@@ -209,7 +208,7 @@ fn is_unit(norm: f64) -> bool {
 
 fn order(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     let faces = EmbeddedFaces::open(run)?;
-    faces.check_matrix(run, &EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?)?;
+    faces.check_rows(run, MatrixReader::open(&run.matrix())?.rows())?;
     let mut broken = Vec::new();
     let mut same = |name: &str, expected: &mut dyn Iterator<Item = &str>| -> Result<(), RunError> {
         let found = inspect::column(&run.file(name), "face_id")?;
