@@ -6,7 +6,7 @@
 //! face_embeddings/00001.npy    the rest
 //! ```
 
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,12 @@ pub fn is_index(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"))
 }
 
+/// The path of a part of the index at `index`.
+#[must_use]
+pub fn beside(index: &Path, file: &str) -> PathBuf {
+    index.parent().unwrap_or(Path::new("")).join(file)
+}
+
 impl PartIndex {
     /// Reads an index, and checks that its parts follow each other.
     ///
@@ -67,14 +73,14 @@ impl PartIndex {
     /// [`NpyError`] with the rule that it breaks.
     pub fn read(path: &Path) -> Result<Self, NpyError> {
         let bytes = files::read_at_most(path, LARGEST_INDEX)?;
-        let index: Self = serde_json::from_slice(&bytes).map_err(|error| format(path, format!("{INDEX}: {error}")))?;
+        let index: Self = serde_json::from_slice(&bytes).map_err(|error| format(path, format!("it is no {INDEX}: {error}")))?;
         index.check().map_err(|rule| format(path, rule))?;
         Ok(index)
     }
 
     fn check(&self) -> Result<(), String> {
         if self.schema != SCHEMA {
-            return Err(std::format!("it is {INDEX} of version {}, this program reads version {SCHEMA}", self.schema));
+            return Err(std::format!("it is an {INDEX} of version {}, this program reads version {SCHEMA}", self.schema));
         }
         if self.dimension == 0 {
             return Err("its rows have no numbers".into());
@@ -97,15 +103,14 @@ impl PartIndex {
     }
 }
 
-const INDEX: &str = "an index of parts";
+const INDEX: &str = "index of parts";
 
 /// The numbers of the parts that an index names, one after another, and its rows and their length. Each part's header and
 /// length are checked.
 pub(super) fn open(path: &Path) -> Result<(Joined, usize, usize), NpyError> {
     let index = PartIndex::read(path)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
     let parts = index.parts.iter().map(|part| {
-        let file = folder.join(&part.file);
+        let file = beside(path, &part.file);
         let (reader, length) = source(&file)?;
         let (_, header) = opened(&file, reader, length, &[Kind::F32])?;
         if (header.rows, header.dimension) != (part.rows, index.dimension) {

@@ -75,6 +75,12 @@ impl StoredMatrix {
         }
     }
 
+    /// Whether it is mapped, not read.
+    #[must_use]
+    pub fn is_mapped(&self) -> bool {
+        matches!(self.numbers, Numbers::Mapped(_))
+    }
+
     /// Row `i`.
     ///
     /// # Panics
