@@ -73,14 +73,18 @@ impl PartIndex {
     /// [`NpyError`] with the rule that it breaks.
     pub fn read(path: &Path) -> Result<Self, NpyError> {
         let bytes = files::read_at_most(path, LARGEST_INDEX)?;
-        let index: Self = serde_json::from_slice(&bytes).map_err(|error| format(path, format!("it is no {INDEX}: {error}")))?;
+        let index: Self =
+            serde_json::from_slice(&bytes).map_err(|error| format(path, format!("it is no {INDEX}: {error}")))?;
         index.check().map_err(|rule| format(path, rule))?;
         Ok(index)
     }
 
     fn check(&self) -> Result<(), String> {
         if self.schema != SCHEMA {
-            return Err(std::format!("it is an {INDEX} of version {}, this program reads version {SCHEMA}", self.schema));
+            return Err(std::format!(
+                "it is an {INDEX} of version {}, this program reads version {SCHEMA}",
+                self.schema
+            ));
         }
         if self.dimension == 0 {
             return Err("its rows have no numbers".into());
