@@ -1,5 +1,14 @@
 //! numpy's file format, version 1.0: matrices of little-endian floats and arrays of crops, in C order.
 
+pub mod parts;
+#[cfg(test)]
+mod parts_tests;
+mod source;
+mod stored;
+
+pub use source::MatrixSource;
+pub use stored::StoredMatrix;
+
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -18,16 +27,35 @@ const F32: usize = size_of::<f32>();
 /// Values that are converted at a time.
 const STEP: usize = 64 * 1024;
 
+/// Bytes that are read at a time.
+const BUFFER: usize = 256 * 1024;
+
+/// Where numpy aligns the data of an array.
+const ALIGNMENT: usize = 64;
+
 /// Writes the header, byte for byte as numpy does: the data behind it start at a multiple of 64.
 ///
 /// # Errors
 /// Those of writing.
 pub fn write_header(out: &mut impl Write, rows: usize, dimension: usize) -> io::Result<()> {
-    write_dictionary(out, &format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dimension}), }}"))
+    write_dictionary(out, &shape(rows, dimension), ALIGNMENT)
 }
 
-fn write_dictionary(out: &mut impl Write, dictionary: &str) -> io::Result<()> {
-    let length = (MAGIC.len() + 2 + dictionary.len() + 1).next_multiple_of(64) - MAGIC.len() - 2;
+/// Writes the header of a part, which numpy reads as well: the data behind it start at [`parts::FIRST_BYTE`].
+///
+/// # Errors
+/// Those of writing.
+pub fn write_part_header(out: &mut impl Write, rows: usize, dimension: usize) -> io::Result<()> {
+    write_dictionary(out, &shape(rows, dimension), parts::FIRST_BYTE)
+}
+
+/// What a header says of a matrix.
+fn shape(rows: usize, dimension: usize) -> String {
+    format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dimension}), }}")
+}
+
+fn write_dictionary(out: &mut impl Write, dictionary: &str, alignment: usize) -> io::Result<()> {
+    let length = (MAGIC.len() + 2 + dictionary.len() + 1).next_multiple_of(alignment) - MAGIC.len() - 2;
     out.write_all(MAGIC)?;
     out.write_all(&(length as u16).to_le_bytes())?;
     writeln!(out, "{dictionary:<width$}", width = length - 1)
@@ -60,7 +88,8 @@ pub fn write(out: &mut impl Write, data: &[f32], dimension: usize) -> io::Result
 /// # Errors
 /// Those of writing.
 pub fn write_vector(out: &mut impl Write, row: &[f32]) -> io::Result<()> {
-    write_dictionary(out, &format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({},), }}", row.len()))?;
+    let dictionary = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({},), }}", row.len());
+    write_dictionary(out, &dictionary, ALIGNMENT)?;
     write_rows(out, row)
 }
 
@@ -72,9 +101,11 @@ fn decode(bytes: &[u8], out: &mut [f32]) {
 
 /// A rows × dimension matrix of f32, read row by row.
 #[derive(Debug)]
-pub struct MatrixReader<R = BufReader<File>> {
+pub struct MatrixReader<R = MatrixSource> {
     path: PathBuf,
     source: R,
+    /// Byte of the source where the data start.
+    first: u64,
     rows: usize,
     dimension: usize,
     next: usize,
@@ -82,13 +113,28 @@ pub struct MatrixReader<R = BufReader<File>> {
 }
 
 impl MatrixReader {
-    /// Opens a `.npy` file and checks its length against its header.
+    /// Opens a `.npy` file, or the index of a matrix in parts, and checks lengths against headers.
     ///
     /// # Errors
     /// [`NpyError`]; nothing is allocated based on an unchecked header.
     pub fn open(path: &Path) -> Result<Self, NpyError> {
+        if parts::is_index(path) {
+            let (joined, rows, dimension) = parts::open(path)?;
+            let source = MatrixSource::Parts(joined);
+            return Ok(Self { path: path.to_owned(), source, first: 0, rows, dimension, next: 0, bytes: Vec::new() });
+        }
         let (source, length) = source(path)?;
-        Self::new(path, source, length)
+        Self::new(path, MatrixSource::File(source), length)
+    }
+
+    /// Where its numbers are.
+    fn source(&self) -> &MatrixSource {
+        &self.source
+    }
+
+    /// Byte of the first.
+    fn first(&self) -> u64 {
+        self.first
     }
 }
 
@@ -117,8 +163,8 @@ impl<R: Read> MatrixReader<R> {
     /// [`NpyError`]; nothing is allocated on a header's word.
     pub fn new(path: &Path, source: R, length: u64) -> Result<Self, NpyError> {
         let (source, header) = opened(path, source, length, &[Kind::F32])?;
-        let Header { rows, dimension, .. } = header;
-        Ok(Self { path: path.to_owned(), source, rows, dimension, next: 0, bytes: Vec::new() })
+        let Header { first, rows, dimension, .. } = header;
+        Ok(Self { path: path.to_owned(), source, first, rows, dimension, next: 0, bytes: Vec::new() })
     }
     /// Number of rows.
     #[must_use]
@@ -170,7 +216,7 @@ pub struct EmbeddingMatrix {
 }
 
 impl EmbeddingMatrix {
-    /// Reads a whole `.npy` file.
+    /// Reads a whole matrix.
     ///
     /// # Errors
     /// [`NpyError`].
@@ -232,6 +278,8 @@ impl Kind {
 /// What a header says.
 struct Header {
     kind: Kind,
+    /// Byte where the data start.
+    first: u64,
     rows: usize,
     dimension: usize,
 }
@@ -240,7 +288,7 @@ struct Header {
 fn source(path: &Path) -> Result<(BufReader<File>, u64), NpyError> {
     let file = files::open(path).map_err(FileError::new("read", path))?;
     let length = file.metadata().map_err(FileError::new("read", path))?.len();
-    Ok((BufReader::with_capacity(256 * 1024, file), length))
+    Ok((BufReader::with_capacity(BUFFER, file), length))
 }
 
 /// What the dictionary of a header says.
@@ -296,7 +344,7 @@ fn dictionary<R: Read>(path: &Path, mut source: R) -> Result<(R, Dictionary), Np
 fn opened<R: Read>(path: &Path, source: R, length: u64, kinds: &[Kind]) -> Result<(R, Header), NpyError> {
     let (source, found) = dictionary(path, source)?;
     let header = header(&found, kinds).map_err(|rule| format(path, rule))?;
-    let Header { kind, rows, dimension } = header;
+    let Header { kind, rows, dimension, .. } = header;
     let expected = (rows as u64)
         .checked_mul(dimension as u64)
         .and_then(|count| count.checked_mul(kind.size() as u64)?.checked_add(found.length));
@@ -332,7 +380,7 @@ fn header(found: &Dictionary, kinds: &[Kind]) -> Result<Header, String> {
     }
     match found.shape.as_deref() {
         // The length of the file does not bound the number of empty rows.
-        Some(&[rows, dimension]) if dimension > 0 => Ok(Header { kind, rows, dimension }),
+        Some(&[rows, dimension]) if dimension > 0 => Ok(Header { kind, first: found.length, rows, dimension }),
         _ => Err(format!("its shape is {}, expected (rows, dimension)", text::quoted(&found.written))),
     }
 }
@@ -434,7 +482,7 @@ impl PictureArray {
 
 /// A rows × dimension matrix of f16, f32 or f64 that anybody may have written; any row can be read.
 #[derive(Debug)]
-pub struct AnyMatrix<R = BufReader<File>> {
+pub struct AnyMatrix<R = MatrixSource> {
     path: PathBuf,
     source: R,
     kind: Kind,
@@ -445,13 +493,19 @@ pub struct AnyMatrix<R = BufReader<File>> {
 }
 
 impl AnyMatrix {
-    /// Opens a `.npy` file and checks its length against its header.
+    /// Opens a `.npy` file, or the index of a matrix in parts, and checks lengths against headers.
     ///
     /// # Errors
     /// [`NpyError`]; nothing is allocated based on an unchecked header.
     pub fn open(path: &Path) -> Result<Self, NpyError> {
+        if parts::is_index(path) {
+            let (joined, rows, dimension) = parts::open(path)?;
+            let source = MatrixSource::Parts(joined);
+            let path = path.to_owned();
+            return Ok(Self { path, source, kind: Kind::F32, rows, dimension, next: 0, bytes: Vec::new() });
+        }
         let (source, length) = source(path)?;
-        Self::new(path, source, length)
+        Self::new(path, MatrixSource::File(source), length)
     }
 }
 
@@ -462,7 +516,7 @@ impl<R: Read + Seek> AnyMatrix<R> {
     /// [`NpyError`].
     pub fn new(path: &Path, source: R, length: u64) -> Result<Self, NpyError> {
         let (source, header) = opened(path, source, length, &Kind::ALL)?;
-        let Header { kind, rows, dimension } = header;
+        let Header { kind, rows, dimension, .. } = header;
         Ok(Self { path: path.to_owned(), source, kind, rows, dimension, next: 0, bytes: Vec::new() })
     }
 

@@ -344,6 +344,7 @@ weights: {source: embedded, name: demo}
             "embed.batch_size=7",
             "embed.batch_size=auto",
             "embed.chunk_size=7",
+            "embed.part_rows=64",
             "embed.threads=2",
             "embed.picture_memory=512",
             "embed.kernels=candle",

@@ -25,6 +25,19 @@ _SHOWN = (
 )
 
 
+class _Joined:
+    """What numpy makes an array of, which keeps it: read-only numbers that the native part has mapped."""
+
+    def __init__(self, parts: _native.MatrixParts) -> None:
+        self.parts = parts
+        self.__array_interface__ = {
+            "shape": parts.shape,
+            "typestr": "<f4",
+            "data": (parts.address, True),
+            "version": 3,
+        }
+
+
 class Faces(dict[str, NDArray[Any]]):
     """The embedded faces of a run by column, in the order of its rows: those of `face_metadata.csv`."""
 
@@ -56,7 +69,13 @@ class Run:
 
     @property
     def embeddings(self) -> NDArray[np.float32]:
-        """The unit rows, as a read-only map of `face_embeddings.npy`: only what is looked at is read."""
+        """The unit rows, as a read-only map of the run's matrix: only what is looked at is read.
+
+        A matrix in parts is one array, too.
+        """
+        index = self.path / "face_embeddings.json"
+        if index.is_file():
+            return np.asarray(_Joined(_native.MatrixParts(index)))
         rows: NDArray[np.float32] = np.load(self.path / "face_embeddings.npy", mmap_mode="r", allow_pickle=False)
         return rows
 

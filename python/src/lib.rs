@@ -27,6 +27,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<network::Network>()?;
     module.add_class::<rates::Scores>()?;
+    module.add_class::<runs::MatrixParts>()?;
     for function in [
         wrap_pyfunction!(command, module)?,
         wrap_pyfunction!(files::detect, module)?,

@@ -68,6 +68,24 @@ def test_what_is_in_a_run(demo):
     assert len(run.figures) > 4 and all(svg.startswith("<svg xmlns=") for svg in run.figures.values())
 
 
+def test_a_matrix_in_parts_is_one_array(demo):
+    command("experiment", "demo", "--quiet", "--set", "name=parts", "--set", "embed.part_rows=250", cwd=demo)
+    whole = fv.open_run("demo", experiments=demo / "experiments")
+    parts = fv.open_run("parts", experiments=demo / "experiments")
+    assert sorted(path.name for path in (parts.path / "face_embeddings").iterdir()) == ["00000.npy", "00001.npy", "00002.npy"]
+    rows = parts.embeddings
+    assert type(rows) is np.ndarray and rows.dtype == np.float32 and rows.shape == (600, 512)
+    assert not rows.flags.writeable and rows.tobytes() == whole.embeddings.tobytes()
+    last = rows[-1]
+    del rows, parts
+    # What is left of the array keeps the map.
+    assert np.array_equal(last, whole.embeddings[-1])
+    assert all(check["broken"] == [] for check in fv.open_run("parts", experiments=demo / "experiments").verify())
+    (demo / "face_embeddings.json").write_text("[]")
+    with pytest.raises(fv.FaceVaultError, match="index of parts"):
+        _ = fv.Run(demo).embeddings
+
+
 def test_a_notebook_shows_numbers_and_figures_and_nobody(demo):
     run = fv.open_run("demo", experiments=demo / "experiments")
     shown = run._repr_html_()

@@ -86,7 +86,7 @@ fn a_message_shows_the_place_and_what_to_do() {
     5 |   batchsize: 32
       |   ^^^^^^^^^
       = help: did you mean `batch_size`?
-      = help: the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `picture_memory`, `on_error` and `max_failures`
+      = help: the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `part_rows`, `threads`, `picture_memory`, `on_error` and `max_failures`
     ");
     assert_snapshot!(whole("", &["embed..batch_size=1"]), @r"
     error: the key path of an override has an empty or padded part
@@ -135,6 +135,7 @@ fn the_smallest_config_gets_sensible_defaults() {
             kernels: Kernels::Auto,
             batch_size: BatchSize::Auto,
             chunk_size: 1024,
+            part_rows: 4_194_304,
             threads: None,
             picture_memory: 2048,
             on_error: OnError::Skip,
@@ -469,7 +470,7 @@ fn anchors_underscores_a_byte_order_mark_and_windows_lines_are_fine() {
 #[test]
 fn unknown_keys_at_each_level() {
     assert_snapshot!(refused_with("embeded: {}"), @"config.yaml:4:1 `embeded`: unknown key `embeded` | did you mean `embed`? | the keys are `name`, `description`, `seed`, `dataset`, `detect`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`");
-    assert_snapshot!(refused_with("embed:\n  batchsize: 32\n"), @"config.yaml:5:3 `batchsize`: unknown key `batchsize` in `embed` | did you mean `batch_size`? | the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `picture_memory`, `on_error` and `max_failures`");
+    assert_snapshot!(refused_with("embed:\n  batchsize: 32\n"), @"config.yaml:5:3 `batchsize`: unknown key `batchsize` in `embed` | did you mean `batch_size`? | the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `part_rows`, `threads`, `picture_memory`, `on_error` and `max_failures`");
     assert_snapshot!(refused_with("similarity:\n  upstream:\n    pears: 5\n"), @"config.yaml:6:5 `pears`: unknown key `pears` in `similarity.upstream` | the keys are `faces_per_identity` and `impostor_pairs`");
     assert_snapshot!(refused_with("preprocess:\n  crop: {mode: whole, margin: 3}\n"), @"config.yaml:5:23 `margin`: unknown key `margin` in `preprocess.crop` with `mode: whole` | it takes no other keys | `margin` is a key of `mode: box`");
     assert_snapshot!(refused_with("expect:\n  eer: {maximum: 3}\n"), @"config.yaml:5:9 `maximum`: unknown key `maximum` in `expect.eer` | the keys are `min`, `max` and `source`");
@@ -597,12 +598,12 @@ fn expectations_that_cannot_be_met() {
 fn wrong_overrides() {
     assert_snapshot!(refused_set("embed.batch_size"), @"in --set `embed.batch_size`: an override has the form `key.path=value`, but this one has no `=` | for example `--set embed.batch_size=64`");
     assert_snapshot!(refused_set("embed..batch_size=1"), @"in --set `.`: the key path of an override has an empty or padded part | write the keys with single dots between them: `embed.batch_size=64`");
-    assert_snapshot!(refused_set("embed.batchsize=1"), @"in --set `batchsize`: unknown key `batchsize` in `embed` | did you mean `batch_size`? | the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `picture_memory`, `on_error` and `max_failures`");
+    assert_snapshot!(refused_set("embed.batchsize=1"), @"in --set `batchsize`: unknown key `batchsize` in `embed` | did you mean `batch_size`? | the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `part_rows`, `threads`, `picture_memory`, `on_error` and `max_failures`");
     assert_snapshot!(refused_set("embd.batch_size=1"), @"in --set `embd`: unknown key `embd` | did you mean `embed`? | the keys are `name`, `description`, `seed`, `dataset`, `detect`, `preprocess`, `model`, `weights`, `embed`, `similarity`, `report`, `protocols`, `expect`, `ablation` and `published`");
     assert_snapshot!(refused_set("embed.batch_size=0"), @"in --set `0`: `embed.batch_size` must be from 1 to 65536, got 0");
     assert_snapshot!(refused_set("embed.batch_size=many"), @"in --set `many`: `embed.batch_size` must be `auto` or a whole number, got the text `many`");
     assert_snapshot!(refused_set("embed.batch_size="), @"in --set: `embed.batch_size` must be `auto` or a whole number, got nothing");
-    assert_snapshot!(refused_set("embed={batch_size: 4, thraeds: 2}"), @"in --set `thraeds`: unknown key `thraeds` in `embed` | did you mean `threads`? | the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `threads`, `picture_memory`, `on_error` and `max_failures`");
+    assert_snapshot!(refused_set("embed={batch_size: 4, thraeds: 2}"), @"in --set `thraeds`: unknown key `thraeds` in `embed` | did you mean `threads`? | the keys are `device`, `precision`, `kernels`, `batch_size`, `chunk_size`, `part_rows`, `threads`, `picture_memory`, `on_error` and `max_failures`");
     assert_snapshot!(refused_set("embed={batch_size: 4"), @"in --set `{`: not valid YAML: unclosed bracket '{'");
     assert_snapshot!(refused_set("name.first=a"), @"in --set `first`: `name` is the text `small` and has no key `first`");
     assert_snapshot!(refused_set("weights.source=file"), @"config.yaml:3:29 `name`: unknown key `name` in `weights` with `source: file` | the keys are `path` and `sha256` | to change `weights.source`, replace the whole mapping: `--set 'weights={…}'` | `name` is a key of `source: embedded`");

@@ -185,10 +185,11 @@ pub enum DatasetSource {
     /// Embeddings that somebody has computed: the rows of a matrix, and a table that says whose they are. No pictures, no
     /// network: `model`, `preprocess`, `weights` and most of `embed` are left out.
     Embeddings {
-        /// The matrix, a row each face: a `.npy` of f16, f32 or f64, or a `.parquet` with a column of lists of f32 or f64.
+        /// The matrix, a row each face: a `.npy` of f16, f32 or f64, a `.parquet` with a column of lists of f32 or f64, or the
+        /// `face_embeddings.json` of a run whose matrix is in parts.
         #[schemars(
-            regex(pattern = r"\.([nN][pP][yY]|[pP][aA][rR][qQ][uU][eE][tT])$"),
-            extend("x-values" = "the path of a file ending in `.npy` or `.parquet`")
+            regex(pattern = r"\.([nN][pP][yY]|[pP][aA][rR][qQ][uU][eE][tT]|[jJ][sS][oO][nN])$"),
+            extend("x-values" = "the path of a file ending in `.npy`, `.parquet` or `.json`")
         )]
         matrix: PathBuf,
         /// The column of a parquet file with the embeddings.

@@ -11,10 +11,9 @@ use polars::prelude::{DataFrame, DataType, IntoColumn, NamedFrom, PolarsError, R
 use super::record::ChunkRecord;
 use super::store::ChunkStore;
 use super::store_error::StoreError;
-use super::{FailedFace, FailureKind};
+use super::{FailedFace, FailureKind, matrix_files};
 use crate::dataset::Face;
 use crate::files::{self, FileError};
-use crate::npy;
 use crate::progress::Progress;
 use crate::quality::Quality;
 use crate::table::{Kind, Table, TableColumn};
@@ -32,7 +31,7 @@ pub(super) const EMBEDDINGS: Table = Table {
     columns: &[&[
         TableColumn::new("face_id", Kind::Text, "The face"),
         TableColumn::new("identity_id", Kind::Text, "Its identity").missing("where it is unknown"),
-        TableColumn::new("embedding", Kind::Embedding, "Its row of `face_embeddings.npy`, of length 1"),
+        TableColumn::new("embedding", Kind::Embedding, "Its row of the matrix, of length 1"),
     ]],
     others: None,
 };
@@ -58,7 +57,7 @@ const NOT_MEASURED: &str = "where a chunk predates the measurement";
 
 const INDEX: Table = Table {
     file: "face_embedding_index.csv",
-    about: "Which face each row of `face_embeddings.npy` is. One row per embedded face, in the order of the matrix.",
+    about: "Which face each row of the matrix is. One row per embedded face, in the order of the matrix.",
     columns: &[&[TableColumn::new("face_id", Kind::Text, "The face")]],
     others: None,
 };
@@ -76,17 +75,23 @@ pub(super) const FAILURES: Table = Table {
     others: None,
 };
 
-/// Writes `face_embeddings.npy`, `embeddings.parquet`, `face_quality.parquet`, `face_embedding_index.csv` and
-/// `failures.csv` of a complete store into the run directory. `faces` is the whole manifest. Fails with
-/// [`ExportError`]; each file is complete or absent.
-pub fn export(run: &Path, store: &ChunkStore, faces: &[Face], progress: &dyn Progress) -> Result<(), ExportError> {
+/// Writes the matrix, `embeddings.parquet`, `face_quality.parquet`, `face_embedding_index.csv` and `failures.csv` of a
+/// complete store into the run directory. `faces` is the whole manifest; a matrix of more than `part_rows` rows is written
+/// in parts. Fails with [`ExportError`]; each file is complete or absent.
+pub fn export(
+    run: &Path,
+    store: &ChunkStore,
+    faces: &[Face],
+    part_rows: usize,
+    progress: &dyn Progress,
+) -> Result<(), ExportError> {
     let embedded = store.embedded_rows()?;
     if faces.len() != store.rows() {
         return Err(ExportError::Faces { faces: faces.len(), rows: store.rows() });
     }
     // Two of the files take a pass over all chunks each.
     progress.start("writing", "bytes", Some(2 * size(embedded.len(), store.dimension())), 0);
-    let written = matrix(&run.join("face_embeddings.npy"), store, embedded.len(), progress)
+    let written = matrix_files::write(run, store, embedded.len(), part_rows, progress)
         .and_then(|()| table(&run.join(EMBEDDINGS.file), store, &embedded, faces, progress));
     progress.finish();
     written?;
@@ -100,20 +105,8 @@ pub fn export(run: &Path, store: &ChunkStore, faces: &[Face], progress: &dyn Pro
 }
 
 /// Bytes of `rows` rows.
-fn size(rows: usize, dimension: usize) -> u64 {
+pub(super) fn size(rows: usize, dimension: usize) -> u64 {
     (rows * dimension * size_of::<f32>()) as u64
-}
-
-fn matrix(path: &Path, store: &ChunkStore, rows: usize, progress: &dyn Progress) -> Result<(), ExportError> {
-    files::commit(path, |out: &mut BufWriter<&File>| {
-        npy::write_header(out, rows, store.dimension()).map_err(FileError::new("write", path))?;
-        for record in store.complete()?.values() {
-            let chunk = record.matrix(store.folder())?;
-            npy::write_rows(out, &chunk.data).map_err(FileError::new("write", path))?;
-            progress.advance(size(chunk.rows, store.dimension()));
-        }
-        Ok(())
-    })
 }
 
 fn table(

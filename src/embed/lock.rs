@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::matrix_files::PARTS;
 use super::record::CHUNKS;
 use crate::file_lock::{Busy, Lock};
 use crate::files::{self, FileError};
@@ -61,8 +62,8 @@ impl RunLock {
 }
 
 /// The folders that are written into.
-fn folders(run: &Path) -> [PathBuf; 3] {
-    [run.to_owned(), run.join(CHUNKS), run.join(WORKERS)]
+fn folders(run: &Path) -> [PathBuf; 4] {
+    [run.to_owned(), run.join(CHUNKS), run.join(WORKERS), run.join(PARTS)]
 }
 
 /// Refuses a run with a link in it: it would lead what is written to where it points. The run's directory itself may be one.

@@ -241,7 +241,7 @@ impl EmbedFixture {
         let mut store = self.open(&Silent);
         let outcome = self.session_on(embedder, &mut store, &Silent, &Cancel::default()).unwrap();
         assert!(matches!(outcome, EmbedOutcome::Complete(_)), "{outcome:?}");
-        export(self.run(), &store, &self.faces, &Silent).unwrap();
+        export(self.run(), &store, &self.faces, EmbedOptions::DEFAULT.part_rows, &Silent).unwrap();
         [
             "face_embeddings.npy",
             "face_embedding_index.csv",

@@ -21,6 +21,7 @@ pub(crate) mod fuzzing;
 mod give;
 mod job;
 mod lock;
+mod matrix_files;
 #[cfg(test)]
 mod mock;
 mod options;
@@ -36,7 +37,7 @@ mod store_error;
 #[cfg(test)]
 mod tests;
 
-pub use crate::npy::{EmbeddingMatrix, MatrixReader, NpyError};
+pub use crate::npy::{EmbeddingMatrix, MatrixReader, NpyError, StoredMatrix};
 pub(crate) use check::{
     chunks_of_other_arithmetic, chunks_of_other_faces, damaged_chunks, differs_from_chunks, tables_differ,
 };
@@ -47,6 +48,7 @@ pub(crate) use forget::copy_without;
 pub(crate) use give::give;
 pub(crate) use job::EmbedJob;
 pub(crate) use lock::{FILE as LOCK, LockError, RunLock, WORKERS};
+pub(crate) use matrix_files::{INDEX as MATRIX_INDEX, MATRIX, is_of_matrix};
 pub use options::{EmbedOptions, OnError};
 pub(crate) use pipeline::{EmbedError, EmbedOutcome, EmbedSummary, admit, run, take};
 pub(crate) use reader::FaceReader;

@@ -30,6 +30,11 @@ pub struct EmbedOptions {
     /// Faces in one chunk, the unit of commit and resume: what an interruption can cost.
     #[schemars(range(min = 1, max = 1_048_576), extend("x-unit" = "faces"))]
     pub chunk_size: usize,
+    /// Rows of `face_embeddings.npy` at most: a matrix of more is written in parts of so many, `face_embeddings/00000.npy`
+    /// and so on, with `face_embeddings.json` as their index. Parts are mapped, not read, if a part fills whole pages of
+    /// memory, as all powers of two from 1,024 do.
+    #[schemars(range(min = 1, max = 1_073_741_824), extend("x-unit" = "faces"))]
+    pub part_rows: usize,
     /// Threads of the forward pass.
     #[schemars(range(min = 1, max = 1024), extend("x-unit" = "threads", "x-default" = "all cores"))]
     pub threads: Option<usize>,
@@ -53,6 +58,7 @@ impl EmbedOptions {
         kernels: Kernels::Auto,
         batch_size: BatchSize::Auto,
         chunk_size: 1024,
+        part_rows: 4_194_304,
         threads: None,
         picture_memory: PictureMemory::DEFAULT >> 20,
         on_error: OnError::Skip,

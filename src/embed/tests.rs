@@ -291,7 +291,7 @@ fn a_chunk_that_is_damaged_after_the_start_is_never_exported() {
     bench.embed().unwrap();
     let store = bench.open(&Silent);
     DAMAGES[0].1(&bench);
-    let error = export(bench.run(), &store, &bench.faces, &Silent).unwrap_err().to_string();
+    let error = export(bench.run(), &store, &bench.faces, 100, &Silent).unwrap_err().to_string();
     let error = error.replace(bench.run().to_str().unwrap(), "RUN");
     insta::assert_snapshot!(error, @"RUN/chunks/00001.npy is damaged: it does not match the digest in its sidecar; remove the run's `face_metadata.csv`, if it has one, and run it again to recompute what is damaged");
     assert!(!bench.file("face_embeddings.npy").exists());
@@ -704,7 +704,7 @@ fn a_part_of_the_faces_has_the_rows_of_the_whole() {
     let lock = RunLock::acquire(parts.run()).unwrap();
     let arithmetic = Some(Digest::of(b"arithmetic"));
     let store = ChunkStore::open(&lock, 23, parts.dimension, 5, arithmetic, &Silent).unwrap();
-    super::export(parts.run(), &store, &parts.faces, &Silent).unwrap();
+    super::export(parts.run(), &store, &parts.faces, 1000, &Silent).unwrap();
     let names = [
         "face_embeddings.npy",
         "face_embedding_index.csv",

@@ -10,14 +10,14 @@ use crate::cli::ExportFormat;
 use crate::embed::{FaceReader, MatrixReader};
 use crate::error::Error;
 use crate::files::{self, FileError};
-use crate::run::{self, EmbeddedFaces, RunDirectory, RunError};
+use crate::run::{self, EmbeddedFaces, RunError};
 
 /// Writes the embedded faces of a run in the order of its matrix. The same run gives the same bytes.
 pub(super) fn write(request: &ExportRequest<'_>) -> Result<Exported, Error> {
     let ExportRequest { run, out, pictures, shard, progress, cancel, .. } = *request;
     run::embedded_and_intact(run)?;
     let faces = EmbeddedFaces::open(run)?;
-    let mut matrix = MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS)).map_err(RunError::from)?;
+    let mut matrix = MatrixReader::open(&run.matrix()).map_err(RunError::from)?;
     faces.check_rows(run, matrix.rows())?;
     let config = run::stored(run)?.1.config;
     let reader = FaceReader::new(&faces.manifest, &config.preprocess, &config.dataset);

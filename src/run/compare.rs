@@ -209,14 +209,14 @@ fn embedded(run: &RunDirectory) -> Result<EmbeddedFaces, RunError> {
         return Err(not_yet(run, "embedded", "embed"));
     }
     let faces = EmbeddedFaces::open(run)?;
-    let rows = MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?.rows();
+    let rows = MatrixReader::open(&run.matrix())?.rows();
     faces.check_rows(run, rows)?;
     Ok(faces)
 }
 
 /// Some rows of a run's matrix of `faces` rows, in the order given, without loading the whole matrix.
 fn matrix(run: &RunDirectory, rows: &[u32], faces: usize) -> Result<Matrix, RunError> {
-    let mut reader = MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?;
+    let mut reader = MatrixReader::open(&run.matrix())?;
     let dimension = reader.dimension();
     let mut place = vec![None; faces];
     rows.iter().enumerate().for_each(|(to, &from)| place[from as usize] = Some(to));

@@ -36,8 +36,10 @@ impl RunDirectory {
     pub const CALIBRATION: &str = "calibration.json";
     /// Below f32: how far a sample of the embeddings is from f32.
     pub const AGREEMENT: &str = "agreement.json";
-    /// Unit rows.
-    pub const EMBEDDINGS: &str = "face_embeddings.npy";
+    /// Unit rows, in one file.
+    pub const EMBEDDINGS: &str = embed::MATRIX;
+    /// The index of unit rows in parts.
+    pub const EMBEDDINGS_INDEX: &str = embed::MATRIX_INDEX;
     /// Face ids in row order.
     pub const INDEX: &str = "face_embedding_index.csv";
     /// The source's metadata of the embedded rows, in row order.
@@ -223,6 +225,12 @@ impl RunDirectory {
         self.path.join(name)
     }
 
+    /// Its matrix: the index of the parts, or the one file.
+    pub fn matrix(&self) -> PathBuf {
+        let parts = self.has(Self::EMBEDDINGS_INDEX);
+        self.file(if parts { Self::EMBEDDINGS_INDEX } else { Self::EMBEDDINGS })
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.file(name).is_file()
     }
@@ -240,11 +248,10 @@ impl RunDirectory {
             Self::ROLES,
             Self::CALIBRATION,
             Self::AGREEMENT,
-            Self::EMBEDDINGS,
             Self::METADATA,
         ];
         let exported = embed::TABLES.iter().any(|table| table.file == name);
-        !(before.contains(&name) || exported || name.starts_with(embed::CHUNKS))
+        !(before.contains(&name) || exported || embed::is_of_matrix(name) || name.starts_with(embed::CHUNKS))
     }
 
     /// Reads one of its JSON files.

@@ -24,7 +24,7 @@ pub(crate) fn exemplars(
         .map(|(identity, centroid)| (identity.identity_id.as_str(), centroid))
         .filter(|(identity, _)| wanted.contains(identity))
         .collect();
-    let mut reader = MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?;
+    let mut reader = MatrixReader::open(&run.matrix())?;
     let mut row = vec![0.0_f32; reader.dimension()];
     let mut best: BTreeMap<&str, (f32, u32)> = BTreeMap::new();
     for (number, face) in (0..reader.rows() as u32).zip(faces.iter()) {

@@ -370,7 +370,7 @@ impl RunContext<'_> {
         let Some(first) = first.first() else { return Err(not_yet(run, "embedded", "embed")) };
         let store =
             ChunkStore::open(lock, manifest.len(), first.dimension, first.chunk_size, first.arithmetic, self.progress)?;
-        self.export_files(run, &store, &manifest)?;
+        self.export_files(run, &super::stored_config(run)?.embed, &store, &manifest)?;
         if journal.evaluate {
             // The faces are gone. What fails now is done by the next call.
             done.not_evaluated = match self.evaluate_locked(run, true) {

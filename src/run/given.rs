@@ -68,7 +68,7 @@ impl RunContext<'_> {
         }
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
         if let Ok(EmbedOutcome::Complete(_)) = &outcome {
-            self.export_files(run, store, manifest)?;
+            self.export_files(run, options, store, manifest)?;
             self.say_failures(run, &embed::read_records(run.path())?)?;
         }
         Ok(outcome?)

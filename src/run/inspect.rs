@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{RunDirectory, RunError, mend, not_yet};
 use crate::config::ExperimentConfig;
 use crate::dataset::{Face, Manifest};
-use crate::embed::{self, ChunkRecord, EmbeddingMatrix, FailedFace};
+use crate::embed::{self, ChunkRecord, FailedFace, StoredMatrix};
 use crate::evaluate::Benchmarks;
 use crate::files;
 use crate::identification::{Enrolment, IdentificationProtocol};
@@ -88,25 +88,23 @@ impl EmbeddedFaces {
         }
     }
 
-    /// Checks that matrix, index and manifest list the same faces in the same order.
-    pub fn check_matrix(&self, run: &RunDirectory, matrix: &EmbeddingMatrix) -> Result<(), RunError> {
-        self.check_rows(run, matrix.rows)
-    }
-
-    /// The same for a matrix of `rows` rows that has not been read.
+    /// Checks that a matrix of `rows` rows, index and manifest list the same faces in the same order.
     pub fn check_rows(&self, run: &RunDirectory, rows: usize) -> Result<(), RunError> {
-        let wrong = |name: &str, rule: String| Err(RunError::Inconsistent { path: run.file(name), rule });
+        let wrong = |path, rule: String| Err(RunError::Inconsistent { path, rule });
         if rows != self.rows.len() {
             let rule = format!(
                 "{}, but {} of the manifest without a failure",
                 counted(rows, "row"),
                 counted(self.rows.len(), "face")
             );
-            return wrong(RunDirectory::EMBEDDINGS, rule);
+            return wrong(run.matrix(), rule);
         }
         let index = index(run)?;
         if index.len() != self.rows.len() || !index.iter().eq(self.iter().map(|face| &face.face_id)) {
-            return wrong(RunDirectory::INDEX, "its ids are not the manifest's embedded faces in row order".into());
+            return wrong(
+                run.file(RunDirectory::INDEX),
+                "its ids are not the manifest's embedded faces in row order".into(),
+            );
         }
         Ok(())
     }
@@ -213,12 +211,12 @@ pub fn lookup(run: &RunDirectory, face_id: &str, neighbours: usize) -> Result<Lo
         let near = spelling::nearest(face_id, faces.iter().map(|face| face.face_id.as_str())).map(str::to_owned);
         return Err(RunError::NoSuchFace { run: run.name(), face_id: face_id.into(), near });
     };
-    let matrix = EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?;
-    faces.check_matrix(run, &matrix)?;
+    let matrix = StoredMatrix::open(&run.matrix())?;
+    faces.check_rows(run, matrix.rows())?;
     let face = |row: usize| &faces.manifest.faces[faces.rows[row]];
     let norm = matrix.row(row).iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
     let threshold = threshold(run)?;
-    let neighbours = similarity::nearest(&matrix.data, matrix.dimension, row, neighbours)
+    let neighbours = similarity::nearest(matrix.data(), matrix.dimension(), row, neighbours)
         .into_iter()
         .map(|(row, cosine)| Neighbour {
             row,

@@ -72,8 +72,8 @@ use crate::dataset::{LeftOut, Manifest};
 use crate::detect::{self, Detect, Expanded, LoadedDetector};
 use crate::digest::Digest;
 use crate::embed::{
-    self, ChunkRecord, ChunkStore, EmbedError, EmbedJob, EmbedOptions, EmbedOutcome, EmbedSummary, EmbeddingMatrix,
-    FaceReader, RunLock,
+    self, ChunkRecord, ChunkStore, EmbedError, EmbedJob, EmbedOptions, EmbedOutcome, EmbedSummary, FaceReader, RunLock,
+    StoredMatrix,
 };
 use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
 use crate::identification::IdentificationResult;
@@ -280,7 +280,7 @@ impl RunContext<'_> {
         let mut store = self.open_store(&lock, manifest, dimension, options.chunk_size, known)?;
         if store.is_complete() && !store.is_empty() && precision::is_complete(run, plan.precision()) {
             // Only its exports were missing or damaged, and these need no network.
-            self.export_files(run, &store, manifest)?;
+            self.export_files(run, options, &store, manifest)?;
             return self.embedded_before(run, options, manifest.len());
         }
         if let Some(matrix) = &mut matrix {
@@ -357,7 +357,7 @@ impl RunContext<'_> {
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
         match &outcome {
             Ok(EmbedOutcome::Complete(_)) => {
-                self.export_files(run, &store, manifest)?;
+                self.export_files(run, options, &store, manifest)?;
                 self.say_failures(run, &embed::read_records(run.path())?)?;
             }
             Err(EmbedError::TooManyFailures { seen, .. }) => {
@@ -394,7 +394,7 @@ impl RunContext<'_> {
         options: &EmbedOptions,
         rows: usize,
     ) -> Result<EmbedOutcome, RunError> {
-        let embedded = embed::MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?.rows();
+        let embedded = embed::MatrixReader::open(&run.matrix())?.rows();
         let records = embed::read_records(run.path())?;
         self.say_failures(run, &records)?;
         embed::admit(options, records.iter().flat_map(|record| &record.failures))?;
@@ -453,8 +453,14 @@ impl RunContext<'_> {
     }
 
     /// Chunks → the files that later phases read; `face_metadata.csv` last, and then their digests.
-    fn export_files(&self, run: &RunDirectory, store: &ChunkStore, manifest: &Manifest) -> Result<(), RunError> {
-        embed::export(run.path(), store, &manifest.faces, self.progress)?;
+    fn export_files(
+        &self,
+        run: &RunDirectory,
+        options: &EmbedOptions,
+        store: &ChunkStore,
+        manifest: &Manifest,
+    ) -> Result<(), RunError> {
+        embed::export(run.path(), store, &manifest.faces, options.part_rows, self.progress)?;
         let rows: Vec<u32> = store.embedded_rows()?.into_iter().map(|row| row as u32).collect();
         files::commit(&run.file(RunDirectory::METADATA), |out| {
             manifest.metadata_csv(&rows, out).map_err(RunError::from)
@@ -590,18 +596,18 @@ impl RunContext<'_> {
         evaluate: impl FnOnce(&evaluate::EvaluationInput<'_>, &EmbeddedFaces) -> Result<T, RunError>,
     ) -> Result<T, RunError> {
         let faces = EmbeddedFaces::open(run)?;
-        let matrix = EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?;
-        faces.check_matrix(run, &matrix)?;
+        let matrix = StoredMatrix::open(&run.matrix())?;
+        faces.check_rows(run, matrix.rows())?;
         let labelled: Vec<Labelled<'_>> = faces.iter().map(Labelled::from).collect();
-        let keeper = PartialPairs::of(run, shard, &matrix, self.progress)?;
+        let keeper = PartialPairs::of(run, shard, matrix.data(), self.progress)?;
         let columns = columns::columns(&faces);
         let (row_of, identities, scores) = (faces.row_of(), faces.identities(), faces.scores());
         let searches = searches::enrolled(&faces.manifest, config)?;
         let benchmarks = faces.benchmarks(config, &row_of, &identities, &searches, &scores);
         let cards = Cards::new(config.pairs_device);
         let input = evaluate::EvaluationInput {
-            matrix: &matrix.data,
-            dimension: matrix.dimension,
+            matrix: matrix.data(),
+            dimension: matrix.dimension(),
             faces: &labelled,
             columns: &columns,
             manifest_rows: faces.manifest.len() as u64,

@@ -6,7 +6,6 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{RunDirectory, RunError};
 use crate::digest::{Digest, Hasher};
-use crate::embed::EmbeddingMatrix;
 use crate::files::{self, FileError};
 use crate::progress::Progress;
 use crate::shard::Shard;
@@ -66,13 +65,13 @@ impl<'a> PartialPairs<'a> {
     pub fn of(
         run: &RunDirectory,
         shard: Option<Shard>,
-        matrix: &EmbeddingMatrix,
+        matrix: &[f32],
         progress: &'a dyn Progress,
     ) -> Result<Self, RunError> {
         let mut hasher = Hasher::default();
         hasher.update(&files::read(&run.file(RunDirectory::PLAN))?);
         let mut bytes = Vec::new();
-        for numbers in matrix.data.chunks(BLOCK) {
+        for numbers in matrix.chunks(BLOCK) {
             bytes.clear();
             bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
             hasher.update(&bytes);
@@ -88,25 +87,9 @@ impl<'a> PartialPairs<'a> {
         })
     }
 
-    /// The files that are read.
-    fn names(&self) -> Vec<String> {
-        if self.whole { names(&self.folder).unwrap_or_default() } else { vec![self.name.clone()] }
-    }
-
     /// Why a part could not be kept, if one could not.
     pub fn failure(&self) -> Option<FileError> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    fn read(&self, name: &str) -> Option<Vec<u8>> {
-        let bytes = files::read(&self.folder.join(name)).ok()?;
-        let (digest, state) = bytes.split_at_checked(DIGEST)?;
-        if digest != self.digest(state).as_bytes() {
-            let line = "a saved part of the comparison is damaged or of another comparison: comparing it again";
-            self.progress.say(line);
-            return None;
-        }
-        Some(state.into())
     }
 
     fn digest(&self, state: &[u8]) -> String {
@@ -118,8 +101,19 @@ impl<'a> PartialPairs<'a> {
 }
 
 impl PairCheckpoint for PartialPairs<'_> {
-    fn load(&self) -> Vec<Vec<u8>> {
-        self.names().iter().filter_map(|name| self.read(name)).collect()
+    fn names(&self) -> Vec<String> {
+        if self.whole { names(&self.folder).unwrap_or_default() } else { vec![self.name.clone()] }
+    }
+
+    fn load(&self, name: &str) -> Option<Vec<u8>> {
+        let bytes = files::read_at_most(&self.folder.join(name), u64::MAX).ok()?;
+        let (digest, state) = bytes.split_at_checked(DIGEST)?;
+        if digest != self.digest(state).as_bytes() {
+            let line = "a saved part of the comparison is damaged or of another comparison: comparing it again";
+            self.progress.say(line);
+            return None;
+        }
+        Some(state.into())
     }
 
     fn save(&self, state: &[u8]) {
@@ -139,6 +133,10 @@ mod tests {
     use super::*;
     use crate::progress::Silent;
 
+    fn all(keeper: &PartialPairs<'_>) -> Vec<Vec<u8>> {
+        keeper.names().iter().filter_map(|name| keeper.load(name)).collect()
+    }
+
     fn keeper(folder: &std::path::Path, key: &[u8]) -> PartialPairs<'static> {
         PartialPairs {
             folder: folder.into(),
@@ -156,25 +154,25 @@ mod tests {
     fn it_gives_back_what_the_same_comparison_kept() {
         let folder = tempfile::tempdir().unwrap();
         let mine = keeper(folder.path(), b"a");
-        assert!(mine.load().is_empty());
+        assert!(all(&mine).is_empty());
         mine.save(b"first");
         mine.save(b"second");
-        assert_eq!(mine.load(), [b"second"]);
-        assert!(keeper(folder.path(), b"b").load().is_empty(), "another comparison");
+        assert_eq!(all(&mine), [b"second"]);
+        assert!(all(&keeper(folder.path(), b"b")).is_empty(), "another comparison");
         let shard = PartialPairs { name: name_of("3/8".parse().unwrap()), whole: false, ..keeper(folder.path(), b"a") };
         shard.save(b"a part");
-        assert_eq!(shard.load(), [b"a part"]);
-        let mut all = mine.load();
-        all.sort();
-        assert_eq!(all, [&b"a part"[..], b"second"], "who compares everything has the parts of all");
+        assert_eq!(all(&shard), [b"a part"]);
+        let mut found = all(&mine);
+        found.sort();
+        assert_eq!(found, [&b"a part"[..], b"second"], "who compares everything has the parts of all");
         std::fs::remove_file(folder.path().join(".pairs.partial.3-of-8")).unwrap();
         let path = folder.path().join(NAME);
         let mut bytes = std::fs::read(&path).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         std::fs::write(&path, bytes).unwrap();
-        assert!(mine.load().is_empty(), "damaged");
+        assert!(all(&mine).is_empty(), "damaged");
         std::fs::write(&path, b"short").unwrap();
-        assert!(mine.load().is_empty(), "cut short");
+        assert!(all(&mine).is_empty(), "cut short");
         remove(&RunDirectory::new(folder.path().into()));
         assert!(!path.exists());
     }
@@ -185,6 +183,6 @@ mod tests {
         let nowhere = keeper(std::path::Path::new("/nonexistent/folder"), b"a");
         nowhere.save(b"state");
         assert!(nowhere.failure().is_some(), "a shard has nothing else to show");
-        assert!(nowhere.load().is_empty());
+        assert!(all(&nowhere).is_empty());
     }
 }

@@ -29,7 +29,7 @@ pub(super) const CHECKED: &str = ".checked";
 const WORTH_TELLING: u64 = 64 << 20;
 
 /// Digest of each file, by its relative name (`/`-separated).
-type Digests = BTreeMap<String, Digest>;
+pub type Digests = BTreeMap<String, Digest>;
 
 /// Which files a check digests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +134,7 @@ pub fn remove(run: &RunDirectory, name: &str) -> Result<(), FileError> {
 
 /// The digests in force: those of the seal, or of a run that is worked on. `None` if there are none. Fails with
 /// [`RunError::File`] when the seal cannot be read, [`RunError::Seal`] when it is not one.
-fn recorded(run: &RunDirectory) -> Result<Option<Digests>, RunError> {
+pub fn recorded(run: &RunDirectory) -> Result<Option<Digests>, RunError> {
     for name in [RunDirectory::SEALED, UNSEALED] {
         if run.has(name) {
             return read(run, name).map(Some);

@@ -311,7 +311,7 @@ impl RunContext<'_> {
         provenance.count_reused(&store.rows_reused());
         gather(run, &mut provenance)?;
         run.write_json(RunDirectory::PROVENANCE, &provenance)?;
-        self.export_files(run, &store, &manifest)?;
+        self.export_files(run, options, &store, &manifest)?;
         Ok(summary_of(self.embedded_before(run, options, manifest.len())?))
     }
 }

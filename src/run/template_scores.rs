@@ -4,7 +4,7 @@ use super::inspect::EmbeddedFaces;
 use super::{RunDirectory, RunError};
 use crate::compare::TemplateScores;
 use crate::digest::Hasher;
-use crate::embed::EmbeddingMatrix;
+use crate::embed::StoredMatrix;
 use crate::files;
 use crate::metrics::Metrics;
 use crate::similarity::kernel::Rows;
@@ -18,8 +18,8 @@ pub(super) fn read(run: &RunDirectory, metrics: &Metrics) -> Result<TemplateScor
     }
     let faces = EmbeddedFaces::open(run)?;
     let Some(set) = &faces.manifest.templates else { return Ok(TemplateScores::default()) };
-    let matrix = EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?;
-    faces.check_matrix(run, &matrix)?;
+    let matrix = StoredMatrix::open(&run.matrix())?;
+    faces.check_rows(run, matrix.rows())?;
     let mut hasher = Hasher::default();
     for file in [RunDirectory::TEMPLATES, RunDirectory::TEMPLATE_PAIRS] {
         hasher.field(&files::read(&run.file(file))?);
@@ -28,7 +28,7 @@ pub(super) fn read(run: &RunDirectory, metrics: &Metrics) -> Result<TemplateScor
     // Scores need no replicates.
     let resampling = Resampling { replicates: 0, level: 0.95, seed: 0 };
     let input = TemplateInput { set, row_of: &row_of, scores: &scores, resampling };
-    let rows = Rows { data: &matrix.data, dimension: matrix.dimension };
+    let rows = Rows { data: matrix.data(), dimension: matrix.dimension() };
     let one =
         |found: &crate::templates::TemplatesResult| (found.protocol.name.clone(), input.genuine(&found.protocol, rows));
     Ok(TemplateScores { set: Some(hasher.finish()), genuine: metrics.templates.iter().map(one).collect() })

@@ -10,6 +10,7 @@ use super::{RunContext, RunDirectory, RunError, forget, mend};
 use crate::embed::{self, EmbeddingMatrix, MatrixReader};
 use crate::files;
 use crate::model::Precision;
+use crate::npy::parts::{MatrixPart, PartIndex};
 use crate::plan::RunPlan;
 use crate::provenance::Provenance;
 use crate::results;
@@ -184,12 +185,20 @@ fn arithmetic(run: &RunDirectory) -> Result<Vec<String>, RunError> {
 }
 
 fn matrix_is_chunks(run: &RunDirectory) -> Result<Vec<String>, RunError> {
-    let matrix = run.file(RunDirectory::EMBEDDINGS);
-    Ok(embed::differs_from_chunks(run.path(), &matrix)?.into_iter().collect())
+    let mut broken: Vec<String> = embed::differs_from_chunks(run.path(), &run.matrix())?.into_iter().collect();
+    if run.has(RunDirectory::EMBEDDINGS_INDEX) {
+        let index = PartIndex::read(&run.matrix())?;
+        let sealed = seal::recorded(run)?.unwrap_or_default();
+        let other = |part: &&MatrixPart| sealed.get(&part.file).is_some_and(|sealed| *sealed != part.sha256);
+        let line =
+            |part: &MatrixPart| format!("{} is not the part that {} names", part.file, RunDirectory::EMBEDDINGS_INDEX);
+        broken.extend(index.parts.iter().filter(other).map(line));
+    }
+    Ok(broken)
 }
 
 fn norms(run: &RunDirectory) -> Result<Vec<String>, RunError> {
-    let mut reader = MatrixReader::open(&run.file(RunDirectory::EMBEDDINGS))?;
+    let mut reader = MatrixReader::open(&run.matrix())?;
     let mut row = vec![0f32; reader.dimension()];
     let mut broken = Vec::new();
     for i in 0..reader.rows() {
@@ -209,7 +218,7 @@ fn is_unit(norm: f64) -> bool {
 
 fn order(run: &RunDirectory) -> Result<Vec<String>, RunError> {
     let faces = EmbeddedFaces::open(run)?;
-    faces.check_matrix(run, &EmbeddingMatrix::open(&run.file(RunDirectory::EMBEDDINGS))?)?;
+    faces.check_rows(run, MatrixReader::open(&run.matrix())?.rows())?;
     let mut broken = Vec::new();
     let mut same = |name: &str, expected: &mut dyn Iterator<Item = &str>| -> Result<(), RunError> {
         let found = inspect::column(&run.file(name), "face_id")?;

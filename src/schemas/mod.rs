@@ -23,6 +23,7 @@ use crate::compare::RunComparison;
 use crate::embed::ChunkRecord;
 use crate::export::Exported;
 use crate::metrics::{self, Metrics};
+use crate::npy::parts::{self, PartIndex};
 use crate::people::{self, People};
 use crate::plan::RunPlan;
 use crate::provenance::Provenance;
@@ -75,6 +76,7 @@ pub fn published() -> Vec<PublishedSchema> {
         PublishedSchema::new::<Option<Breakdown>>("breakdown", "breakdown.json", breakdown::SCHEMA),
         PublishedSchema::new::<RunPlan>("plan", "plan.json", 2),
         PublishedSchema::new::<Provenance>("provenance", "provenance.json", 1),
+        PublishedSchema::new::<PartIndex>("face_embeddings", "face_embeddings.json", parts::SCHEMA),
         PublishedSchema::new::<ChunkRecord>("chunk", "chunks/<number>.json", 1),
         PublishedSchema::new::<StoredCalibration>("calibration", "calibration.json", 1),
         PublishedSchema::new::<PrecisionAgreement>("agreement", "agreement.json", 1),

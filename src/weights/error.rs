@@ -8,6 +8,7 @@ use crate::hub::HubError;
 use crate::model::onnx::OnnxError;
 use crate::model::weights::{FormatError, Unfit};
 use crate::model::{ModelError, Network};
+use crate::npy::NpyError;
 use crate::preprocess::Standardise;
 
 /// The remedy for faces of another size.
@@ -48,6 +49,15 @@ pub enum WeightsError {
          `{key}`", path.display()
     )]
     WrongDigest { path: PathBuf, found: Digest, expected: Digest, key: &'static str },
+    /// A part of a matrix that differs from what its index says.
+    #[error(
+        "the sha256 of {} is {found}, but {} says {expected}: one of them is damaged or of another matrix; replace it",
+        path.display(), index.display()
+    )]
+    WrongPart { path: PathBuf, index: PathBuf, found: Digest, expected: Digest },
+    /// A matrix of given embeddings that cannot be read.
+    #[error(transparent)]
+    Matrix(#[from] NpyError),
     /// Unknown embedded weights.
     #[error("unknown embedded weights `{name}`; available: {known}")]
     NotEmbedded { name: String, known: String },

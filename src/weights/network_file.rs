@@ -13,6 +13,7 @@ use crate::hub::Hub;
 use crate::model::onnx::{self, Bytes, Found, Layout, Normalisation, Onnx, OnnxError, Outline};
 use crate::model::weights::{Checkpoint, OnnxFile, Origin, Tensors, Weights, WholeFile, recognise_onnx};
 use crate::model::{self, ModelSpec, Network};
+use crate::npy::parts;
 use crate::preprocess::Standardise;
 use crate::progress::{Cancel, Progress};
 use crate::text::quoted;
@@ -48,7 +49,7 @@ pub(crate) fn load_network(
 fn given(path: &Path, sha256: Option<Digest>, cancel: &Cancel) -> Result<Checkpoint<Weights>, WeightsError> {
     let failed = |error| FileError::new("read", path)(error);
     let file = files::open(path).map_err(failed)?;
-    let bytes = file.metadata().map_err(failed)?.len();
+    let mut bytes = file.metadata().map_err(failed)?.len();
     let digest = Digest::of_reader(cancel.guard(file)).map_err(failed)?;
     if let Some(expected) = sha256.filter(|expected| *expected != digest) {
         return Err(WeightsError::WrongDigest {
@@ -57,6 +58,20 @@ fn given(path: &Path, sha256: Option<Digest>, cancel: &Cancel) -> Result<Checkpo
             expected,
             key: "dataset.sha256",
         });
+    }
+    if parts::is_index(path) {
+        // The digest of the index stands for those of its parts.
+        for part in parts::PartIndex::read(path)?.parts {
+            let file = parts::beside(path, &part.file);
+            let failed = |error| FileError::new("read", &file)(error);
+            let reader = files::open(&file).map_err(failed)?;
+            bytes += reader.metadata().map_err(failed)?.len();
+            let found = Digest::of_reader(cancel.guard(reader)).map_err(failed)?;
+            if found != part.sha256 {
+                let (index, expected) = (path.to_owned(), part.sha256);
+                return Err(WeightsError::WrongPart { path: file, index, found, expected });
+            }
+        }
     }
     let origin = Origin { source: "given".into(), location: path.display().to_string(), revision: None, bytes };
     Ok(Checkpoint { weights: Weights::Tensors(Tensors::default()), digest, origin })

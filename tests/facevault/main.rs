@@ -49,6 +49,7 @@ mod onnx_runtime;
 mod orl;
 mod outcome;
 mod pairs_card;
+mod parts;
 mod people;
 mod precision;
 mod privacy;

@@ -62,7 +62,9 @@ impl Stage {
             }
         }
         fs::write(template.path("faces/person0/broken.png"), "no picture").unwrap();
-        template.config("dataset: {source: folders, root: faces}\nembed: {device: cpu, chunk_size: 5, threads: 2}");
+        template.config(
+            "dataset: {source: folders, root: faces}\nembed: {device: cpu, chunk_size: 5, part_rows: 4, threads: 2}",
+        );
         let config = fs::read_to_string(template.path("config.yaml")).unwrap();
         let source = format!("{{source: hub, repo: me/weights, revision: {COMMIT}, file: w.safetensors}}");
         let config = config.replace("{source: file, path: weights.safetensors}", &source);
@@ -71,7 +73,9 @@ impl Stage {
         let arguments = &["experiment", "config.yaml"];
         let mut stage = Self { template, hub, arguments, forgotten: None, expected: BTreeMap::new() };
         stage.expect();
-        for file in ["face_embeddings.npy", "embeddings.parquet", "metrics.json", "failures.csv"] {
+        for file in
+            ["face_embeddings/00002.npy", "face_embeddings.json", "embeddings.parquet", "metrics.json", "failures.csv"]
+        {
             assert!(stage.expected.keys().any(|name| name.ends_with(file)), "{file} has no bytes of its own");
         }
         Some(stage)

@@ -10,6 +10,9 @@ use crate::verification::cells::CosineCell;
 use crate::verification::tally::{Moments, Tally};
 use facevault_kernels::products::Sums;
 
+/// Cells of a kind that are kept before those of one pair of units become one: more than there are pairs of units.
+const CELLS: usize = 8192;
+
 /// A pair's units, its two positions, and whether it counts as a same-identity pair.
 pub(super) type PlacedPair = ((u16, u16), usize, usize, bool);
 
@@ -134,7 +137,7 @@ impl Collector {
     }
 
     /// Closes the open cell: files what was added since the last call under this pair of units. Returns the number of
-    /// pairs.
+    /// pairs. However often it is called, cells take memory in proportion to pairs of units.
     pub fn close(&mut self, units: (u16, u16)) -> u64 {
         let parts = [
             (&mut self.open_genuine, &mut self.genuine, &mut self.genuine_cells),
@@ -144,6 +147,9 @@ impl Collector {
         for (open, total, cells) in parts {
             pairs += open.moments.count();
             cells.extend(CosineCell::new(units, open));
+            if cells.len() > CELLS {
+                CosineCell::coalesce(cells);
+            }
             total.merge(open);
             open.clear();
         }
@@ -163,7 +169,7 @@ impl Collector {
         }
     }
 
-    /// Makes one cell of those of one pair of units, so that memory is bounded by the number of units.
+    /// Makes one cell of those of one pair of units.
     pub fn coalesce(&mut self) {
         CosineCell::coalesce(&mut self.genuine_cells);
         CosineCell::coalesce(&mut self.impostor_cells);
@@ -183,5 +189,34 @@ impl Collector {
             mine.genuine_min = mine.genuine_min.min(theirs.genuine_min);
             mine.meet(theirs.nearest, theirs.impostor_max);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{faces, names};
+    use crate::verification::cells::MAX_UNITS;
+
+    #[test]
+    fn a_million_closed_cells_are_as_many_as_there_are_pairs_of_units() {
+        const _: () = assert!(CELLS > MAX_UNITS * (MAX_UNITS + 1) / 2, "or every call would look at all of them");
+        let names = names(4);
+        let population = Population::new(&faces(&names, |i| i / 2, |i| i), 1);
+        let mut collector = Collector::new(&population, 0, &[]);
+        let [a, b, ..] = population.members[..] else { panic!("four faces") };
+        let units = MAX_UNITS as u32;
+        let (mut most, mut pairs) = (0, 0);
+        for cell in 0..1_000_000_u32 {
+            let (g, h) = (cell % units, cell / units % units);
+            collector.add(PairKind::Genuine, &a, &b, (cell % 17) as f32 / 17.0);
+            pairs += collector.close((g.min(h) as u16, g.max(h) as u16));
+            most = most.max(collector.genuine_cells.len());
+        }
+        assert!(most <= CELLS + 1, "{most}");
+        collector.coalesce();
+        assert_eq!(collector.genuine_cells.len(), MAX_UNITS * (MAX_UNITS + 1) / 2);
+        let sum: u64 = collector.genuine_cells.iter().map(CosineCell::pairs).sum();
+        assert_eq!((sum, pairs, collector.genuine.moments.count()), (1_000_000, 1_000_000, 1_000_000));
     }
 }

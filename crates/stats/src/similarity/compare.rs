@@ -110,8 +110,10 @@ pub struct PairRequest<'a> {
 /// Stores a long comparison between two sessions, and its parts that others compared. Saving is optional: a state that cannot
 /// be stored is computed again.
 pub trait PairCheckpoint: Sync + std::fmt::Debug {
-    /// The saved states of this comparison: each of some of its pieces, in any order.
-    fn load(&self) -> Vec<Vec<u8>>;
+    /// The names of the saved states of this comparison: each is of some of its pieces.
+    fn names(&self) -> Vec<String>;
+    /// A saved state; `None` if it cannot be used. States are as large as all faces take, so one is held at a time.
+    fn load(&self, name: &str) -> Option<Vec<u8>>;
     /// Replaces the state that was saved here.
     fn save(&self, state: &[u8]);
 }
@@ -141,8 +143,12 @@ pub struct SharedPairs {
 pub struct NoCheckpoint;
 
 impl PairCheckpoint for NoCheckpoint {
-    fn load(&self) -> Vec<Vec<u8>> {
+    fn names(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    fn load(&self, _: &str) -> Option<Vec<u8>> {
+        None
     }
 
     fn save(&self, _: &[u8]) {}
@@ -269,14 +275,16 @@ impl Session<'_> {
 
     /// What is saved of a comparison of so many pieces, as far as no piece would count twice.
     fn kept(&self, pieces: usize) -> (Done, Collector) {
-        let read = |bytes: Vec<u8>| state::read(&bytes, self.collector(), self.blocks.products);
-        let fits = |(done, _): &(Done, Collector)| done.ranges().last().is_none_or(|last| last.end <= pieces);
-        let mut states: Vec<_> = self.checkpoint.load().into_iter().filter_map(read).filter(fits).collect();
+        let fits = |done: &Done| done.ranges().last().is_none_or(|last| last.end <= pieces);
+        let named = |name: String| Some((state::pieces(&self.checkpoint.load(&name)?).filter(fits)?, name));
+        let mut states: Vec<_> = self.checkpoint.names().into_iter().filter_map(named).collect();
         // Shards of two splits may overlap: most work is saved by the largest.
         states.sort_by_key(|(done, _)| std::cmp::Reverse(done.count()));
         let (mut done, mut found) = (Done::default(), self.collector());
-        for (theirs, part) in states {
-            if done.is_apart_from(&theirs) {
+        for (_, name) in states.iter().filter(|(pieces, _)| !pieces.ranges().is_empty()) {
+            let read = |bytes: Vec<u8>| state::read(&bytes, self.collector(), self.blocks.products);
+            let Some((theirs, part)) = self.checkpoint.load(name).and_then(read) else { continue };
+            if fits(&theirs) && done.is_apart_from(&theirs) {
                 for range in theirs.ranges() {
                     done.add(range.clone());
                 }
@@ -298,7 +306,7 @@ impl Session<'_> {
         // How many pairs a part has is known when it is done.
         let total = (part == (0..tasks.len())).then_some(quota.genuine + quota.impostor);
         progress.start("comparing", "pairs", total, before);
-        let mut saved = Instant::now();
+        let (mut saved, mut pause) = (Instant::now(), interval);
         let mut left = rest.len();
         for piece in rest.chunks(if self.helper.is_some() { HELPED_PIECES } else { PIECES }) {
             piece.par_iter().for_each(|&task| {
@@ -317,12 +325,15 @@ impl Session<'_> {
             }
             left -= piece.len();
             let last = left == 0;
-            if last || saved.elapsed() >= interval {
+            if last || saved.elapsed() >= pause {
+                let begun = Instant::now();
                 lock().drain(..).for_each(|(collector, _)| found.merge(collector));
                 found.coalesce();
                 if !last {
                     self.checkpoint.save(&state::write(&done, &found, blocks.products));
                     saved = Instant::now();
+                    // The states of many faces are large: they are not to take more than a few percent of the time.
+                    pause = interval.max((saved - begun).mul_f64(interval.as_secs_f64()));
                 }
             }
         }
@@ -482,8 +493,12 @@ mod tests {
     }
 
     impl PairCheckpoint for Interrupter {
-        fn load(&self) -> Vec<Vec<u8>> {
-            self.state.lock().unwrap().clone().into_iter().collect()
+        fn names(&self) -> Vec<String> {
+            vec!["state".into()]
+        }
+
+        fn load(&self, _: &str) -> Option<Vec<u8>> {
+            self.state.lock().unwrap().clone()
         }
 
         fn save(&self, state: &[u8]) {
@@ -512,7 +527,7 @@ mod tests {
             let checkpoint = Interrupter::default();
             let mut sessions = 0;
             let found = loop {
-                let fresh = Interrupter { state: Mutex::new(checkpoint.load().pop()), cancel: Cancel::default() };
+                let fresh = Interrupter { state: Mutex::new(checkpoint.load("state")), cancel: Cancel::default() };
                 let blocks = Blocks { rows, population: &population, products, tail: f32::NEG_INFINITY };
                 let session = Session {
                     blocks,
@@ -528,7 +543,7 @@ mod tests {
                     count_pairs_of_faces(&population, &request, &mut found);
                     break ComparedPairs::new(&population, found);
                 }
-                *checkpoint.state.lock().unwrap() = fresh.load().pop();
+                *checkpoint.state.lock().unwrap() = fresh.load("state");
             };
             assert!(sessions > 10, "{sessions}");
             assert_eq!(found.with_sorted_cells(), whole.with_sorted_cells());
@@ -540,8 +555,12 @@ mod tests {
     struct Shelf(Mutex<Vec<Vec<u8>>>);
 
     impl PairCheckpoint for Shelf {
-        fn load(&self) -> Vec<Vec<u8>> {
-            self.0.lock().unwrap().clone()
+        fn names(&self) -> Vec<String> {
+            (0..self.0.lock().unwrap().len()).map(|place| place.to_string()).collect()
+        }
+
+        fn load(&self, name: &str) -> Option<Vec<u8>> {
+            self.0.lock().unwrap().get(name.parse::<usize>().ok()?).cloned()
         }
 
         fn save(&self, state: &[u8]) {
@@ -570,7 +589,7 @@ mod tests {
                 if share.count == 3 {
                     (done, pairs) = (done + found.pieces, pairs + found.pairs);
                 }
-                shelf.save(&alone.load().remove(0));
+                shelf.save(&alone.load("0").unwrap());
             }
             assert!(done > pieces / 3 && done < pieces, "{done} of {pieces}");
             let all = quota.genuine + quota.impostor;

@@ -87,6 +87,12 @@ pub fn write(done: &Done, found: &Collector, products: Products) -> Vec<u8> {
     safetensors::serialize(tensors, None).unwrap_or_default()
 }
 
+/// The pieces of a state; `None` if it is damaged.
+#[must_use]
+pub fn pieces(bytes: &[u8]) -> Option<Done> {
+    Reader(SafeTensors::deserialize(bytes).ok()?).done()
+}
+
 /// What was written, in the shape of `empty`; `None` if it has another shape, because it is damaged or of other faces.
 #[must_use]
 pub fn read(bytes: &[u8], mut empty: Collector, products: Products) -> Option<(Done, Collector)> {
@@ -130,15 +136,7 @@ pub fn read(bytes: &[u8], mut empty: Collector, products: Products) -> Option<(D
     }
     let pair = |&[a, b, cosine, genuine]: &[u32; 4]| Between { rows: [a, b], genuine: genuine > 0, cosine };
     faces.between = between.iter().map(pair).collect();
-    let pieces = file.u64s("pieces")?;
-    let (pieces, []) = pieces.as_chunks::<2>() else { return None };
-    let mut done = Done::default();
-    for &[start, end] in pieces {
-        if start >= end || !done.add(start as usize..end as usize) {
-            return None;
-        }
-    }
-    Some((done, empty))
+    Some((file.done()?, empty))
 }
 
 fn fill<T: Copy>(slots: &mut [T], numbers: &[T]) -> Option<()> {
@@ -151,6 +149,14 @@ impl<'a> Reader<'a> {
     fn bytes(&self, name: &str, dtype: Dtype) -> Option<&'a [u8]> {
         let tensor = self.0.tensor(name).ok()?;
         (tensor.dtype() == dtype).then(|| tensor.data())
+    }
+
+    fn done(&self) -> Option<Done> {
+        let pieces = self.u64s("pieces")?;
+        let (pieces, []) = pieces.as_chunks::<2>() else { return None };
+        let mut done = Done::default();
+        let all = pieces.iter().all(|&[start, end]| start < end && done.add(start as usize..end as usize));
+        all.then_some(done)
     }
 
     fn u64s(&self, name: &str) -> Option<Vec<u64>> {
