@@ -323,7 +323,7 @@ fn listed(files: &[String]) -> String {
     const SHOWN: usize = 3;
     let others = files.len().saturating_sub(SHOWN);
     let first = files.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
-    if others == 0 { first } else { format!("{first}; and {others} more files") }
+    if others == 0 { first } else { format!("{first}; and {} more", counted(others, "file")) }
 }
 
 /// How to resume a run that this machine computes differently.

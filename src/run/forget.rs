@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::seal::{self, Depth};
-use super::{Evaluated, RunContext, RunDirectory, RunError, mend, not_yet, partial, quoted, traces};
+use super::{Evaluated, RunContext, RunDirectory, RunError, mend, not_embedded, partial, quoted, refuse_not_embedded, traces};
 use crate::dataset::Manifest;
 use crate::dataset::forget::{self, Traces};
 use crate::digest::Digest;
@@ -267,6 +267,7 @@ impl RunContext<'_> {
 
     /// What [`Self::forget`] would change.
     fn list_forgotten(&self, run: &RunDirectory, named: &Named<'_>, reports: &Path) -> Result<Forgotten, RunError> {
+        refuse_not_embedded(run)?;
         let manifest = manifest(run)?;
         let rows = rows(run, &manifest, named)?;
         let traces = Traces::of(&manifest, &gone(&rows, manifest.len()));
@@ -298,9 +299,7 @@ impl RunContext<'_> {
         named: &Named<'_>,
         reports: &Path,
     ) -> Result<Forgotten, RunError> {
-        if !files::is_file(&run.file(RunDirectory::METADATA))? {
-            return Err(not_yet(run, "embedded", "embed"));
-        }
+        refuse_not_embedded(run)?;
         let manifest = manifest(run)?;
         let rows = rows(run, &manifest, named)?;
         // Nothing is made again from files that were not checked.
@@ -367,7 +366,7 @@ impl RunContext<'_> {
         record(run, journal, &kept)?;
         let manifest = manifest(run)?;
         let first = embed::read_records(run.path())?;
-        let Some(first) = first.first() else { return Err(not_yet(run, "embedded", "embed")) };
+        let Some(first) = first.first() else { return Err(not_embedded(run)) };
         let store =
             ChunkStore::open(lock, manifest.len(), first.dimension, first.chunk_size, first.arithmetic, self.progress)?;
         self.export_files(run, &super::stored_config(run)?.embed, &store, &manifest)?;

@@ -473,9 +473,7 @@ impl RunContext<'_> {
     /// again, because the options that shape it are part of the run's identity.
     pub fn evaluate(&self, run: &RunDirectory, afresh: bool) -> Result<Evaluated, RunError> {
         forget::refuse_unfinished(run)?;
-        if !run.has(RunDirectory::METADATA) {
-            return Err(not_yet(run, "embedded", "embed"));
-        }
+        refuse_not_embedded(run)?;
         let _lock = self.lock(run)?;
         forget::refuse_unfinished(run)?;
         self.evaluate_locked(run, afresh)
@@ -562,9 +560,7 @@ impl RunContext<'_> {
     /// [`RunError::NotYet`], [`RunError::Damaged`], [`EvaluateError`].
     pub fn evaluate_shard(&self, run: &RunDirectory, shard: Shard) -> Result<SharedPairs, RunError> {
         forget::refuse_unfinished(run)?;
-        if !run.has(RunDirectory::METADATA) {
-            return Err(not_yet(run, "embedded", "embed"));
-        }
+        refuse_not_embedded(run)?;
         let _lock = RunLock::share(run.path())?;
         self.checked(run, false)?;
         let (index, count) = shard.numbers();
@@ -661,8 +657,7 @@ pub(crate) fn summary(run: &RunDirectory) -> Result<RunSummary, RunError> {
         } else if run.has(RunDirectory::METADATA) {
             not_yet(run, "evaluated", "evaluate")
         } else {
-            // The step that is missing first, so that its advice does not lead to the next advice.
-            not_yet(run, "embedded", "embed")
+            not_embedded(run)
         });
     }
     let plan: serde_json::Value = run.json(RunDirectory::PLAN)?;
@@ -694,19 +689,39 @@ fn stored_config(run: &RunDirectory) -> Result<ExperimentConfig, RunError> {
 
 /// The command that computes a run in the folder that commands look in.
 pub(crate) fn command(origin: &ConfigOrigin) -> String {
+    command_of("experiment", origin)
+}
+
+/// [`command`] with another verb that takes a config.
+pub(crate) fn command_of(verb: &str, origin: &ConfigOrigin) -> String {
     let path = origin.path.strip_prefix(&origin.working_directory).unwrap_or(&origin.path);
-    command_line(path, &origin.overrides)
+    command_line(verb, path, &origin.overrides)
 }
 
 /// The command that runs a config with overrides.
-pub(crate) fn command_line(path: &Path, overrides: &[String]) -> String {
-    let mut words = vec![format!("facevault experiment {}", path.display())];
+pub(crate) fn command_line(verb: &str, path: &Path, overrides: &[String]) -> String {
+    let mut words = vec![format!("facevault {verb} {}", quoted(&path.display().to_string()))];
     words.extend(overrides.iter().map(|set| format!("--set {}", quoted(&text::masked(set)))));
     words.join(" ")
 }
 
 fn not_yet(run: &RunDirectory, missing: &'static str, verb: &str) -> RunError {
     RunError::NotYet { run: run.name(), missing, remedy: format!("run `facevault {verb} {}`", run.argument()) }
+}
+
+/// Why a run has no embeddings yet, and what makes them. It is the step that is missing first, so that its advice does not
+/// lead to the next advice.
+fn not_embedded(run: &RunDirectory) -> RunError {
+    match shards::remedy(run) {
+        Ok(Some(remedy)) => RunError::NotYet { run: run.name(), missing: "embedded", remedy },
+        Ok(None) => not_yet(run, "embedded", "embed"),
+        Err(error) => error,
+    }
+}
+
+/// Fails with [`RunError::NotYet`] for a run that has no embeddings yet.
+fn refuse_not_embedded(run: &RunDirectory) -> Result<(), RunError> {
+    if run.has(RunDirectory::METADATA) { Ok(()) } else { Err(not_embedded(run)) }
 }
 
 fn absolute(path: &Path) -> PathBuf {

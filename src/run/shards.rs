@@ -27,6 +27,7 @@ use crate::progress::{Cancel, Progress};
 use crate::provenance::{self, Build, MachineInfo, Provenance, RunSession, WorkerOrigin};
 use crate::quality::Quality;
 use crate::shard::Shard;
+use crate::text::counted;
 
 /// Most manifest rows that a worker has in memory at a time, unless a chunk has more.
 const SEGMENT: usize = 65_536;
@@ -38,6 +39,9 @@ struct PreparedShards {
     manifest_rows: usize,
     dimension: usize,
     chunk_size: usize,
+    /// The highest session of the chunks that were there: no worker has that number, or a lower one.
+    #[serde(default)]
+    sessions: u32,
 }
 
 impl PreparedShards {
@@ -202,7 +206,7 @@ impl RunContext<'_> {
             worker: None,
         };
         let record = WorkerRecord { shard: shard.to_string(), chunks: chunks.clone(), session };
-        let worker = Worker::register(&lock, provenance.session_count(), record)?;
+        let worker = Worker::register(&lock, shards.sessions.max(provenance.session_count()), record)?;
         let number = worker.number;
         let opened =
             ChunkStore::share(&lock, shards.layout(), arithmetic.fingerprint, chunks.clone(), number, self.progress);
@@ -294,7 +298,7 @@ impl RunContext<'_> {
         }
         let arithmetic = Some(begun.fingerprint);
         if manifest.len() != rows {
-            return Err(RunError::Inconsistent { path, rule: format!("the chunks are of {rows} faces") });
+            return Err(RunError::Inconsistent { path, rule: format!("the chunks are of {}", counted(rows, "face")) });
         }
         let store = self.open_store(&lock, &manifest, dimension, chunk_size, arithmetic)?;
         if !store.is_complete() {
@@ -320,7 +324,7 @@ impl RunContext<'_> {
 pub(super) fn share(run: &RunDirectory, store: &ChunkStore) -> Result<(), RunError> {
     let [manifest_rows, dimension, chunk_size] = store.layout();
     files::create_dir_inside(run.path(), embed::WORKERS)?;
-    run.write_json(PREPARED, &PreparedShards { manifest_rows, dimension, chunk_size })
+    run.write_json(PREPARED, &PreparedShards { manifest_rows, dimension, chunk_size, sessions: store.last_session() })
 }
 
 /// Takes the sessions of a run's workers into its provenance, which the caller may write.
@@ -350,6 +354,24 @@ pub(crate) fn missing_shards(run: &RunDirectory, shards: usize) -> Result<Missin
     let lacking = |index: &usize| Shard::new(*index, shards).is_ok_and(|shard| absent(shard.part(chunks)) > 0);
     let missing = (0..shards).filter(lacking).collect();
     Ok(MissingShards { run: name, shards, missing, chunks, chunks_missing: absent(0..chunks) })
+}
+
+/// What is left to do until a prepared run is embedded, in words; `None` for a run that is not prepared.
+pub(super) fn remedy(run: &RunDirectory) -> Result<Option<String>, RunError> {
+    if !run.has(PREPARED) {
+        return Ok(None);
+    }
+    let (run, lacking) = (run.argument(), missing_shards(run, 1)?);
+    Ok(Some(match lacking.chunks_missing {
+        0 => format!("run `facevault finish {run}`"),
+        missing => {
+            let chunks = counted(lacking.chunks, "chunk");
+            format!(
+                "it lacks {missing} of {chunks}: `facevault missing {run} --shards N` prints which of N shards to start, and \
+                 `facevault finish {run}` gathers them"
+            )
+        }
+    }))
 }
 
 /// Who works on a prepared run, by what the workers say, in words; `None` for a run that is not prepared.
@@ -390,7 +412,7 @@ fn prepared_shards(run: &RunDirectory) -> Result<PreparedShards, RunError> {
     }
     let plan: RunPlan = run.json(RunDirectory::PLAN)?;
     if shards.manifest_rows as u64 != plan.faces() {
-        return Err(damaged(format!("it has {} faces, plan.json has {}", shards.manifest_rows, plan.faces())));
+        return Err(damaged(format!("it has {}, plan.json has {}", counted(shards.manifest_rows, "face"), plan.faces())));
     }
     Ok(shards)
 }

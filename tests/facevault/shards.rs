@@ -183,6 +183,104 @@ fn one_process_continues_what_workers_began() {
     assert!(!run.join("workers").exists());
 }
 
+/// Fault (processes): a command needs the embeddings of a run whose workers are at it, or whose workers are done → it says
+/// that chunks are missing, or that `finish` is
+#[test]
+fn what_needs_embeddings_says_what_a_prepared_run_lacks() {
+    let workspace = workspace();
+    let run = prepare(&workspace, "experiments", &[]);
+    let whole = ["experiment", "config.yaml", "--quiet", "--set", "name=whole"];
+    workspace.run(0, &whole);
+    let name = run.file_name().unwrap().to_str().unwrap();
+    let commands = [
+        &["evaluate", name][..],
+        &["evaluate", name, "--shard", "0/2"],
+        &["report", name],
+        &["lookup", name, "a"],
+        &["forget", name, "a"],
+        &["forget", name, "a", "--dry-run"],
+        &["export", name, "--to", "webdataset"],
+        &["export", name, "--to", "mlflow"],
+        &["verify", name],
+    ];
+    let said = |text: String| {
+        for command in commands {
+            let (_, stderr) = workspace.run(1, command);
+            assert_eq!(stderr.lines().last(), Some(&*format!("error: {text}")), "{command:?}");
+        }
+        let (_, stderr) = workspace.run(2, &["compare", "whole", name]);
+        assert!(stderr.contains(&text), "{stderr}");
+    };
+    shard(&workspace, &run, 0, 2);
+    said(format!(
+        "{name} is not embedded yet; it lacks 5 of 9 chunks: `facevault missing {name} --shards N` prints which of N \
+         shards to start, and `facevault finish {name}` gathers them"
+    ));
+    shard(&workspace, &run, 1, 2);
+    said(format!("{name} is not embedded yet; run `facevault finish {name}`"));
+    workspace.run(0, &["finish", name, "--quiet"]);
+    let (_, stderr) = workspace.run(1, &["verify", name]);
+    assert_eq!(stderr, format!("error: {name} is not sealed yet; run `facevault evaluate {name}`\n"));
+}
+
+/// Fault (config): a command that takes a config is given a run → refused with the command for the run's own config
+#[test]
+fn a_run_in_place_of_a_config_is_named() {
+    let workspace = workspace();
+    workspace.run(0, &["embed", "config.yaml", "--quiet", "--set", "seed=3", "--experiments", "my runs"]);
+    let run = run_in(&workspace, "my runs");
+    let name = run.file_name().unwrap().to_str().unwrap();
+    for verb in ["prepare", "experiment", "check", "fetch", "detect", "ablate", "throughput", "reproduce"] {
+        for given in ["small", name, run.to_str().unwrap()] {
+            let (_, stderr) = workspace.run(2, &[verb, given, "--experiments", "my runs"]);
+            let own = format!("facevault {verb} config.yaml --set seed=3 --experiments 'my runs'");
+            let text = format!("{name} is a run, and `facevault {verb}` takes a config; with that of the run: `{own}`");
+            assert_eq!(stderr, format!("error: {text}\n"), "{given}");
+        }
+    }
+    let (_, stderr) = workspace.run(2, &["prepare", "nothing"]);
+    assert!(stderr.contains("cannot read the config"), "{stderr}");
+}
+
+/// A run is listed with the time of the worker that ended last, before its workers are gathered.
+#[test]
+fn a_run_of_workers_has_a_date() {
+    let workspace = workspace();
+    let run = prepare(&workspace, "experiments", &[]);
+    for index in 0..2 {
+        shard(&workspace, &run, index, 2);
+    }
+    let ended = |number: u32| {
+        let record = fs::read(run.join(format!("workers/{number:05}.json"))).unwrap();
+        serde_json::from_slice::<Value>(&record).unwrap()["session"]["ended"].as_u64().unwrap()
+    };
+    let rows = workspace.json(0, &["runs"]);
+    assert_eq!(rows[0]["worked_on"].as_u64(), Some(ended(1).max(ended(2))), "{rows}");
+}
+
+/// Fault (runs): the file of a worker is lost, or those of all → no later worker has its number, which its chunks carry
+#[test]
+fn the_number_of_a_lost_worker_is_not_used_again() {
+    let workspace = workspace();
+    let run = prepare(&workspace, "experiments", &[]);
+    let session = |index: usize| {
+        let shard = format!("{index}/3");
+        let done = workspace.json(0, &["embed", run.to_str().unwrap(), "--quiet", "--shard", &shard]);
+        done["session"].as_u64().unwrap()
+    };
+    assert_eq!(session(0), 1);
+    fs::remove_file(run.join("workers/00001.json")).unwrap();
+    assert_eq!(session(1), 2);
+    fs::remove_dir_all(run.join("workers")).unwrap();
+    prepare(&workspace, "experiments", &[]);
+    assert_eq!(session(2), 3);
+    finish(&workspace, &run);
+    let provenance: Value = serde_json::from_slice(&fs::read(run.join("provenance.json")).unwrap()).unwrap();
+    let sessions = provenance["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), 1, "{sessions:?}");
+    assert_eq!((&sessions[0]["worker"]["number"], &sessions[0]["embedded"]), (&3.into(), &12.into()));
+}
+
 /// Fault (processes): `experiment --fresh` on a run that workers of an unknown build have begun → refused
 #[test]
 fn what_workers_embedded_is_not_fresh() {
