@@ -125,7 +125,8 @@ impl ParquetMatrix {
             parquet::guarded(|| Ok((reader.schema()?, reader.get_metadata()?.clone()))).map_err(of_polars)?;
         let column = column(&schema, named).map_err(wrong)?;
         let (rows, numbers) = sizes(&metadata, &column, bytes).map_err(wrong)?;
-        let mut matrix = Self { path: path.to_owned(), column, rows, dimension: 0, first: 0, from: 0, decoded: Vec::new() };
+        let mut matrix =
+            Self { path: path.to_owned(), column, rows, dimension: 0, first: 0, from: 0, decoded: Vec::new() };
         let mut from = 0;
         while matrix.dimension == 0 && from < rows {
             let lists = matrix.lists(from, FIRST_ROWS.min(rows - from))?;

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::embed::EmbedOutput;
-use super::shared::{any_embedded, config_for, donors, expectation, found, interrupted, not_evaluated, outcome, reuse_options};
+use super::shared::{
+    any_embedded, config_for, donors, expectation, found, interrupted, not_evaluated, outcome, reuse_options,
+};
 use super::{options_to_repeat, print, with_context};
 use crate::agreement::PrecisionAgreement;
 use crate::cli::{ConfigArgs, ExperimentArgs};

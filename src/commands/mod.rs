@@ -43,11 +43,11 @@ use serde::Serialize;
 
 use crate::cli::{Cli, Command, CommonArgs, NewPermissions, PERMISSIONS};
 use crate::error::{CommandOutcome, Error};
-use crate::{file_lock, files, mirror};
 use crate::progress::{Cancel, Progress};
 use crate::run::{RunContext, RunError, experiments_option};
 use crate::terminal::{print as print_text, say};
 use crate::text;
+use crate::{file_lock, files, mirror};
 use shared::interrupted;
 
 /// Runs one command.

@@ -26,9 +26,10 @@ pub(crate) struct ReproduceOutput {
 
 pub(super) fn run(arguments: &ReproduceArgs) -> Result<CommandOutcome, Error> {
     // Reject a wrong config or document before the long work.
-    let loaded = arguments.configs.iter().map(|path| {
-        Ok((path, config_for("reproduce", path, &arguments.overrides, &arguments.common)?))
-    });
+    let loaded = arguments
+        .configs
+        .iter()
+        .map(|path| Ok((path, config_for("reproduce", path, &arguments.overrides, &arguments.common)?)));
     let loaded = loaded.collect::<Result<Vec<_>, Error>>()?;
     let document = arguments.into.as_deref().map(read).transpose()?;
     if let (Some(path), Some(document)) = (&arguments.into, &document) {

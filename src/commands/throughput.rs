@@ -9,7 +9,6 @@ use crate::error::{CommandOutcome, Error};
 use crate::pages;
 use crate::throughput::{self, ThroughputRequest, VariantSelection};
 
-
 pub(super) fn run(arguments: &ThroughputArgs) -> Result<CommandOutcome, Error> {
     let common = &arguments.config.common;
     let loaded = config_for("throughput", &arguments.config.config, &arguments.config.overrides, common)?;

@@ -14,7 +14,7 @@ use crate::files::FileError;
 use crate::headline::{HeadlineRate, headline};
 use crate::metrics::Metrics;
 use crate::numbers::as_json;
-use crate::plan::{self, RunPlan};
+use crate::plan;
 use crate::provenance::{self, Provenance};
 use crate::text_table::TextTable;
 use crate::{dataset, embed, text};
@@ -138,7 +138,7 @@ impl RunRow {
 
     fn read(run: &RunDirectory) -> Result<(Self, RunFacts), RunError> {
         forget::refuse_unfinished(run)?;
-        let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+        let plan = run.plan()?;
         let mut provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
         shards::gather(run, &mut provenance)?;
         let metrics: Option<Metrics> =

@@ -83,7 +83,9 @@ impl fmt::Display for Difference {
             Kind::Changed { sealed, now } => {
                 write!(f, "{name}: sealed as {}…, now {}…", sealed.short(12), now.short(12))
             }
-            Kind::Resized { sealed, now } => write!(f, "{name}: sealed with {}, now it has {now}", counted(*sealed, "byte")),
+            Kind::Resized { sealed, now } => {
+                write!(f, "{name}: sealed with {}, now it has {now}", counted(*sealed, "byte"))
+            }
             Kind::Missing => write!(f, "{name}: sealed, now missing"),
             Kind::Added => write!(f, "{name}: added after the run was sealed"),
         }

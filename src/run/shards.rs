@@ -10,9 +10,11 @@ use std::sync::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::precision::{NetworkOpener, OpenNetwork};
+use super::precision::{self, NetworkOpener, OpenNetwork};
 use super::workers::{self, Worker, WorkerRecord};
-use super::{PreparedRun, RunContext, RunDirectory, RunError, SourceCache, Stage, again, forget, given, seal, stored};
+use super::{
+    PreparedRun, RunContext, RunDirectory, RunError, SourceCache, Stage, again, forget, given, not_locked, seal, stored,
+};
 use crate::config::ExperimentConfig;
 use crate::dataset::{self, Manifest};
 use crate::embed::{
@@ -22,7 +24,6 @@ use crate::embed::{
 use crate::files::{self, FileError};
 use crate::mirror;
 use crate::model;
-use crate::plan::RunPlan;
 use crate::progress::{Cancel, Progress};
 use crate::provenance::{self, Build, MachineInfo, Provenance, RunSession, WorkerOrigin};
 use crate::quality::Quality;
@@ -134,7 +135,7 @@ impl RunContext<'_> {
             EmbedOutcome::Interrupted(_) if self.cancel.requested() => Ok(None),
             _ => {
                 let records = embed::read_records(run.path())?;
-                let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+                let plan = run.plan()?;
                 let finished = run.has(RunDirectory::METADATA);
                 let of_shards = if finished { None } else { Some(prepared_shards(&run)?) };
                 Ok(Some(SharedRun {
@@ -154,7 +155,7 @@ impl RunContext<'_> {
     /// if cancelled before it began.
     pub fn embed_shard(&self, run: &RunDirectory, shard: Shard) -> Result<Option<ShardSummary>, RunError> {
         forget::refuse_embedding(run)?;
-        let lock = RunLock::share(run.path())?;
+        let lock = RunLock::share(run.path()).map_err(|error| not_locked(run, error))?;
         if let Some(note) = lock.note() {
             self.progress.say(note);
         }
@@ -168,11 +169,12 @@ impl RunContext<'_> {
             shards => shards?,
         };
         let Some(begun) = &provenance.arithmetic else { return Err(not_prepared(run)) };
+        precision::refuse_changed(run, &provenance)?;
         let root = self.pictures(run, config, &provenance)?;
         let checkpoint = self.checkpoint(config, &mut SourceCache::default())?;
         let say = |line: &str| self.progress.say(line);
         let embedder = model::describe(&config.model, &config.embed.execution(), &say)?;
-        let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+        let plan = run.plan()?;
         let here = plan.with(config, checkpoint.digest, &embedder);
         if here != plan {
             return Err(RunError::OtherPlan { run: run.name(), changed: again::keys(&plan, &here).join(", ") });
@@ -274,7 +276,7 @@ impl RunContext<'_> {
         let lock = self.lock(run)?;
         let (_, loaded) = stored(run)?;
         let options = &loaded.config.embed;
-        let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+        let plan = run.plan()?;
         if run.has(RunDirectory::METADATA) && seal::is_recorded(run) {
             self.mend(run)?;
             if run.has(RunDirectory::METADATA) {
@@ -283,6 +285,7 @@ impl RunContext<'_> {
         }
         let mut provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
         let Some(begun) = &provenance.arithmetic else { return Err(not_prepared(run)) };
+        precision::refuse_changed(run, &provenance)?;
         let records = embed::read_records(run.path());
         let layout = match prepared_shards(run) {
             // One process embedded the rest, and was interrupted.
@@ -361,14 +364,15 @@ pub(super) fn remedy(run: &RunDirectory) -> Result<Option<String>, RunError> {
     if !run.has(PREPARED) {
         return Ok(None);
     }
-    let (run, lacking) = (run.argument(), missing_shards(run, 1)?);
+    let (finish, lacking) = (run.to_write().command("finish"), missing_shards(run, 1)?);
+    let run = run.argument();
     Ok(Some(match lacking.chunks_missing {
-        0 => format!("run `facevault finish {run}`"),
+        0 => format!("run `{finish}`"),
         missing => {
             let chunks = counted(lacking.chunks, "chunk");
             format!(
                 "it lacks {missing} of {chunks}: `facevault missing {run} --shards N` prints which of N shards to start, and \
-                 `facevault finish {run}` gathers them"
+                 `{finish}` gathers them"
             )
         }
     }))
@@ -410,9 +414,13 @@ fn prepared_shards(run: &RunDirectory) -> Result<PreparedShards, RunError> {
     if shards.layout().contains(&0) {
         return Err(damaged("a size in it is 0".into()));
     }
-    let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+    let plan = run.plan()?;
     if shards.manifest_rows as u64 != plan.faces() {
-        return Err(damaged(format!("it has {}, plan.json has {}", counted(shards.manifest_rows, "face"), plan.faces())));
+        return Err(damaged(format!(
+            "it has {}, plan.json has {}",
+            counted(shards.manifest_rows, "face"),
+            plan.faces()
+        )));
     }
     Ok(shards)
 }

@@ -160,7 +160,18 @@ fn what_was_exported_is_said_so_that_it_can_be_used() {
     let store = workspace.path("my runs").canonicalize().unwrap();
     let hint = format!("mlflow ui --backend-store-uri '{}'\n", store.display());
     assert!(text.contains(&hint), "{text}");
-    workspace.run(0, &["embed", "config.yaml", "-q", "--set", "name=one", "--set", "dataset={source: synthetic, seed: 5, identities: 1, samples: 1, size: 96}"]);
+    workspace.run(
+        0,
+        &[
+            "embed",
+            "config.yaml",
+            "-q",
+            "--set",
+            "name=one",
+            "--set",
+            "dataset={source: synthetic, seed: 5, identities: 1, samples: 1, size: 96}",
+        ],
+    );
     let (text, _) = workspace.run(0, &["export", "one", "--to", "webdataset"]);
     assert!(text.starts_with("1 face in 1 file: "), "{text}");
 }

@@ -18,6 +18,16 @@ fn workspace() -> Workspace {
     Workspace::synthetic(6, 7, "")
 }
 
+/// 16 faces in 4 chunks, in int8.
+fn int8() -> Workspace {
+    let workspace = Workspace::new();
+    workspace.config(
+        "dataset: {source: synthetic, seed: 5, identities: 4, samples: 4, size: 96}\n\
+         embed: {device: cpu, precision: int8, batch_size: 4, chunk_size: 5, threads: 1}",
+    );
+    workspace
+}
+
 /// 15 faces in folders of pictures.
 fn pictures() -> Workspace {
     let workspace = Workspace::new();
@@ -450,6 +460,71 @@ fn a_copy_that_is_not_whole_is_no_failure_of_the_face() {
     assert_eq!(differing(&run, &whole), [""; 0]);
 }
 
+/// Commands that go on with a prepared run, or look how far it is.
+const OPENING: [&[&str]; 3] =
+    [&["embed", "small", "--shard", "0/1"], &["finish", "small"], &["missing", "small", "--shards", "2"]];
+
+/// Fault (runs): a number in `plan.json` is another one, while workers are at the run → every command that opens it refuses
+/// it, `runs` lists it as damaged, and preparing it again writes the file anew
+#[test]
+fn a_plan_that_has_changed_is_noticed_by_every_command() {
+    let workspace = workspace();
+    let whole = whole(&workspace);
+    let run = prepare(&workspace, "experiments", &[]);
+    shard(&workspace, &run, 0, 2);
+    let plan = run.join("plan.json");
+    let good = fs::read_to_string(&plan).unwrap();
+    for bad in [good.replace("\"faces\":42", "\"faces\":43"), good.replace("\"seed\":0", "\"seed\":1")] {
+        assert_ne!(good, bad, "{good}");
+        fs::write(&plan, bad).unwrap();
+        for arguments in OPENING.into_iter().chain([&["verify", "small"][..], &["evaluate", "small"]]) {
+            let (_, stderr) = workspace.run(1, arguments);
+            assert!(stderr.contains("plan.json has changed: it is the plan of small-"), "{arguments:?}: {stderr}");
+        }
+        assert_eq!(workspace.json(0, &["runs"])[0]["state"], "damaged");
+        prepare(&workspace, "experiments", &[]);
+        assert_eq!(fs::read_to_string(&plan).unwrap(), good);
+    }
+    shard(&workspace, &run, 1, 2);
+    finish(&workspace, &run);
+    assert_eq!(differing(&run, &whole), [""; 0]);
+}
+
+/// Fault (runs): a number in `calibration.json` or `agreement.json` of a run that is not finished is another one, by a ten
+/// millionth → refused by every command that goes on with it, with the file
+#[test]
+fn measurements_that_have_changed_are_noticed() {
+    let workspace = int8();
+    let run = prepare(&workspace, "experiments", &[]);
+    let go_on: [&[&str]; 4] = [
+        &["embed", "small", "--shard", "1/2"],
+        &["finish", "small"],
+        &["prepare", "config.yaml"],
+        &["embed", "config.yaml"],
+    ];
+    shard(&workspace, &run, 0, 2);
+    for (name, key) in [("calibration.json", "/ranges"), ("agreement.json", "/cosine")] {
+        let path = run.join(name);
+        let good = fs::read(&path).unwrap();
+        let mut value: Value = serde_json::from_slice(&good).unwrap();
+        let numbers = value.pointer_mut(key).unwrap_or_else(|| panic!("{name}")).as_object_mut().unwrap();
+        let number = numbers.values_mut().find(|value| value.as_f64().is_some_and(|value| value > 0.0)).unwrap();
+        *number = (number.as_f64().unwrap() * (1.0 + 2e-7)).into();
+        fs::write(&path, serde_json::to_vec_pretty(&value).unwrap()).unwrap();
+        for arguments in go_on {
+            let (_, stderr) = workspace.run(1, arguments);
+            assert!(
+                stderr.contains(&format!("{name}: it has changed since it was measured; ")),
+                "{arguments:?}: {stderr}"
+            );
+        }
+        fs::write(&path, good).unwrap();
+    }
+    fs::remove_file(run.join("agreement.json")).unwrap();
+    workspace.run(0, &["embed", "config.yaml", "--quiet"]);
+    assert!(run.join("agreement.json").is_file());
+}
+
 /// Fault (runs): what workers need to know is damaged, or says other sizes than the plan; a worker's file is none → refused
 /// with the command that writes it again; what others made is left out
 #[test]
@@ -462,9 +537,7 @@ fn damage_among_the_workers_is_named_with_the_remedy() {
         [good.replace("42", "40"), good.replace("42", "18446744073709551615"), good.replace('5', "0"), "{".into()]
     {
         fs::write(&prepared, bad).unwrap();
-        for arguments in
-            [&["embed", "small", "--shard", "0/1"][..], &["finish", "small"], &["missing", "small", "--shards", "2"]]
-        {
+        for arguments in OPENING {
             let (_, stderr) = workspace.run(1, arguments);
             assert!(stderr.contains("run `facevault prepare` with the run's config again"), "{stderr}");
         }
@@ -585,11 +658,7 @@ fn a_prepared_run_can_be_watched() {
 /// Workers share the ranges of int8 that preparing measured.
 #[test]
 fn int8_is_shared_out_with_its_ranges() {
-    let workspace = Workspace::synthetic(4, 4, "");
-    workspace.config(
-        "dataset: {source: synthetic, seed: 5, identities: 4, samples: 4, size: 96}\n\
-         embed: {device: cpu, precision: int8, batch_size: 4, chunk_size: 5, threads: 1}",
-    );
+    let workspace = int8();
     let whole = whole(&workspace);
     let run = prepare(&workspace, "shared", &[]);
     for index in 0..2 {

@@ -105,7 +105,8 @@ fn a_process_that_was_stopped_in_a_long_step_did_not_die() {
     let mut command = workspace.command(&["experiment", "config.yaml", "--quiet"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let deadline = Instant::now() + Duration::from_mins(1);
-    let begun = |run: &Path| fs::read_to_string(run.join("provenance.json")).is_ok_and(|text| text.contains("batch_size"));
+    let begun =
+        |run: &Path| fs::read_to_string(run.join("provenance.json")).is_ok_and(|text| text.contains("batch_size"));
     while !workspace.has_run() || !begun(&workspace.only_run()) {
         assert!(Instant::now() < deadline, "nothing is embedded");
         sleep(Duration::from_millis(2));
@@ -116,7 +117,10 @@ fn a_process_that_was_stopped_in_a_long_step_did_not_die() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let (text, error) = workspace.run(1, &["watch", "small"]);
     assert!(text.starts_with("stopped while "), "{text}");
-    assert!(error.contains(" was stopped or failed before it was done; to continue it: facevault experiment"), "{error}");
+    assert!(
+        error.contains(" was stopped or failed before it was done; to continue it: facevault experiment"),
+        "{error}"
+    );
 }
 
 /// Fault (processes): a process of another machine has a run, and nothing changes → said after the given patience, with

@@ -252,7 +252,10 @@ fn no_gallery(protocol: &IdentificationProtocol, faces: &[RoleFace<'_>]) -> Stri
 fn no_probe(protocol: &IdentificationProtocol) -> String {
     match &protocol.roles {
         Roles::First { faces, .. } => {
-            format!("no identity has more than {}, which `gallery: {{first: {faces}}}` all takes; lower it", counted(*faces, "face"))
+            format!(
+                "no identity has more than {}, which `gallery: {{first: {faces}}}` all takes; lower it",
+                counted(*faces, "face")
+            )
         }
         Roles::Folders { probes, .. } if probes.is_empty() => {
             "all faces are in the folders of the gallery; name fewer".into()
