@@ -474,7 +474,7 @@ fn a_plan_that_has_changed_is_noticed_by_every_command() {
     shard(&workspace, &run, 0, 2);
     let plan = run.join("plan.json");
     let good = fs::read_to_string(&plan).unwrap();
-    for bad in [good.replace("\"faces\":42", "\"faces\":43"), good.replace("\"seed\":0", "\"seed\":1")] {
+    for bad in [good.replace("\"faces\": 42", "\"faces\": 43"), good.replace("\"seed\": 0", "\"seed\": 1")] {
         assert_ne!(good, bad, "{good}");
         fs::write(&plan, bad).unwrap();
         for arguments in OPENING.into_iter().chain([&["verify", "small"][..], &["evaluate", "small"]]) {
@@ -503,14 +503,13 @@ fn measurements_that_have_changed_are_noticed() {
         &["embed", "config.yaml"],
     ];
     shard(&workspace, &run, 0, 2);
-    for (name, key) in [("calibration.json", "/ranges"), ("agreement.json", "/cosine")] {
+    for name in ["calibration.json", "agreement.json"] {
         let path = run.join(name);
-        let good = fs::read(&path).unwrap();
-        let mut value: Value = serde_json::from_slice(&good).unwrap();
-        let numbers = value.pointer_mut(key).unwrap_or_else(|| panic!("{name}")).as_object_mut().unwrap();
-        let number = numbers.values_mut().find(|value| value.as_f64().is_some_and(|value| value > 0.0)).unwrap();
-        *number = (number.as_f64().unwrap() * (1.0 + 2e-7)).into();
-        fs::write(&path, serde_json::to_vec_pretty(&value).unwrap()).unwrap();
+        let good = fs::read_to_string(&path).unwrap();
+        let number = good.split([' ', ',', '\n']).find(|word| word.contains('.') && word.parse::<f64>().is_ok());
+        let number = number.unwrap_or_else(|| panic!("no number in {good}"));
+        let other = number.parse::<f64>().unwrap() * (1.0 + 2e-7);
+        fs::write(&path, good.replacen(number, &other.to_string(), 1)).unwrap();
         for arguments in go_on {
             let (_, stderr) = workspace.run(1, arguments);
             assert!(
