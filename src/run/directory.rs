@@ -278,7 +278,7 @@ impl RunDirectory {
     }
 
     /// Reads the plan. Fails with [`RunError::PlanChanged`] if it is not the one that the run is named after.
-    pub fn plan(&self) -> Result<RunPlan, RunError> {
+    pub(crate) fn plan(&self) -> Result<RunPlan, RunError> {
         let plan: RunPlan = self.json(Self::PLAN)?;
         let (name, planned) = (self.name(), plan.run_id().to_string());
         // Who has given the directory another name knows that it has.
