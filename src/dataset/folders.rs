@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::image_folder::{self, METADATA};
 use super::left_out::{LeftOut, LeftOutReason};
-use super::listing::{EntryKind, Tree, Walk, joined};
+use super::listing::{self, EntryKind, Tree, Walk, joined};
 use super::normalisation::composed;
 use super::scan::{self, OpenContext};
 use super::{DatasetError, Face, Manifest, SourceTable, tables};

@@ -232,11 +232,7 @@ fn of_link(path: &Path, by_name: NameKind, error: io::Error) -> Result<EntryKind
 }
 
 /// The entries of a folder with their names as text. Those whose names are none are counted, and the first is named.
-pub(super) fn with_names(
-    entries: Vec<Entry>,
-    left: &mut LeftOut,
-    context: &OpenContext<'_>,
-) -> Vec<(Entry, String)> {
+pub(super) fn with_names(entries: Vec<Entry>, left: &mut LeftOut, context: &OpenContext<'_>) -> Vec<(Entry, String)> {
     let name = |entry: Entry| match (entry.name(), &entry) {
         (Ok(name), _) => Some((entry, name)),
         // A store's names are text.
