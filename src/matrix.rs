@@ -16,6 +16,9 @@ pub(crate) const WIDEST: usize = 65_536;
 /// Numbers that are decoded at a time.
 const SLICE: usize = 4 << 20;
 
+/// Rows that are looked at together for the first that is not null.
+const FIRST_ROWS: usize = 64;
+
 /// Numbers that any file may have, and the most for each of its bytes beyond them: floats hardly compress, and what a file
 /// claims takes memory.
 const NUMBERS: u64 = 16 << 20;
@@ -68,7 +71,8 @@ impl Matrix {
         }
     }
 
-    /// Reads row `row` into `out`, which takes [`Self::dimension`] values. A value that is null is a NaN.
+    /// Reads row `row` into `out`, which takes [`Self::dimension`] values. A value that is null is a NaN, a row that is null
+    /// has nothing else.
     ///
     /// # Errors
     /// [`NpyError`] when there is no such row, or when reading fails.
@@ -76,6 +80,22 @@ impl Matrix {
         match self {
             Self::Npy(matrix) => matrix.read(row, out),
             Self::Parquet(matrix) => matrix.read(row, out),
+        }
+    }
+
+    /// Whether the row that was read last, this one, is null.
+    pub(crate) fn is_null(&self, row: usize) -> bool {
+        match self {
+            Self::Npy(_) => false,
+            Self::Parquet(matrix) => matrix.decoded(row).is_some_and(Option::is_none),
+        }
+    }
+
+    /// What messages call its rows and a place in a row: "row 7 of the matrix has the value NaN in column 1".
+    pub(crate) fn called(&self) -> [String; 2] {
+        match self {
+            Self::Npy(_) => ["the matrix".into(), "column".into()],
+            Self::Parquet(matrix) => [format!("the column `{}`", text::quoted(&matrix.column)), "place".into()],
         }
     }
 }
@@ -87,9 +107,11 @@ pub struct ParquetMatrix {
     column: String,
     rows: usize,
     dimension: usize,
-    /// The first row that is decoded, and the decoded ones.
+    /// The first row that is not null, which says how many numbers a row has.
+    first: usize,
+    /// The first row that is decoded, and the decoded ones; `None` for one that is null.
     from: usize,
-    decoded: Vec<Vec<f64>>,
+    decoded: Vec<Option<Vec<f64>>>,
 }
 
 impl ParquetMatrix {
@@ -103,16 +125,24 @@ impl ParquetMatrix {
             parquet::guarded(|| Ok((reader.schema()?, reader.get_metadata()?.clone()))).map_err(of_polars)?;
         let column = column(&schema, named).map_err(wrong)?;
         let (rows, numbers) = sizes(&metadata, &column, bytes).map_err(wrong)?;
-        let mut matrix = Self { path: path.to_owned(), column, rows, dimension: 0, from: 0, decoded: Vec::new() };
-        if rows > 0 {
-            let first = matrix.lists(0, 1)?;
-            matrix.dimension = first.first().and_then(Option::as_ref).map_or(0, Vec::len);
+        let mut matrix =
+            Self { path: path.to_owned(), column, rows, dimension: 0, first: 0, from: 0, decoded: Vec::new() };
+        let mut from = 0;
+        while matrix.dimension == 0 && from < rows {
+            let lists = matrix.lists(from, FIRST_ROWS.min(rows - from))?;
+            let first = lists.iter().position(Option::is_some);
+            if let Some((at, list)) = first.and_then(|at| Some((at, lists[at].as_ref()?))) {
+                (matrix.first, matrix.dimension) = (from + at, list.len());
+                break;
+            }
+            from += lists.len();
         }
         if matrix.dimension == 0 {
-            return Err(wrong(format!(
-                "the first row of its column `{}` has no numbers",
-                text::quoted(&matrix.column)
-            )));
+            let column = text::quoted(&matrix.column);
+            return Err(wrong(match from == rows {
+                true => format!("no row of its column `{column}` has a list"),
+                false => format!("row {} of its column `{column}` has no numbers", matrix.first),
+            }));
         }
         // Rows of several lengths, or some that are null: said before anything is made of them.
         if numbers != (rows as u64).saturating_mul(matrix.dimension as u64) {
@@ -150,6 +180,11 @@ impl ParquetMatrix {
         })
     }
 
+    /// A row, if it is among those that are decoded.
+    fn decoded(&self, row: usize) -> Option<&Option<Vec<f64>>> {
+        self.decoded.get(row.checked_sub(self.from)?)
+    }
+
     /// Decodes rows from this one on.
     fn decode(&mut self, row: usize) -> Result<(), NpyError> {
         let rows = (SLICE / self.dimension).max(1).min(self.rows - row);
@@ -158,15 +193,16 @@ impl ParquetMatrix {
         if let Some(at) = other {
             let found = lists[at].as_ref().map_or(0, Vec::len);
             let rule = format!(
-                "row {} has {}, and the first has {}; all rows of a matrix have the same",
+                "row {} of its column `{}` has {}, and row {} has {}; all rows of a matrix have the same",
                 row + at,
+                text::quoted(&self.column),
                 text::counted(found, "number"),
+                self.first,
                 self.dimension
             );
             return Err(NpyError::Format { path: self.path.clone(), rule });
         }
-        let null = || vec![f64::NAN; self.dimension];
-        self.decoded = lists.into_iter().map(|list| list.unwrap_or_else(null)).collect();
+        self.decoded = lists;
         self.from = row;
         Ok(())
     }
@@ -176,10 +212,13 @@ impl ParquetMatrix {
         if row >= self.rows || out.len() != self.dimension {
             return Err(wrong(format!("row {row} of {} values was requested", out.len())));
         }
-        if row < self.from || row >= self.from + self.decoded.len() {
+        if self.decoded(row).is_none() {
             self.decode(row)?;
         }
-        out.copy_from_slice(&self.decoded[row - self.from]);
+        match self.decoded(row).and_then(Option::as_ref) {
+            Some(list) => out.copy_from_slice(list),
+            None => out.fill(f64::NAN),
+        }
         Ok(())
     }
 }
@@ -193,6 +232,12 @@ fn is_vectors(dtype: &ArrowDataType) -> bool {
     }
 }
 
+/// Whether a column holds lists of f16, which are not read.
+fn is_half(dtype: &ArrowDataType) -> bool {
+    use ArrowDataType as T;
+    matches!(dtype, T::List(of) | T::LargeList(of) | T::FixedSizeList(of, _) if of.dtype == T::Float16)
+}
+
 /// The columns with lists of floats.
 pub(crate) fn vectors(schema: &ArrowSchema) -> Vec<String> {
     schema.iter_values().filter(|field| is_vectors(&field.dtype)).map(|field| field.name.to_string()).collect()
@@ -203,6 +248,14 @@ fn column(schema: &ArrowSchema, named: Option<&str>) -> Result<String, String> {
     let quoted = |names: &[String]| names.iter().map(|name| format!("`{}`", text::quoted(name))).collect::<Vec<_>>();
     let all: Vec<String> = schema.iter_values().map(|field| field.name.to_string()).collect();
     let vectors = vectors(schema);
+    let half = |name: &str| schema.get(name).is_some_and(|field| is_half(&field.dtype));
+    if let Some(name) = named.or_else(|| all.iter().map(String::as_str).find(|name| half(name)))
+        && half(name)
+        && (named.is_some() || vectors.is_empty())
+    {
+        let name = text::quoted(name);
+        return Err(format!("its column `{name}` holds lists of f16, which are not read; write them as f32"));
+    }
     let there = if vectors.is_empty() {
         format!("its columns are {}, and none holds lists of floats", quoted(&all).join(", "))
     } else {

@@ -31,6 +31,9 @@ pub struct Provenance {
     /// What computes the embeddings; absent until the network is first opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arithmetic: Option<RunArithmetic>,
+    /// Digests of what was measured before the first chunk: `calibration.json` and `agreement.json`, of a precision below f32.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measured: BTreeMap<String, Digest>,
     /// One entry per start or resume.
     pub sessions: Vec<RunSession>,
     /// The run whose embeddings this run reused, if any.

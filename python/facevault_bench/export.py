@@ -87,7 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         # As the command: 2 for wrong arguments, 1 for all else.
         return 2 if isinstance(error, InputError) else 1
-    print(f"{len(run.embeddings)} faces: {', '.join(map(str, written))}")
+    count = len(run.embeddings)
+    print(f"{count} {'face' if count == 1 else 'faces'}: {', '.join(map(str, written))}")
     print(
         "faces, embeddings and identities are personal data: handle the export like the run; `facevault forget` does not"
         " reach it"

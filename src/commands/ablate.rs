@@ -1,14 +1,14 @@
 //! `ablate CONFIG`: prints what each choice costs and writes a page.
 
-use super::shared::interrupted;
+use super::shared::{config_for, interrupted};
 use super::{options_to_repeat, print, with_context};
 use crate::cli::AblateArgs;
 use crate::error::{CommandOutcome, Error};
-use crate::{config, pages};
+use crate::pages;
 
 pub(super) fn run(arguments: &AblateArgs) -> Result<CommandOutcome, Error> {
     let (common, path) = (&arguments.config.common, &arguments.config.config);
-    let loaded = config::load(path, &arguments.config.overrides)?;
+    let loaded = config_for("ablate", path, &arguments.config.overrides, common)?;
     let Some(asked) = &loaded.config.ablation else {
         return Err(Error::Usage(format!(
             "{} has no `ablation` section; `facevault guide config-keys` shows how to write one",

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::print;
+use super::shared::config_for;
 use crate::cli::ConfigArgs;
 use crate::config::{self, ExperimentConfig};
 use crate::dataset::Manifest;
@@ -59,7 +60,7 @@ pub(crate) struct ReusableRows {
 }
 
 pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
-    let loaded = config::load(&arguments.config, &arguments.overrides)?;
+    let loaded = config_for("check", &arguments.config, &arguments.overrides, &arguments.common)?;
     let config = &loaded.config;
     let weights = weights::describe(&config.weights);
     let dataset = dataset::describe(&config.dataset);

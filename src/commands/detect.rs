@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::shared::interrupted;
+use super::shared::{config_for, interrupted};
 use super::{options_to_repeat, print, with_context};
 use crate::cli::DetectArgs;
 use crate::config;
@@ -38,7 +38,7 @@ pub(crate) struct DetectOutput {
 
 pub(super) fn run(arguments: &DetectArgs) -> Result<CommandOutcome, Error> {
     let given = &arguments.config;
-    let config = config::load(&given.config, &given.overrides)?.config;
+    let config = config_for("detect", &given.config, &given.overrides, &given.common)?.config;
     let Some(options) = &config.detect else {
         if let Some((rule, _)) = config::without_photos(&config.dataset) {
             return Err(Error::Usage(format!("{} detects no faces: {rule}", given.config.display())));

@@ -4,11 +4,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::embed::EmbedOutput;
-use super::shared::{any_embedded, donors, expectation, found, interrupted, not_evaluated, outcome, reuse_options};
+use super::shared::{
+    any_embedded, config_for, donors, expectation, found, interrupted, not_evaluated, outcome, reuse_options,
+};
 use super::{options_to_repeat, print, with_context};
 use crate::agreement::PrecisionAgreement;
 use crate::cli::{ConfigArgs, ExperimentArgs};
-use crate::config::{self, Published};
+use crate::config::Published;
 use crate::embed::{EmbedOutcome, EmbedSummary};
 use crate::error::{CommandOutcome, Error};
 use crate::metrics::{Judged, Metrics};
@@ -41,7 +43,7 @@ pub(crate) struct ExperimentOutput<'a> {
 pub(super) fn run(
     ExperimentArgs { config: arguments, fresh, reuse }: &ExperimentArgs,
 ) -> Result<CommandOutcome, Error> {
-    let loaded = config::load(&arguments.config, &arguments.overrides)?;
+    let loaded = config_for("experiment", &arguments.config, &arguments.overrides, &arguments.common)?;
     let published = loaded.config.published.clone();
     let options = options_to_repeat(&arguments.common, &arguments.overrides);
     let afresh = if *fresh { " --fresh" } else { "" };

@@ -4,8 +4,9 @@ use super::{print, with_context};
 use crate::cli::{ExportArgs, ExportFormat};
 use crate::error::{CommandOutcome, Error};
 use crate::export::{self, ExportRequest, Exported};
-use crate::run::RunDirectory;
+use crate::run::{RunDirectory, quoted};
 use crate::terminal::say;
+use crate::text::counted;
 
 /// What to know of every export.
 const PERSONAL: &str = "faces, embeddings and identities are personal data: handle the export like the run; `facevault forget` does not \
@@ -27,7 +28,11 @@ pub(super) fn run(arguments: &ExportArgs) -> Result<CommandOutcome, Error> {
         })
     })?;
     if exported.without_picture > 0 {
-        say(&format!("{} faces have no picture in the export: it can no longer be read", exported.without_picture));
+        let (faces, have, they) = match exported.without_picture {
+            1 => ("1 face".to_owned(), "has", "it"),
+            n => (format!("{n} faces"), "have", "they"),
+        };
+        say(&format!("{faces} {have} no picture in the export: {they} can no longer be read"));
     }
     print(common, &exported, || text(&exported))?;
     Ok(CommandOutcome::Done)
@@ -36,12 +41,12 @@ pub(super) fn run(arguments: &ExportArgs) -> Result<CommandOutcome, Error> {
 fn text(exported: &Exported) -> String {
     let Exported { folder, files, faces, to, .. } = exported;
     let what = match faces {
-        Some(faces) => format!("{faces} faces in {} files", files.len()),
-        None => format!("{} files", files.len()),
+        Some(faces) => format!("{} in {}", counted(*faces, "face"), counted(files.len(), "file")),
+        None => counted(files.len(), "file"),
     };
     let then = match to {
         ExportFormat::MlFlow => {
-            let store = folder.ancestors().nth(2).unwrap_or(folder).display();
+            let store = quoted(&folder.ancestors().nth(2).unwrap_or(folder).display().to_string());
             format!("\nto look at it: MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri {store}")
         }
         _ => String::new(),

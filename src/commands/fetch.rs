@@ -3,10 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::shared::interrupted;
+use super::shared::{config_for, interrupted};
 use super::{options_to_repeat, print, with_context};
 use crate::cli::ConfigArgs;
-use crate::config;
 use crate::digest::Digest;
 use crate::error::{CommandOutcome, Error};
 use crate::model::weights::{Origin, Weights};
@@ -53,7 +52,7 @@ struct FetchedDataset {
 }
 
 pub(super) fn run(arguments: &ConfigArgs) -> Result<CommandOutcome, Error> {
-    let config = config::load(&arguments.config, &arguments.overrides)?.config;
+    let config = config_for("fetch", &arguments.config, &arguments.overrides, &arguments.common)?.config;
     let options = options_to_repeat(&arguments.common, &arguments.overrides);
     let again = format!("to resume: facevault fetch {}{options}", arguments.config.display());
     with_context(&arguments.common, &again, |context| {

@@ -21,6 +21,9 @@ pub(super) fn run(arguments: &InitArgs) -> Result<CommandOutcome, Error> {
     if asks {
         say(&format!("found   {}", look.sentence()));
     }
+    if let Some(note) = look.note.as_ref().filter(|_| !common.quiet) {
+        say(&format!("note    {note}"));
+    }
     refuse_unused(arguments, &look)?;
     let (choices, reason) = choose(arguments, &look, asks)?;
     init::write(&out, &init::text(&look, &choices), arguments.force)?;

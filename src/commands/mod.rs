@@ -43,12 +43,11 @@ use serde::Serialize;
 
 use crate::cli::{Cli, Command, CommonArgs, NewPermissions, PERMISSIONS};
 use crate::error::{CommandOutcome, Error};
-use crate::files;
-use crate::mirror;
 use crate::progress::{Cancel, Progress};
 use crate::run::{RunContext, RunError, experiments_option};
 use crate::terminal::{print as print_text, say};
 use crate::text;
+use crate::{file_lock, files, mirror};
 use shared::interrupted;
 
 /// Runs one command.
@@ -133,7 +132,7 @@ fn with_context_and<T>(
     ctrlc::set_handler(move || {
         if on_signal.requested() {
             // The second Ctrl-C: whatever is not committed is recomputed on resume.
-            std::process::exit(i32::from(CommandOutcome::Interrupted.code()));
+            end_now();
         }
         on_signal.request();
         say("\nstopping; press Ctrl-C again to abort");
@@ -170,7 +169,14 @@ fn end_soon(cancel: &Cancel, again: impl Fn() -> String) {
             break;
         }
     }
-    std::process::exit(i32::from(interrupted(&again()).code()));
+    interrupted(&again());
+    end_now();
+}
+
+/// Ends the process on request, wherever it is.
+fn end_now() -> ! {
+    file_lock::sign_off();
+    std::process::exit(i32::from(CommandOutcome::Interrupted.code()));
 }
 
 /// Prints a result as JSON if requested, otherwise as text.

@@ -1,16 +1,15 @@
 //! `prepare CONFIG`: makes a run that several workers embed.
 
-use super::shared::{donors, interrupted, reuse_options};
+use super::shared::{config_for, donors, interrupted, reuse_options};
 use super::{options_to_repeat, print, with_context};
 use crate::cli::PrepareArgs;
-use crate::config;
 use crate::error::{CommandOutcome, Error};
 use crate::run::RunDirectory;
 use crate::text::counted;
 
 pub(super) fn run(arguments: &PrepareArgs) -> Result<CommandOutcome, Error> {
     let PrepareArgs { config: args, reuse } = arguments;
-    let loaded = config::load(&args.config, &args.overrides)?;
+    let loaded = config_for("prepare", &args.config, &args.overrides, &args.common)?;
     let donors = donors(reuse, &args.common.experiments)?;
     let options = reuse_options(reuse) + &options_to_repeat(&args.common, &args.overrides);
     let again = format!("to resume: facevault prepare {}{options}", args.config.display());

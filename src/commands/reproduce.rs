@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::shared::interrupted;
+use super::shared::{config_for, interrupted};
 use super::{print, with_context};
 use crate::cli::ReproduceArgs;
 use crate::embed::EmbedOutcome;
@@ -26,7 +26,10 @@ pub(crate) struct ReproduceOutput {
 
 pub(super) fn run(arguments: &ReproduceArgs) -> Result<CommandOutcome, Error> {
     // Reject a wrong config or document before the long work.
-    let loaded = arguments.configs.iter().map(|path| Ok((path, config::load(path, &arguments.overrides)?)));
+    let loaded = arguments
+        .configs
+        .iter()
+        .map(|path| Ok((path, config_for("reproduce", path, &arguments.overrides, &arguments.common)?)));
     let loaded = loaded.collect::<Result<Vec<_>, Error>>()?;
     let document = arguments.into.as_deref().map(read).transpose()?;
     if let (Some(path), Some(document)) = (&arguments.into, &document) {
@@ -44,7 +47,7 @@ pub(super) fn run(arguments: &ReproduceArgs) -> Result<CommandOutcome, Error> {
                 path: &name,
                 config: &config,
                 overrides: &arguments.overrides,
-                command: &run::command_line(path, &arguments.overrides),
+                command: &run::command_line("experiment", path, &arguments.overrides),
             };
             match run_experiment(context, &arguments.common.reports, path, loaded) {
                 Ok(Some((run, evaluated))) => {

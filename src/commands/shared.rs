@@ -2,17 +2,35 @@
 
 use std::path::Path;
 
-use crate::cli::ReuseArgs;
+use crate::cli::{CommonArgs, ReuseArgs};
+use crate::config::{self, Loaded};
 use crate::dataset::LeftOut;
 use crate::error::{CommandOutcome, Error};
 use crate::headline::{HeadlineRate, headline};
 use crate::metrics::{self, Judged, Metrics};
 use crate::numbers::{self, Quantity};
-use crate::run::{Evaluated, RunDirectory, RunError, quoted};
+use crate::provenance::Provenance;
+use crate::run::{self, Evaluated, RunDirectory, RunError, quoted};
 use crate::templates::TemplatePoint;
 use crate::terminal::say;
 use crate::text::counted;
 use crate::text_table::TextTable;
+
+/// Reads the config that a command was given. Fails with [`Error::Config`], and with [`Error::Usage`] for a run, whose own
+/// config it names.
+pub(super) fn config_for(verb: &str, path: &Path, overrides: &[String], common: &CommonArgs) -> Result<Loaded, Error> {
+    config::load(path, overrides).map_err(|error| {
+        let run = (!path.is_file()).then(|| RunDirectory::find(&common.experiments, &path.to_string_lossy()).ok());
+        run.flatten().and_then(|run| not_a_config(verb, &run, common)).map_or_else(|| error.into(), Error::Usage)
+    })
+}
+
+/// What to give a command that takes a config and was given a run.
+fn not_a_config(verb: &str, run: &RunDirectory, common: &CommonArgs) -> Option<String> {
+    let origin = run.json::<Provenance>(RunDirectory::PROVENANCE).ok()?.config;
+    let own = run::command_here(verb, &origin) + &run::experiments_option(&common.experiments);
+    Some(format!("{} is a run, and `facevault {verb}` takes a config; with that of the run: `{own}`", run.name()))
+}
 
 /// Fails a run of so many faces of which not one is embedded.
 pub(super) fn any_embedded(run: &RunDirectory, faces: usize, embedded: usize) -> Result<(), Error> {

@@ -2,15 +2,16 @@
 
 use std::fmt::Write as _;
 
+use super::shared::config_for;
 use super::{START_OVER, print, with_context};
 use crate::cli::{OrAll, ThroughputArgs};
 use crate::error::{CommandOutcome, Error};
+use crate::pages;
 use crate::throughput::{self, ThroughputRequest, VariantSelection};
-use crate::{config, pages};
 
 pub(super) fn run(arguments: &ThroughputArgs) -> Result<CommandOutcome, Error> {
     let common = &arguments.config.common;
-    let loaded = config::load(&arguments.config.config, &arguments.config.overrides)?;
+    let loaded = config_for("throughput", &arguments.config.config, &arguments.config.overrides, common)?;
     let sizes = |list: &[u32]| list.iter().map(|&n| n as usize).collect();
     let request = ThroughputRequest {
         wanted: VariantSelection {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::image_folder::{self, METADATA};
 use super::left_out::{LeftOut, LeftOutReason};
-use super::listing::{EntryKind, Tree, Walk, joined};
+use super::listing::{self, EntryKind, Tree, Walk, joined};
 use super::normalisation::composed;
 use super::scan::{self, OpenContext};
 use super::{DatasetError, Face, Manifest, SourceTable, tables};
@@ -134,8 +134,7 @@ fn in_parts(
         let place = tree.root().display().to_string();
         return Err(DatasetError::NoPictures { place, left_out: left_out.clone() });
     }
-    for entry in tree.entries("")? {
-        let name = entry.name()?;
+    for (entry, name) in listing::with_names(tree.entries("")?, left_out, context) {
         match tree.look(&entry)? {
             _ if parts.contains(&name) || is_table(&name) => {}
             EntryKind::Picture => left_out.add(LeftOutReason::InRoot),
@@ -161,11 +160,10 @@ fn identities(
 ) -> Result<Vec<(String, String)>, DatasetError> {
     let (mut pictures, mut in_root, mut seen) = (Vec::new(), None, HashSet::new());
     let real_root = tree.real(below)?;
-    for entry in tree.entries(below)? {
+    for (entry, name) in listing::with_names(tree.entries(below)?, left_out, context) {
         if context.cancel.requested() {
             return Err(DatasetError::Interrupted);
         }
-        let name = entry.name()?;
         match tree.look(&entry)? {
             EntryKind::Folder if entry.leads_up() => left_out.add(LeftOutReason::Repeated),
             EntryKind::Folder => {
@@ -173,7 +171,7 @@ fn identities(
                 let real = tree.real(&folder)?;
                 if seen.insert(real.clone()) {
                     let deeper = Walk::new(tree, [real_root.clone(), real], &|_| false, context);
-                    one_identity(tree, &folder, &name, &mut pictures, left_out, deeper)?;
+                    one_identity(tree, &folder, &name, &mut pictures, left_out, deeper, context)?;
                 } else {
                     left_out.add(LeftOutReason::Repeated);
                 }
@@ -200,11 +198,11 @@ fn one_identity(
     pictures: &mut Vec<(String, String)>,
     left_out: &mut LeftOut,
     mut deeper: Walk<'_>,
+    context: &OpenContext<'_>,
 ) -> Result<(), DatasetError> {
     let (before, mut too_deep) = (pictures.len(), 0);
-    for entry in tree.entries(folder)? {
+    for (entry, name) in listing::with_names(tree.entries(folder)?, left_out, context) {
         deeper.go_on()?;
-        let name = entry.name()?;
         match tree.look(&entry)? {
             EntryKind::Picture => pictures.push((identity.to_owned(), name)),
             EntryKind::Folder => deeper.pictures(&joined(folder, &name), left_out, &mut |_, left| {

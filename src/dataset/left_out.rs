@@ -40,6 +40,8 @@ pub enum LeftOutReason {
     OtherEnding,
     /// A hidden file or folder: its name begins with a dot.
     Hidden,
+    /// A file or folder whose name is not UTF-8, with all that is in it.
+    NotUtf8,
 }
 
 impl LeftOutReason {
@@ -70,6 +72,7 @@ impl LeftOutReason {
                 ["file that is not a picture by extension", "files that are not pictures by extension"]
             }
             Self::Hidden => ["hidden entry", "hidden entries"],
+            Self::NotUtf8 => ["entry whose name is not UTF-8", "entries whose names are not UTF-8"],
         }
     }
 }

@@ -231,6 +231,28 @@ fn of_link(path: &Path, by_name: NameKind, error: io::Error) -> Result<EntryKind
     }
 }
 
+/// The entries of a folder with their names as text. Those whose names are none are counted, and the first is named.
+pub(super) fn with_names(entries: Vec<Entry>, left: &mut LeftOut, context: &OpenContext<'_>) -> Vec<(Entry, String)> {
+    let name = |entry: Entry| match (entry.name(), &entry) {
+        (Ok(name), _) => Some((entry, name)),
+        // A store's names are text.
+        (Err(_), Entry::Object { .. }) => None,
+        (Err(_), Entry::Disk(entry)) => {
+            if left.count(LeftOutReason::NotUtf8) == 0 {
+                // With what is no text as `\xFF`.
+                context.progress.warn(&format!(
+                    "{:?} is left out, and so is whatever else has a name that is not UTF-8, with all that is in it; rename it, \
+                     because ids are made from names",
+                    entry.path()
+                ));
+            }
+            left.add(LeftOutReason::NotUtf8);
+            None
+        }
+    };
+    entries.into_iter().filter_map(name).collect()
+}
+
 /// A recursive walk that follows links and visits each folder once.
 pub(super) struct Walk<'a> {
     tree: &'a Tree,
@@ -268,9 +290,9 @@ impl<'a> Walk<'a> {
             left.add(LeftOutReason::Repeated);
             return Ok(());
         }
-        for entry in self.tree.entries(below)? {
+        for (entry, name) in with_names(self.tree.entries(below)?, left, self.context) {
             self.go_on()?;
-            let path = joined(below, &entry.name()?);
+            let path = joined(below, &name);
             match self.tree.look(&entry)? {
                 EntryKind::Picture => found(path, left),
                 EntryKind::Folder => self.pictures(&path, left, found)?,

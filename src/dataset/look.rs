@@ -38,12 +38,26 @@ pub(crate) fn holds_crops(array: &Path) -> Result<bool, DatasetError> {
     Ok(npy::dimensions(array)? > 2)
 }
 
-/// The columns of a parquet file: those with lists of floats, and those with plain values.
-pub(crate) fn parquet_columns(path: &Path) -> Result<(Vec<String>, Vec<String>), DatasetError> {
+/// The columns of a parquet file.
+pub(crate) struct ParquetColumns {
+    /// Those with lists of floats.
+    pub vectors: Vec<String>,
+    /// Those with plain values.
+    pub plain: Vec<String>,
+    /// What they lack to be those of pictures, in words.
+    pub no_pictures: Option<String>,
+}
+
+/// Looks at the columns of a parquet file.
+pub(crate) fn parquet_columns(path: &Path) -> Result<ParquetColumns, DatasetError> {
     let failed = |source| DatasetError::Parquet { action: "read", path: path.into(), source };
     let read = || parquet::reader(|| files::open(path))?.schema();
     let schema = parquet::guarded(read).map_err(failed)?;
-    Ok((matrix::vectors(&schema), container::plain_columns(&schema)))
+    Ok(ParquetColumns {
+        vectors: matrix::vectors(&schema),
+        plain: container::plain_columns(&schema),
+        no_pictures: container::lacks_pictures(&schema).map(|problem| problem.to_string()),
+    })
 }
 
 /// Whether an archive holds WebDataset's samples rather than pictures in folders of people.

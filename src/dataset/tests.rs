@@ -523,14 +523,29 @@ fn loops_and_dangling_links_are_reported() {
 }
 
 #[cfg(target_os = "linux")]
-/// Fault (tables): a file or folder whose name is not UTF-8 → refused by name
+/// Fault (tables): a file or folder whose name is not UTF-8 → left out and counted, and the first is named
 #[test]
-fn names_that_are_not_utf8_are_refused() {
+fn names_that_are_not_utf8_are_left_out_by_name() {
     use std::os::unix::ffi::OsStrExt;
+    let odd = |bytes| std::ffi::OsStr::from_bytes(bytes);
     let place = TestDir::new();
-    let folder = place.root().join(std::ffi::OsStr::from_bytes(b"n\xff"));
-    fs::create_dir(folder).unwrap();
-    assert_snapshot!(place.error(place.folders()), @"the name of <dir>/n� is not UTF-8; rename it, because ids are made from names");
+    place.put("n1/1.jpg", "abc").put("n1/2.jpg", "abd").put("n2/1.jpg", "abe");
+    fs::create_dir(place.root().join(odd(b"n\xff"))).unwrap();
+    fs::write(place.root().join(odd(b"n\xff")).join("1.jpg"), "abf").unwrap();
+    fs::write(place.root().join("n1").join(odd(b"\xfe\n.jpg")), "abg").unwrap();
+    let named = r#""<dir>/n\xFF" is left out, and so is whatever else has a name that is not UTF-8, with all that is in it; rename it, because ids are made from names"#;
+    let manifest = place.folders().unwrap();
+    assert_eq!(ids(&manifest), ["n1/1.jpg", "n1/2.jpg", "n2/1.jpg"]);
+    assert_eq!(place.said(), format!("{named}\nleft out: 2 entries whose names are not UTF-8"));
+    let text = format!(r#"{{"source": "files", "root": {:?}, "pattern": "{{identity}}/*"}}"#, place.root());
+    let manifest = place.open(&serde_json::from_str(&text).unwrap()).unwrap();
+    assert_eq!(ids(&manifest), ["n1/1.jpg", "n1/2.jpg", "n2/1.jpg"]);
+    assert!(place.said().ends_with("left out: 2 entries whose names are not UTF-8"));
+    for folder in ["n1", "n2"] {
+        fs::remove_dir_all(place.root().join(folder)).unwrap();
+    }
+    let error = place.error(place.folders());
+    assert!(error.contains("1 entry whose name is not UTF-8"), "{error}");
 }
 
 /// A file that Linux opens and cannot read: the first page of a process is never mapped.

@@ -91,12 +91,17 @@ fn unit_row(
     }
     matrix.read(row as usize, values)?;
     if let Some((column, value)) = values.iter().enumerate().find(|(_, value)| !value.is_finite()) {
-        return Ok(Err(format!("row {row} of the matrix has the value {value} in column {column}")));
+        let [rows, place] = matrix.called();
+        return Ok(Err(if matrix.is_null(row as usize) {
+            format!("row {row} of {rows} is null")
+        } else {
+            format!("row {row} of {rows} has the value {value} in {place} {column}")
+        }));
     }
     // Relative to the largest: the squares of very small and very large values are no numbers.
     let largest = values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
     if largest == 0.0 {
-        return Ok(Err(format!("row {row} of the matrix is zero, so it has no direction")));
+        return Ok(Err(format!("row {row} of {} is zero, so it has no direction", matrix.called()[0])));
     }
     let relative = values.iter().map(|value| (value / largest).powi(2)).sum::<f64>().sqrt();
     let is_unit = (largest * relative - 1.0).abs() <= UNIT;

@@ -26,7 +26,7 @@ impl RunLock {
     /// written or locked.
     pub fn acquire(run: &Path) -> Result<Self, LockError> {
         refuse_links(run)?;
-        let lock = Self::lock(run).map_err(FileError::or_set("--experiments"))?;
+        let lock = Self::lock(run)?;
         let lock = lock.map_err(|busy| LockError::Held { run: run.to_owned(), busy })?;
         files::keep_shared_as_is(run);
         // No other process writes here now, so partial files are abandoned.

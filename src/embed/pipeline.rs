@@ -17,6 +17,7 @@ use crate::dataset;
 use crate::embed::{EmbedOptions, OnError};
 use crate::model::{Embedder, ModelError};
 use crate::progress::{Cancel, Progress};
+use crate::text::counted;
 
 /// How often to check for cancellation while faces are slow to read.
 const CANCEL_POLL: Duration = Duration::from_millis(50);
@@ -340,8 +341,8 @@ pub enum EmbedError {
              continue",
             failure.face_id, failure.row, failure.message, failure.kind.name())]
     Face { failure: FailedFace },
-    #[error("more than {limit} faces have no embedding (`embed.max_failures`); the last is `{}` (row {}): {} ({})",
-            failure.face_id, failure.row, failure.message, failure.kind.name())]
+    #[error("more than {} {} no embedding (`embed.max_failures`); the last is `{}` (row {}): {} ({})",
+            counted(*limit, "face"), if *limit == 1 { "has" } else { "have" }, failure.face_id, failure.row, failure.message, failure.kind.name())]
     TooManyFailures { limit: u64, failure: FailedFace, seen: Vec<FailedFace> },
     #[error("{faces} face{} could not be read, the first is `{}` (row {}): {}; this may pass, so the chunks with them \
              are not committed: run the command again to try them again, or remove the pictures from the dataset",

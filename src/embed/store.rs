@@ -100,7 +100,7 @@ impl ChunkStore {
                 counted(kept, "row")
             ));
         }
-        store.session += store.records.values().map(|record| record.timings.session).max().unwrap_or(0);
+        store.session += store.last_session();
         Ok(store)
     }
 
@@ -191,6 +191,11 @@ impl ChunkStore {
     /// Assigned chunks that are not committed yet.
     pub fn missing_count(&self) -> usize {
         self.missing().count()
+    }
+
+    /// The highest session of its chunks; 0 if there are none.
+    pub fn last_session(&self) -> u32 {
+        self.records.values().map(|record| record.timings.session).max().unwrap_or(0)
     }
 
     /// Rows that a session embedded, so far.

@@ -84,6 +84,42 @@ pub enum InitError {
         /// A name that is known.
         example: &'static str,
     },
+    /// Parquet of something else.
+    #[error("{}: {problem}; or embeddings: a column of lists of f32 or f64", path.display())]
+    NoColumns {
+        /// The file.
+        path: PathBuf,
+        /// What its columns are, and what those of pictures would be.
+        problem: String,
+    },
+    /// A table with paths of another machine.
+    #[error(
+        "{}: no picture is where the table says, such as `{example}`; write the paths as they are here, or relative to the table's \
+         folder", path.display()
+    )]
+    Elsewhere {
+        /// The table.
+        path: PathBuf,
+        /// The first path.
+        example: String,
+    },
+    /// A table of pictures that have no folder in common but the root of the file system.
+    #[error(
+        "{}: its pictures, such as `{}` and `{}`, have no folder in common; link them into one, and write the paths from there",
+        path.display(), pictures[0], pictures[1]
+    )]
+    Apart {
+        /// The table.
+        path: PathBuf,
+        /// Two of them.
+        pictures: [String; 2],
+    },
+    /// A path that a config cannot hold.
+    #[error("{path:?}: its name is not UTF-8, and a config is; rename it, or go through a link with another name")]
+    NotUtf8 {
+        /// What was named.
+        path: PathBuf,
+    },
     /// A pattern that says nothing.
     #[error("--pattern cannot be used: {rule}; for example `{{identity}}/*/{{n}}.jpg` or `{{identity}}_{{n}}.*`")]
     Pattern {

@@ -57,6 +57,12 @@ impl Found {
         Self { kind, content, lines: vec![source], name: String::new() }
     }
 
+    /// Takes out the list of pairs that was found beside the faces, as YAML.
+    pub(super) fn take_pairs(&mut self) -> Option<String> {
+        let at = self.lines.iter().position(|line| line.key == "pairs")?;
+        Some(self.lines.remove(at).value)
+    }
+
     fn with(mut self, key: &'static str, value: String, comment: impl Into<String>) -> Self {
         self.lines.push(Line { key, value, comment: comment.into() });
         self
@@ -81,6 +87,10 @@ impl Paths {
 pub(crate) fn find(path: &Path, hints: &Hints, paths: Paths) -> Result<Found, InitError> {
     if !path.exists() {
         return Err(InitError::NotThere { path: path.into() });
+    }
+    let named = [Some(path), hints.table.as_deref()].into_iter().flatten();
+    if let Some(path) = named.into_iter().find(|path| path.to_str().is_none()) {
+        return Err(InitError::NotUtf8 { path: path.into() });
     }
     if let Some(Err(rule)) = hints.pattern.as_deref().map(Pattern::read) {
         return Err(InitError::Pattern { rule });

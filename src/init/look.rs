@@ -26,6 +26,9 @@ pub(crate) struct Look {
     pub identities: Option<usize>,
     /// The median of the pictures' shorter sides, in pixels; absent without pictures.
     pub side: Option<u32>,
+    /// What lies beside the pictures and is left out, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     #[serde(skip)]
     pub found: Found,
 }
@@ -37,15 +40,30 @@ impl Look {
             return Err(InitError::Remote { path: path.into() });
         }
         let found = find::find(path, hints, Paths { absolute: elsewhere })?;
-        let mut look = Self { kind: found.kind, pictures: None, identities: None, side: None, found };
-        // The section as `check` reads it, relative to where the config will be.
-        let section = yaml::dataset_only(&look);
-        let folder = std::env::current_dir().unwrap_or_default();
-        let config = config::load_stored(section.as_bytes(), &folder.join("config.yaml"), &[], &folder)?.config;
-        if let Some(manifest) = dataset::list(&config.dataset, &Silent).transpose()? {
+        let mut look = Self { kind: found.kind, pictures: None, identities: None, side: None, note: None, found };
+        let listed = match look.list() {
+            Err(InitError::Dataset(error)) => {
+                let Some(pairs) = look.found.take_pairs() else { return Err(error.into()) };
+                // If this fails, too, it was not the list's fault.
+                let listed = look.list()?;
+                look.note =
+                    Some(format!("{pairs} is left out, because it is no list of pairs of these pictures: {error}"));
+                listed
+            }
+            listed => listed?,
+        };
+        if let Some(manifest) = listed {
             look.count(&manifest);
         }
         Ok(look)
+    }
+
+    /// The faces, as `check` reads the section from where the config will be; `None` for what has to be unpacked.
+    fn list(&self) -> Result<Option<Manifest>, InitError> {
+        let section = yaml::dataset_only(self);
+        let folder = std::env::current_dir().unwrap_or_default();
+        let config = config::load_stored(section.as_bytes(), &folder.join("config.yaml"), &[], &folder)?.config;
+        Ok(dataset::list(&config.dataset, &Silent).transpose()?)
     }
 
     fn count(&mut self, manifest: &Manifest) {

@@ -1,7 +1,7 @@
 //! Reuses the embeddings of another run: plans that differ only in name or evaluation have the same embeddings, so a
 //! finished run of one saves the other its forward passes.
 
-use super::precision::NetworkOpener;
+use super::precision::{self, NetworkOpener};
 use super::{RunContext, RunDirectory, RunError, forget, seal};
 use crate::embed::ChunkStore;
 use crate::files::{self, FileError};
@@ -38,7 +38,7 @@ impl RunContext<'_> {
                 continue;
             }
             // Skip runs that another version made or that are damaged.
-            let Ok(theirs) = source.json::<RunPlan>(RunDirectory::PLAN) else { continue };
+            let Ok(theirs) = source.plan() else { continue };
             // What is left of a run whose faces were removed is not what its plan says.
             let finished = forget::removals(source).is_empty()
                 && source.has(RunDirectory::SEALED)
@@ -104,6 +104,7 @@ impl RunContext<'_> {
         // Write provenance before the first chunk, so that it covers every chunk even after a crash.
         store.computed_by(arithmetic.fingerprint);
         provenance.arithmetic = Some(arithmetic);
+        provenance.measured = precision::measured(run).map_err(words)?;
         provenance.adopted_from = Some(Adopted { run: source.name(), sessions });
         provenance.reused = theirs.reused;
         run.write_json(RunDirectory::PROVENANCE, provenance).map_err(words)?;

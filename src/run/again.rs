@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{PreparedRun, RunContext, RunDirectory, RunError, arithmetic, command, experiments_option, forget, stored};
+use super::{
+    PreparedRun, RunContext, RunDirectory, RunError, arithmetic, command_here, experiments_option, forget, stored,
+};
 use crate::dataset::Manifest;
 use crate::plan::{self, RunPlan};
 use crate::provenance::Provenance;
@@ -17,7 +19,7 @@ impl RunContext<'_> {
         if prepared.directory.name() != run.name() {
             let (changed, remedy) = changes(run, &prepared)?;
             let other = prepared.directory.name();
-            let command = command(&run.json::<Provenance>(RunDirectory::PROVENANCE)?.config);
+            let command = command_here("experiment", &run.json::<Provenance>(RunDirectory::PROVENANCE)?.config);
             let command = command + &experiments_option(self.experiments);
             return Err(RunError::AnotherRun { run: run.name(), changed, other, command, remedy });
         }
@@ -31,7 +33,7 @@ impl RunContext<'_> {
     pub(super) fn say_unfinished_runs(&self, prepared: &PreparedRun) -> Result<(), RunError> {
         for run in RunDirectory::list_here(self.experiments)? {
             // Runs that another version made or that are damaged cannot be resumed.
-            let Ok(theirs) = run.json::<RunPlan>(RunDirectory::PLAN) else { continue };
+            let Ok(theirs) = run.plan() else { continue };
             let unfinished = !run.has(RunDirectory::METADATA) && run.name() != prepared.directory.name();
             if !unfinished || theirs.name() != prepared.plan.name() {
                 continue;
@@ -50,7 +52,7 @@ impl RunContext<'_> {
 
 /// What differs between a run and the prepared one, and how to resume the run.
 fn changes(run: &RunDirectory, prepared: &PreparedRun) -> Result<(String, String), RunError> {
-    let theirs: RunPlan = run.json(RunDirectory::PLAN)?;
+    let theirs = run.plan()?;
     let (ours, config) = (&prepared.plan, &prepared.loaded.config);
     let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
     let mut changed = Vec::new();

@@ -82,7 +82,7 @@ pub(super) fn remedy_here(
     let mut origin = origin.clone();
     origin.overrides.retain(|text| !text.starts_with(KEY));
     origin.overrides.push(format!("{KEY}{}", kernels.name()));
-    let command = super::command(&origin) + &super::experiments_option(folder);
+    let command = super::command_here("experiment", &origin) + &super::experiments_option(folder);
     format!("`embed.kernels: {}` reproduces {run}: resume it with `{command}`", kernels.name())
 }
 
@@ -101,7 +101,7 @@ impl RunContext<'_> {
         if !weights::is_available(&config.weights) {
             return Ok(format!("{made_by}; the weights are not on this machine, so its arithmetic cannot be compared"));
         }
-        let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+        let plan = run.plan()?;
         let info = model::describe(&config.model, &config.embed.execution(), &|_| ())?;
         if !plan.is_computed_by(&info) {
             let remedy = remedy_here(run, config, &plan, &provenance.config);

@@ -2,12 +2,11 @@
 
 use super::{PreparedRun, RunDirectory, RunError, shards};
 use crate::compare::{EmbeddedBy, is_commit, short};
-use crate::plan::RunPlan;
 use crate::provenance::{Build, Provenance};
 
 /// What embedded a run.
 pub(crate) fn embedded_by(run: &RunDirectory) -> Result<EmbeddedBy, RunError> {
-    let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+    let plan = run.plan()?;
     let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
     let sessions = provenance.sessions_behind().map(|session| (session.started, session.machine.host.clone()));
     Ok(EmbeddedBy {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::path::PathBuf;
 
 use super::inspect::{self, EmbeddedFaces};
-use super::{RunContext, RunDirectory, RunError, not_yet, stored_config, summary, template_scores};
+use super::{RunContext, RunDirectory, RunError, refuse_not_embedded, stored_config, summary, template_scores};
 use crate::compare::{
     self, CompareError, HeadlineMetric, LeftOutRun, Matrix, Paired, PairedProtocol, PairedSearch, Pairing,
     RunComparison, RunSummary, Setting, SharedFaces, TemplateRates, Timing, speeds,
@@ -205,9 +205,7 @@ fn interrupted() -> RunError {
 
 /// The embedded faces of a run, checked against its index.
 fn embedded(run: &RunDirectory) -> Result<EmbeddedFaces, RunError> {
-    if !run.has(RunDirectory::METADATA) {
-        return Err(not_yet(run, "embedded", "embed"));
-    }
+    refuse_not_embedded(run)?;
     let faces = EmbeddedFaces::open(run)?;
     let rows = MatrixReader::open(&run.matrix())?.rows();
     faces.check_rows(run, rows)?;

@@ -1,11 +1,13 @@
 //! A run directory: its file names, and how to find one.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::{RunError, list};
 use crate::embed;
 use crate::files::{self, FileError};
 use crate::mirror::{self, Needed};
+use crate::plan::RunPlan;
 use crate::spelling;
 
 /// `experiments/<name>-<12 hex>/`.
@@ -107,7 +109,9 @@ impl RunDirectory {
         for path in [PathBuf::from(text), folder.join(text)] {
             // Who may not read a run is told so, and not that it is not there.
             if files::is_file(&path.join(Self::PLAN))? {
-                return Ok(Self { path });
+                // `.` has neither a name nor a folder.
+                let nameless = path.file_name().is_none();
+                return Ok(Self { path: if nameless { path.canonicalize().unwrap_or(path) } else { path } });
             }
         }
         let of_config: Vec<_> = all.iter().filter(|run| run.config_name() == text).collect();
@@ -196,7 +200,10 @@ impl RunDirectory {
 
     /// The folder it is in.
     pub fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new(""))
+        match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -219,6 +226,22 @@ impl RunDirectory {
             return self.name();
         }
         quoted(&self.shown())
+    }
+
+    /// How commands that write into the run name it: one that can only be read is copied before.
+    pub fn to_write(&self) -> RunToWrite {
+        // What every such command opens first. Opening it changes nothing.
+        let opened = File::options().write(true).open(self.file(embed::LOCK));
+        let refused = opened.is_err_and(|error| FileError::new("open", embed::LOCK)(error).refused());
+        if !refused {
+            return RunToWrite { before: String::new(), argument: self.argument(), folder: self.folder().to_owned() };
+        }
+        let path = quoted(&self.path.display().to_string());
+        RunToWrite {
+            before: format!("mkdir -p {COPIES} && cp -r {path} {COPIES} && "),
+            argument: quoted(&format!("{COPIES}/{}", self.name())),
+            folder: COPIES.into(),
+        }
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -254,6 +277,17 @@ impl RunDirectory {
         !(before.contains(&name) || exported || embed::is_of_matrix(name) || name.starts_with(embed::CHUNKS))
     }
 
+    /// Reads the plan. Fails with [`RunError::PlanChanged`] if it is not the one that the run is named after.
+    pub(crate) fn plan(&self) -> Result<RunPlan, RunError> {
+        let plan: RunPlan = self.json(Self::PLAN)?;
+        let (name, planned) = (self.name(), plan.run_id().to_string());
+        // Who has given the directory another name knows that it has.
+        if name != planned && is_named_like_a_run(&name) && config_name(&name) == plan.name() {
+            return Err(RunError::PlanChanged { path: self.file(Self::PLAN), planned });
+        }
+        Ok(plan)
+    }
+
     /// Reads one of its JSON files.
     pub fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, RunError> {
         let path = self.file(name);
@@ -268,6 +302,27 @@ impl RunDirectory {
             serde_json::to_vec_pretty(value).map_err(|source| RunError::Json { path: path.clone(), source })?;
         text.push(b'\n');
         Ok(files::commit_bytes(&path, &text)?)
+    }
+}
+
+/// Where suggested commands copy runs that can only be read.
+const COPIES: &str = "copies";
+
+/// A run for a command that writes into it.
+#[derive(Debug)]
+pub struct RunToWrite {
+    /// What to run before, up to the command itself; empty for a run that can be written.
+    pub before: String,
+    /// The run on the command line.
+    pub argument: String,
+    /// The folder that it is in then.
+    pub folder: PathBuf,
+}
+
+impl RunToWrite {
+    /// The command with this verb.
+    pub fn command(&self, verb: &str) -> String {
+        format!("{}facevault {verb} {}", self.before, self.argument)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::experiments_option;
+use super::{RunToWrite, experiments_option};
 use crate::compare::CompareError;
 use crate::config::ConfigError;
 use crate::dataset::DatasetError;
@@ -37,6 +37,12 @@ pub enum RunError {
     Model(#[from] ModelError),
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// A run that is to be written and can only be read.
+    #[error(
+        "{error}; the run can only be read: copy it with `{}`, and name the copy, {}", copy.before.trim_end_matches(" && "),
+        copy.argument
+    )]
+    OnlyRead { error: FileError, copy: RunToWrite },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -94,10 +100,10 @@ pub enum RunError {
     NotYet { run: String, missing: &'static str, remedy: String },
     /// An evaluated run without two kinds of pairs.
     #[error(
-        "{run} has no metrics, because nothing in it could be compared; `facevault evaluate {argument}` says why, and a \
+        "{run} has no metrics, because nothing in it could be compared; `{command}` says why, and a \
          dataset with two pictures of each of two people or more has a report"
     )]
-    NothingCompared { run: String, argument: String },
+    NothingCompared { run: String, command: String },
     #[error("{} contradicts the rest of the run: {rule}; `facevault verify` lists every problem", path.display())]
     Inconsistent { path: PathBuf, rule: String },
     #[error(
@@ -106,6 +112,10 @@ pub enum RunError {
         path.display()
     )]
     Calibration { path: PathBuf, rule: String },
+    #[error(
+        "{}: {rule}; restore it, or remove it: `facevault embed {argument}` measures it again", path.display()
+    )]
+    Agreement { path: PathBuf, rule: &'static str, argument: String },
     /// This machine's arithmetic differs from the one that started the run.
     #[error(
         "{run} was started with {} (arithmetic {}); this is {} (arithmetic {}): resuming here would mix the two in \
@@ -125,6 +135,12 @@ pub enum RunError {
     NotPrepared { run: String },
     #[error("{}: {rule}; run `facevault prepare` with the run's config again: what is committed stays", path.display())]
     PreparedDamaged { path: PathBuf, rule: String },
+    /// A plan that is not the one that its run is named after.
+    #[error(
+        "{} has changed: it is the plan of {planned}; restore it, or run `facevault prepare` or `facevault experiment`, whichever \
+         made the run, with its config again: it is written anew, and what is committed stays", path.display()
+    )]
+    PlanChanged { path: PathBuf, planned: String },
     /// This machine would compute something else than what was prepared.
     #[error(
         "{run} was prepared as another run than its config gives on this machine: {changed}; use the same program, and \
@@ -202,16 +218,16 @@ pub enum RunError {
     )]
     NothingLeft { run: String, path: PathBuf },
     /// Removing faces was interrupted.
-    #[error("removing faces from {run} was interrupted: finish it with `facevault forget {argument}`")]
-    Forgetting { run: String, argument: String },
+    #[error("removing faces from {run} was interrupted: finish it with `{command}`")]
+    Forgetting { run: String, command: String },
     /// Faces were removed from a run that would have to be embedded again.
     #[error(
         "{faces} removed from {run}, and it is not embedded again, because that could bring them \
-         back; `facevault evaluate {argument}` computes its statistics anew. To embed what is left, take what was removed out of \
+         back; `{command}` computes its statistics anew. To embed what is left, take what was removed out of \
          the dataset: then the config stands for a run of its own; to embed all of the dataset after all, give the run another \
          name (`--set name=…`)"
     )]
-    Forgotten { run: String, argument: String, faces: String },
+    Forgotten { run: String, command: String, faces: String },
     #[error("face `{face_id}` of {run} has no embedding: {reason}; failures.csv of the run lists all such faces")]
     FailedFace { run: String, face_id: String, reason: String },
     #[error(
@@ -323,7 +339,7 @@ fn listed(files: &[String]) -> String {
     const SHOWN: usize = 3;
     let others = files.len().saturating_sub(SHOWN);
     let first = files.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
-    if others == 0 { first } else { format!("{first}; and {others} more files") }
+    if others == 0 { first } else { format!("{first}; and {} more", counted(others, "file")) }
 }
 
 /// How to resume a run that this machine computes differently.

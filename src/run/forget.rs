@@ -16,14 +16,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::seal::{self, Depth};
-use super::{Evaluated, RunContext, RunDirectory, RunError, mend, not_yet, partial, quoted, traces};
+use super::{
+    Evaluated, RunContext, RunDirectory, RunError, mend, not_embedded, partial, quoted, refuse_not_embedded, traces,
+};
 use crate::dataset::Manifest;
 use crate::dataset::forget::{self, Traces};
 use crate::digest::Digest;
 use crate::embed::{self, CHUNKS, ChunkStore, RunLock};
 use crate::evaluate::EvaluateError;
 use crate::files::{self, FileError};
-use crate::plan::RunPlan;
 use crate::provenance::{self, Provenance, Removal};
 use crate::spelling;
 use crate::text::counted;
@@ -167,7 +168,7 @@ struct Kept {
 pub(super) fn refuse_unfinished(run: &RunDirectory) -> Result<(), RunError> {
     files::refuse_link("work on", &run.file(JOURNAL))?;
     if run.is_being_cleared() {
-        return Err(RunError::Forgetting { run: run.name(), argument: run.argument() });
+        return Err(RunError::Forgetting { run: run.name(), command: run.to_write().command("forget") });
     }
     Ok(())
 }
@@ -183,7 +184,7 @@ pub(super) fn refuse_embedding(run: &RunDirectory) -> Result<(), RunError> {
     let removals = removals(run);
     // Damage to the provenance must not bring anybody back: the manifest tells as well.
     let is_planned = || {
-        let plan = run.json::<RunPlan>(RunDirectory::PLAN).ok()?;
+        let plan = run.plan().ok()?;
         let path = run.file(RunDirectory::MANIFEST);
         let mut manifest = Manifest::read_parquet(&path, PathBuf::new()).ok()?;
         manifest.read_lists(run.path()).ok()?;
@@ -195,7 +196,7 @@ pub(super) fn refuse_embedding(run: &RunDirectory) -> Result<(), RunError> {
     }
     let faces: u64 = removals.iter().map(|removal| removal.faces).sum();
     let faces = if faces == 1 { "a face was".into() } else { format!("{faces} faces were") };
-    Err(RunError::Forgotten { run: run.name(), argument: run.argument(), faces })
+    Err(RunError::Forgotten { run: run.name(), command: run.to_write().command("evaluate"), faces })
 }
 
 impl RunDirectory {
@@ -267,6 +268,7 @@ impl RunContext<'_> {
 
     /// What [`Self::forget`] would change.
     fn list_forgotten(&self, run: &RunDirectory, named: &Named<'_>, reports: &Path) -> Result<Forgotten, RunError> {
+        refuse_not_embedded(run)?;
         let manifest = manifest(run)?;
         let rows = rows(run, &manifest, named)?;
         let traces = Traces::of(&manifest, &gone(&rows, manifest.len()));
@@ -298,9 +300,7 @@ impl RunContext<'_> {
         named: &Named<'_>,
         reports: &Path,
     ) -> Result<Forgotten, RunError> {
-        if !files::is_file(&run.file(RunDirectory::METADATA))? {
-            return Err(not_yet(run, "embedded", "embed"));
-        }
+        refuse_not_embedded(run)?;
         let manifest = manifest(run)?;
         let rows = rows(run, &manifest, named)?;
         // Nothing is made again from files that were not checked.
@@ -367,7 +367,7 @@ impl RunContext<'_> {
         record(run, journal, &kept)?;
         let manifest = manifest(run)?;
         let first = embed::read_records(run.path())?;
-        let Some(first) = first.first() else { return Err(not_yet(run, "embedded", "embed")) };
+        let Some(first) = first.first() else { return Err(not_embedded(run)) };
         let store =
             ChunkStore::open(lock, manifest.len(), first.dimension, first.chunk_size, first.arithmetic, self.progress)?;
         self.export_files(run, &super::stored_config(run)?.embed, &store, &manifest)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{RunDirectory, RunError, mend, not_yet};
+use super::{RunDirectory, RunError, mend, refuse_not_embedded};
 use crate::config::ExperimentConfig;
 use crate::dataset::{Face, Manifest};
 use crate::embed::{self, ChunkRecord, FailedFace, StoredMatrix};
@@ -195,7 +195,7 @@ fn threshold(run: &RunDirectory) -> Result<Option<LookupThreshold>, RunError> {
 /// Checks that a run is embedded, and not damaged as far as sizes and times tell.
 pub fn embedded_and_intact(run: &RunDirectory) -> Result<(), RunError> {
     mend::intact(run)?;
-    if run.has(RunDirectory::METADATA) { Ok(()) } else { Err(not_yet(run, "embedded", "embed")) }
+    refuse_not_embedded(run)
 }
 
 /// Finds a face in an embedded run. Fails with [`RunError::NoSuchFace`] with the nearest id, [`RunError::FailedFace`]

@@ -7,14 +7,14 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{RunDirectory, RunError, forget};
+use super::{RunDirectory, RunError, forget, shards};
 use crate::compare::speeds;
 use crate::estimate::Estimate;
 use crate::files::FileError;
 use crate::headline::{HeadlineRate, headline};
 use crate::metrics::Metrics;
 use crate::numbers::as_json;
-use crate::plan::{self, RunPlan};
+use crate::plan;
 use crate::provenance::{self, Provenance};
 use crate::text_table::TextTable;
 use crate::{dataset, embed, text};
@@ -138,8 +138,9 @@ impl RunRow {
 
     fn read(run: &RunDirectory) -> Result<(Self, RunFacts), RunError> {
         forget::refuse_unfinished(run)?;
-        let plan: RunPlan = run.json(RunDirectory::PLAN)?;
-        let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
+        let plan = run.plan()?;
+        let mut provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
+        shards::gather(run, &mut provenance)?;
         let metrics: Option<Metrics> =
             if run.has(RunDirectory::METRICS) { Some(run.json(RunDirectory::METRICS)?) } else { None };
         let state = match (run.has(RunDirectory::SEALED), run.has(RunDirectory::METADATA)) {
@@ -155,7 +156,8 @@ impl RunRow {
             }
             None => 0,
         };
-        let worked_on = provenance.sessions.last().map(|session| session.ended.unwrap_or(session.started));
+        // Workers end in any order.
+        let worked_on = provenance.sessions.iter().map(|session| session.ended.unwrap_or(session.started)).max();
         let keys = plan::flatten(&as_json(&plan));
         let value = |key: &str| plan::value(&keys, key).map(str::to_owned);
         let weights = &provenance.weights;

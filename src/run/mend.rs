@@ -1,7 +1,7 @@
 //! A run that is not as it was sealed: refused by name, or its damaged files are made again.
 
 use super::seal::{self, Depth, Difference};
-use super::{RunContext, RunDirectory, RunError, command, experiments_option, forget};
+use super::{RunContext, RunDirectory, RunError, command_here, experiments_option, forget};
 use crate::embed;
 use crate::files;
 use crate::progress::{Cancel, Silent};
@@ -102,16 +102,19 @@ pub(super) fn remedy(run: &RunDirectory, differences: &[Difference]) -> String {
     let has = |name: &str| differences.iter().any(|difference| difference.name == name);
     if DESCRIPTION.into_iter().any(has) {
         let stored = run.json::<Provenance>(RunDirectory::PROVENANCE).ok().filter(|_| !has(RunDirectory::PROVENANCE));
-        let command =
-            stored.map_or_else(|| "facevault experiment CONFIG".into(), |provenance| command(&provenance.config));
-        let folder = experiments_option(run.folder());
-        return format!("to mend it, run `{command}{folder}` with the config that the run was made from");
+        let command = stored.map_or_else(
+            || "facevault experiment CONFIG".into(),
+            |provenance| command_here("experiment", &provenance.config),
+        );
+        let run = run.to_write();
+        let (before, folder) = (&run.before, experiments_option(&run.folder));
+        return format!("to mend it, run `{before}{command}{folder}` with the config that the run was made from");
     }
-    let run = run.argument();
+    let run = run.to_write();
     if only_results(differences) {
-        return format!("to mend it, run `facevault evaluate {run}`");
+        return format!("to mend it, run `{}`", run.command("evaluate"));
     }
-    format!("to mend it, run `facevault embed {run}`, then `facevault evaluate {run}`")
+    format!("to mend it, run `{}`, then `facevault evaluate {}`", run.command("embed"), run.argument)
 }
 
 /// What mends a run whose seal holds, or cannot be read, although a rule is broken.
@@ -119,9 +122,11 @@ pub(super) fn remedy_of_files(run: &RunDirectory) -> String {
     if !forget::removals(run).is_empty() {
         return FORGOTTEN.into();
     }
-    let (exports, run) = (RunDirectory::METADATA, run.argument());
+    let (exports, run) = (RunDirectory::METADATA, run.to_write());
     format!(
-        "to mend it, remove its {exports} and what is listed above (of a chunk, the `.json`), and run `facevault embed \
-         {run}`, then `facevault evaluate {run}`"
+        "to mend it, remove its {exports} and what is listed above (of a chunk, the `.json`), and run `{}`, then `facevault \
+         evaluate {}`",
+        run.command("embed"),
+        run.argument
     )
 }

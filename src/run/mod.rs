@@ -37,11 +37,12 @@ mod watch;
 mod workers;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) use builds::{embedded_by, other_build};
-pub(crate) use directory::{DEFAULT_FOLDER, RunDirectory, experiments_option, quoted};
+pub(crate) use directory::{DEFAULT_FOLDER, RunDirectory, RunToWrite, experiments_option, quoted};
 pub(crate) use error::RunError;
 pub(crate) use exemplars::exemplars;
 use failures::failures_in;
@@ -72,10 +73,11 @@ use crate::dataset::{LeftOut, Manifest};
 use crate::detect::{self, Detect, Expanded, LoadedDetector};
 use crate::digest::Digest;
 use crate::embed::{
-    self, ChunkRecord, ChunkStore, EmbedError, EmbedJob, EmbedOptions, EmbedOutcome, EmbedSummary, FaceReader, RunLock,
-    StoredMatrix,
+    self, ChunkRecord, ChunkStore, EmbedError, EmbedJob, EmbedOptions, EmbedOutcome, EmbedSummary, FaceReader,
+    LockError, RunLock, StoredMatrix,
 };
 use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
+use crate::files::{self, FileError};
 use crate::identification::IdentificationResult;
 use crate::metrics::Judged;
 use crate::mirror;
@@ -91,7 +93,7 @@ use crate::shard::Shard;
 use crate::similarity::{Cards, Share, SharedPairs};
 use crate::templates::TemplatesResult;
 use crate::weights::WeightsOrigin;
-use crate::{files, results, text};
+use crate::{results, text};
 
 /// What every step needs: folders, progress and cancellation.
 pub(crate) struct RunContext<'a> {
@@ -192,6 +194,7 @@ impl RunContext<'_> {
                 left_out: manifest.left_out.clone(),
             },
             arithmetic: None,
+            measured: BTreeMap::new(),
             sessions: Vec::new(),
             adopted_from: None,
             reused: Vec::new(),
@@ -278,6 +281,9 @@ impl RunContext<'_> {
         manifest.write_lists(run.path())?;
         let known = provenance.arithmetic.as_ref().map(|arithmetic| arithmetic.fingerprint);
         let mut store = self.open_store(&lock, manifest, dimension, options.chunk_size, known)?;
+        if !store.is_empty() {
+            precision::refuse_changed(run, &provenance)?;
+        }
         if store.is_complete() && !store.is_empty() && precision::is_complete(run, plan.precision()) {
             // Only its exports were missing or damaged, and these need no network.
             self.export_files(run, options, &store, manifest)?;
@@ -323,6 +329,7 @@ impl RunContext<'_> {
         let taken = self.reuse(&ours, donors, &store, &mut provenance, &refused);
         let job = if taken.rows() > 0 { job.reusing(&taken) } else { job };
         provenance.arithmetic = begun.or(Some(arithmetic));
+        provenance.measured = precision::measured(run)?;
         if stage == Stage::Prepared {
             let resumed = store.rows_embedded() + store.rows_failed();
             embed::take(&job, &mut store, self.progress, self.cancel)?;
@@ -415,7 +422,7 @@ impl RunContext<'_> {
     }
 
     fn lock(&self, run: &RunDirectory) -> Result<RunLock, RunError> {
-        let lock = RunLock::acquire(run.path())?;
+        let lock = RunLock::acquire(run.path()).map_err(|error| not_locked(run, error))?;
         if let Some(note) = lock.note() {
             self.progress.say(note);
         }
@@ -432,6 +439,7 @@ impl RunContext<'_> {
         if run.has(RunDirectory::PROVENANCE) {
             let earlier: Provenance = run.json(RunDirectory::PROVENANCE)?;
             provenance.arithmetic = earlier.arithmetic;
+            provenance.measured = earlier.measured;
             provenance.sessions = earlier.sessions;
             provenance.adopted_from = earlier.adopted_from;
             provenance.reused = earlier.reused;
@@ -440,7 +448,8 @@ impl RunContext<'_> {
             let same = run.has(RunDirectory::CONFIG)
                 && files::read(&run.file(RunDirectory::CONFIG))? == loaded.kept_text().as_bytes()
                 && earlier.config.overrides == provenance.config.overrides;
-            if same && run.has(RunDirectory::PLAN) {
+            let planned = || files::read(&run.file(RunDirectory::PLAN));
+            if same && run.has(RunDirectory::PLAN) && planned()? == plan.canonical_json().as_bytes() {
                 return Ok(());
             }
         }
@@ -473,9 +482,7 @@ impl RunContext<'_> {
     /// again, because the options that shape it are part of the run's identity.
     pub fn evaluate(&self, run: &RunDirectory, afresh: bool) -> Result<Evaluated, RunError> {
         forget::refuse_unfinished(run)?;
-        if !run.has(RunDirectory::METADATA) {
-            return Err(not_yet(run, "embedded", "embed"));
-        }
+        refuse_not_embedded(run)?;
         let _lock = self.lock(run)?;
         forget::refuse_unfinished(run)?;
         self.evaluate_locked(run, afresh)
@@ -543,7 +550,7 @@ impl RunContext<'_> {
         let Some(mut differences) = seal::check(run, depth, self.watch())? else {
             // Embedded by a version that did not record digests: the chunks have their own.
             let files = verify::differs_from_chunks(run)?;
-            let remedy = format!("to mend it, run `facevault embed {}`", run.argument());
+            let remedy = format!("to mend it, run `{}`", run.to_write().command("embed"));
             return if files.is_empty() {
                 Ok(afresh)
             } else {
@@ -562,10 +569,8 @@ impl RunContext<'_> {
     /// [`RunError::NotYet`], [`RunError::Damaged`], [`EvaluateError`].
     pub fn evaluate_shard(&self, run: &RunDirectory, shard: Shard) -> Result<SharedPairs, RunError> {
         forget::refuse_unfinished(run)?;
-        if !run.has(RunDirectory::METADATA) {
-            return Err(not_yet(run, "embedded", "embed"));
-        }
-        let _lock = RunLock::share(run.path())?;
+        refuse_not_embedded(run)?;
+        let _lock = RunLock::share(run.path()).map_err(|error| not_locked(run, error))?;
         self.checked(run, false)?;
         let (index, count) = shard.numbers();
         let share = Share { index, count };
@@ -657,12 +662,11 @@ pub(crate) fn summary(run: &RunDirectory) -> Result<RunSummary, RunError> {
     mend::intact(run)?;
     if !run.has(RunDirectory::METRICS) {
         return Err(if seal::sealed_without(run, RunDirectory::METRICS) {
-            RunError::NothingCompared { run: run.name(), argument: run.argument() }
+            RunError::NothingCompared { run: run.name(), command: run.to_write().command("evaluate") }
         } else if run.has(RunDirectory::METADATA) {
             not_yet(run, "evaluated", "evaluate")
         } else {
-            // The step that is missing first, so that its advice does not lead to the next advice.
-            not_yet(run, "embedded", "embed")
+            not_embedded(run)
         });
     }
     let plan: serde_json::Value = run.json(RunDirectory::PLAN)?;
@@ -695,18 +699,52 @@ fn stored_config(run: &RunDirectory) -> Result<ExperimentConfig, RunError> {
 /// The command that computes a run in the folder that commands look in.
 pub(crate) fn command(origin: &ConfigOrigin) -> String {
     let path = origin.path.strip_prefix(&origin.working_directory).unwrap_or(&origin.path);
-    command_line(path, &origin.overrides)
+    command_line("experiment", path, &origin.overrides)
+}
+
+/// The same with any verb that takes a config, from the current folder.
+pub(crate) fn command_here(verb: &str, origin: &ConfigOrigin) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let path = origin.path.strip_prefix(here).unwrap_or(&origin.path);
+    command_line(verb, path, &origin.overrides)
 }
 
 /// The command that runs a config with overrides.
-pub(crate) fn command_line(path: &Path, overrides: &[String]) -> String {
-    let mut words = vec![format!("facevault experiment {}", path.display())];
+pub(crate) fn command_line(verb: &str, path: &Path, overrides: &[String]) -> String {
+    let mut words = vec![format!("facevault {verb} {}", quoted(&path.display().to_string()))];
     words.extend(overrides.iter().map(|set| format!("--set {}", quoted(&text::masked(set)))));
     words.join(" ")
 }
 
 fn not_yet(run: &RunDirectory, missing: &'static str, verb: &str) -> RunError {
-    RunError::NotYet { run: run.name(), missing, remedy: format!("run `facevault {verb} {}`", run.argument()) }
+    RunError::NotYet { run: run.name(), missing, remedy: format!("run `{}`", run.to_write().command(verb)) }
+}
+
+/// Why a run could not be locked, and what to do where it cannot be written: a run that is there is copied, another one is
+/// made elsewhere.
+fn not_locked(run: &RunDirectory, error: LockError) -> RunError {
+    match error {
+        LockError::File(error) if run.has(RunDirectory::PLAN) && error.refused() => {
+            RunError::OnlyRead { error, copy: run.to_write() }
+        }
+        LockError::File(error) => FileError::or_set("--experiments")(error).into(),
+        held @ LockError::Held { .. } => held.into(),
+    }
+}
+
+/// Why a run has no embeddings yet, and what makes them. It is the step that is missing first, so that its advice does not
+/// lead to the next advice.
+fn not_embedded(run: &RunDirectory) -> RunError {
+    match shards::remedy(run) {
+        Ok(Some(remedy)) => RunError::NotYet { run: run.name(), missing: "embedded", remedy },
+        Ok(None) => not_yet(run, "embedded", "embed"),
+        Err(error) => error,
+    }
+}
+
+/// Fails with [`RunError::NotYet`] for a run that has no embeddings yet.
+fn refuse_not_embedded(run: &RunDirectory) -> Result<(), RunError> {
+    if run.has(RunDirectory::METADATA) { Ok(()) } else { Err(not_embedded(run)) }
 }
 
 fn absolute(path: &Path) -> PathBuf {

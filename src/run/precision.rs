@@ -1,6 +1,7 @@
 //! Precisions below f32: the int8 ranges, computed once per run, and the agreement of the embeddings with f32.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use schemars::JsonSchema;
@@ -9,13 +10,14 @@ use serde::{Deserialize, Serialize};
 use super::{RunDirectory, RunError, arithmetic};
 use crate::agreement::{self, PrecisionAgreement};
 use crate::config::ExperimentConfig;
+use crate::digest::Digest;
 use crate::embed::{self, EmbedJob, EmbedSample};
 use crate::evaluate::{EvaluateError, Labelled};
 use crate::model::weights::WeightsRef;
 use crate::model::{self, Calibration, DeviceKind, Embedder, Execution, Precision};
 use crate::progress::{Cancel, Progress};
-use crate::provenance::RunArithmetic;
-use crate::sample;
+use crate::provenance::{Provenance, RunArithmetic};
+use crate::{files, sample};
 
 /// The ranges of an int8 run's layers: `calibration.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -203,6 +205,37 @@ fn check(path: &Path, Calibration { faces, ranges, spans }: &Calibration) -> Res
         return Ok(());
     };
     Err(RunError::Calibration { path: path.to_owned(), rule })
+}
+
+/// What opening a network measures, if the run has it.
+const MEASURED: [&str; 2] = [RunDirectory::CALIBRATION, RunDirectory::AGREEMENT];
+
+/// Digests of what opening the run's network has measured.
+pub fn measured(run: &RunDirectory) -> Result<BTreeMap<String, Digest>, RunError> {
+    let there = MEASURED.into_iter().filter(|name| run.has(name));
+    there.map(|name| Ok((name.to_owned(), Digest::of(&files::read(&run.file(name))?)))).collect()
+}
+
+/// Refuses a run with chunks whose measurements are not those that were recorded before the first. Fails with
+/// [`RunError::Calibration`] and [`RunError::Agreement`].
+pub fn refuse_changed(run: &RunDirectory, provenance: &Provenance) -> Result<(), RunError> {
+    let found = measured(run)?;
+    for (name, recorded) in &provenance.measured {
+        let path = run.file(name);
+        let rule = match found.get(name) {
+            Some(digest) if digest == recorded => continue,
+            Some(_) => "it has changed since it was measured",
+            // The agreement is measured again.
+            None if name == RunDirectory::AGREEMENT => continue,
+            None => "missing, but existing chunks depend on it",
+        };
+        return Err(if name == RunDirectory::AGREEMENT {
+            RunError::Agreement { path, rule, argument: run.argument() }
+        } else {
+            RunError::Calibration { path, rule: rule.into() }
+        });
+    }
+    Ok(())
 }
 
 /// Whether a run has all that opening its network measures.

@@ -30,7 +30,7 @@ fn donors(runs: Vec<RunDirectory>, plan: &RunPlan, except: &str) -> Vec<(RunDire
 /// The plan of a run whose rows would be those of `plan`. Runs that another version made, or that are damaged, have nothing
 /// to give.
 fn fitting(run: &RunDirectory, plan: &RunPlan) -> Option<RunPlan> {
-    let theirs = run.json::<RunPlan>(RunDirectory::PLAN).ok()?;
+    let theirs = run.plan().ok()?;
     (theirs.run_id().to_string() == run.name() && theirs.row_digest() == plan.row_digest()).then_some(theirs)
 }
 

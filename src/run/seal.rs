@@ -18,6 +18,7 @@ use super::{RunDirectory, RunError, mend};
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::progress::{Cancel, Progress};
+use crate::text::counted;
 
 /// Digests of the files that work on an unsealed run leaves alone, in the format of the seal.
 const UNSEALED: &str = ".unsealed";
@@ -82,7 +83,9 @@ impl fmt::Display for Difference {
             Kind::Changed { sealed, now } => {
                 write!(f, "{name}: sealed as {}…, now {}…", sealed.short(12), now.short(12))
             }
-            Kind::Resized { sealed, now } => write!(f, "{name}: sealed with {sealed} bytes, now it has {now}"),
+            Kind::Resized { sealed, now } => {
+                write!(f, "{name}: sealed with {}, now it has {now}", counted(*sealed, "byte"))
+            }
             Kind::Missing => write!(f, "{name}: sealed, now missing"),
             Kind::Added => write!(f, "{name}: added after the run was sealed"),
         }
@@ -368,7 +371,7 @@ mod tests {
     fn what_became_of_a_file_is_told_before_it_is_read() {
         let (_folder, run) = sealed(&["a", "b"]);
         fs::File::options().write(true).open(run.file("a")).unwrap().set_len(8 << 40).unwrap();
-        assert_eq!(broken(&run), "a: sealed with 1 bytes, now it has 8796093022208");
+        assert_eq!(broken(&run), "a: sealed with 1 byte, now it has 8796093022208");
         fs::remove_file(run.file("b")).unwrap();
         assert!(std::process::Command::new("mkfifo").arg(run.file("b")).status().unwrap().success());
         let error = check(&run, Depth::Every, watch(&Cancel::default())).unwrap_err().to_string();

@@ -10,9 +10,11 @@ use std::sync::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::precision::{NetworkOpener, OpenNetwork};
+use super::precision::{self, NetworkOpener, OpenNetwork};
 use super::workers::{self, Worker, WorkerRecord};
-use super::{PreparedRun, RunContext, RunDirectory, RunError, SourceCache, Stage, again, forget, given, seal, stored};
+use super::{
+    PreparedRun, RunContext, RunDirectory, RunError, SourceCache, Stage, again, forget, given, not_locked, seal, stored,
+};
 use crate::config::ExperimentConfig;
 use crate::dataset::{self, Manifest};
 use crate::embed::{
@@ -22,11 +24,11 @@ use crate::embed::{
 use crate::files::{self, FileError};
 use crate::mirror;
 use crate::model;
-use crate::plan::RunPlan;
 use crate::progress::{Cancel, Progress};
 use crate::provenance::{self, Build, MachineInfo, Provenance, RunSession, WorkerOrigin};
 use crate::quality::Quality;
 use crate::shard::Shard;
+use crate::text::counted;
 
 /// Most manifest rows that a worker has in memory at a time, unless a chunk has more.
 const SEGMENT: usize = 65_536;
@@ -38,6 +40,9 @@ struct PreparedShards {
     manifest_rows: usize,
     dimension: usize,
     chunk_size: usize,
+    /// The highest session of the chunks that were there: no worker has that number, or a lower one.
+    #[serde(default)]
+    sessions: u32,
 }
 
 impl PreparedShards {
@@ -130,7 +135,7 @@ impl RunContext<'_> {
             EmbedOutcome::Interrupted(_) if self.cancel.requested() => Ok(None),
             _ => {
                 let records = embed::read_records(run.path())?;
-                let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+                let plan = run.plan()?;
                 let finished = run.has(RunDirectory::METADATA);
                 let of_shards = if finished { None } else { Some(prepared_shards(&run)?) };
                 Ok(Some(SharedRun {
@@ -150,7 +155,7 @@ impl RunContext<'_> {
     /// if cancelled before it began.
     pub fn embed_shard(&self, run: &RunDirectory, shard: Shard) -> Result<Option<ShardSummary>, RunError> {
         forget::refuse_embedding(run)?;
-        let lock = RunLock::share(run.path())?;
+        let lock = RunLock::share(run.path()).map_err(|error| not_locked(run, error))?;
         if let Some(note) = lock.note() {
             self.progress.say(note);
         }
@@ -164,11 +169,12 @@ impl RunContext<'_> {
             shards => shards?,
         };
         let Some(begun) = &provenance.arithmetic else { return Err(not_prepared(run)) };
+        precision::refuse_changed(run, &provenance)?;
         let root = self.pictures(run, config, &provenance)?;
         let checkpoint = self.checkpoint(config, &mut SourceCache::default())?;
         let say = |line: &str| self.progress.say(line);
         let embedder = model::describe(&config.model, &config.embed.execution(), &say)?;
-        let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+        let plan = run.plan()?;
         let here = plan.with(config, checkpoint.digest, &embedder);
         if here != plan {
             return Err(RunError::OtherPlan { run: run.name(), changed: again::keys(&plan, &here).join(", ") });
@@ -202,7 +208,7 @@ impl RunContext<'_> {
             worker: None,
         };
         let record = WorkerRecord { shard: shard.to_string(), chunks: chunks.clone(), session };
-        let worker = Worker::register(&lock, provenance.session_count(), record)?;
+        let worker = Worker::register(&lock, shards.sessions.max(provenance.session_count()), record)?;
         let number = worker.number;
         let opened =
             ChunkStore::share(&lock, shards.layout(), arithmetic.fingerprint, chunks.clone(), number, self.progress);
@@ -270,7 +276,7 @@ impl RunContext<'_> {
         let lock = self.lock(run)?;
         let (_, loaded) = stored(run)?;
         let options = &loaded.config.embed;
-        let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+        let plan = run.plan()?;
         if run.has(RunDirectory::METADATA) && seal::is_recorded(run) {
             self.mend(run)?;
             if run.has(RunDirectory::METADATA) {
@@ -279,6 +285,7 @@ impl RunContext<'_> {
         }
         let mut provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
         let Some(begun) = &provenance.arithmetic else { return Err(not_prepared(run)) };
+        precision::refuse_changed(run, &provenance)?;
         let records = embed::read_records(run.path());
         let layout = match prepared_shards(run) {
             // One process embedded the rest, and was interrupted.
@@ -294,7 +301,7 @@ impl RunContext<'_> {
         }
         let arithmetic = Some(begun.fingerprint);
         if manifest.len() != rows {
-            return Err(RunError::Inconsistent { path, rule: format!("the chunks are of {rows} faces") });
+            return Err(RunError::Inconsistent { path, rule: format!("the chunks are of {}", counted(rows, "face")) });
         }
         let store = self.open_store(&lock, &manifest, dimension, chunk_size, arithmetic)?;
         if !store.is_complete() {
@@ -320,7 +327,7 @@ impl RunContext<'_> {
 pub(super) fn share(run: &RunDirectory, store: &ChunkStore) -> Result<(), RunError> {
     let [manifest_rows, dimension, chunk_size] = store.layout();
     files::create_dir_inside(run.path(), embed::WORKERS)?;
-    run.write_json(PREPARED, &PreparedShards { manifest_rows, dimension, chunk_size })
+    run.write_json(PREPARED, &PreparedShards { manifest_rows, dimension, chunk_size, sessions: store.last_session() })
 }
 
 /// Takes the sessions of a run's workers into its provenance, which the caller may write.
@@ -350,6 +357,25 @@ pub(crate) fn missing_shards(run: &RunDirectory, shards: usize) -> Result<Missin
     let lacking = |index: &usize| Shard::new(*index, shards).is_ok_and(|shard| absent(shard.part(chunks)) > 0);
     let missing = (0..shards).filter(lacking).collect();
     Ok(MissingShards { run: name, shards, missing, chunks, chunks_missing: absent(0..chunks) })
+}
+
+/// What is left to do until a prepared run is embedded, in words; `None` for a run that is not prepared.
+pub(super) fn remedy(run: &RunDirectory) -> Result<Option<String>, RunError> {
+    if !run.has(PREPARED) {
+        return Ok(None);
+    }
+    let (finish, lacking) = (run.to_write().command("finish"), missing_shards(run, 1)?);
+    let run = run.argument();
+    Ok(Some(match lacking.chunks_missing {
+        0 => format!("run `{finish}`"),
+        missing => {
+            let chunks = counted(lacking.chunks, "chunk");
+            format!(
+                "it lacks {missing} of {chunks}: `facevault missing {run} --shards N` prints which of N shards to start, and \
+                 `{finish}` gathers them"
+            )
+        }
+    }))
 }
 
 /// Who works on a prepared run, by what the workers say, in words; `None` for a run that is not prepared.
@@ -388,9 +414,13 @@ fn prepared_shards(run: &RunDirectory) -> Result<PreparedShards, RunError> {
     if shards.layout().contains(&0) {
         return Err(damaged("a size in it is 0".into()));
     }
-    let plan: RunPlan = run.json(RunDirectory::PLAN)?;
+    let plan = run.plan()?;
     if shards.manifest_rows as u64 != plan.faces() {
-        return Err(damaged(format!("it has {} faces, plan.json has {}", shards.manifest_rows, plan.faces())));
+        return Err(damaged(format!(
+            "it has {}, plan.json has {}",
+            counted(shards.manifest_rows, "face"),
+            plan.faces()
+        )));
     }
     Ok(shards)
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::inspect::{self, EmbeddedFaces};
 use super::precision::{agreement, calibration};
 use super::seal::{self, Depth, Difference};
-use super::{RunContext, RunDirectory, RunError, forget, mend};
+use super::{RunContext, RunDirectory, RunError, forget, mend, not_embedded, not_yet};
 use crate::embed::{self, EmbeddingMatrix, MatrixReader};
 use crate::files;
 use crate::model::Precision;
@@ -54,11 +54,8 @@ impl RunContext<'_> {
     pub fn verify(&self, run: &RunDirectory) -> Result<Verified, RunError> {
         forget::refuse_unfinished(run)?;
         if !run.has(RunDirectory::SEALED) {
-            return Err(RunError::NotYet {
-                run: run.name(),
-                missing: "sealed",
-                remedy: format!("finish it with `facevault embed {0}` and `facevault evaluate {0}`", run.argument()),
-            });
+            let embedded = run.has(RunDirectory::METADATA);
+            return Err(if embedded { not_yet(run, "sealed", "evaluate") } else { not_embedded(run) });
         }
         let check = |rule, found: Result<Vec<String>, RunError>| Check {
             rule,

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::directory::experiments_option;
-use super::{RunDirectory, RunError, command, partial, seal, shards};
+use super::{RunDirectory, RunError, command_here, partial, seal, shards};
 use crate::embed::{self, CommittedChunks};
 use crate::file_lock::{self, Holder};
 use crate::provenance::{Provenance, RunSession};
@@ -24,7 +24,7 @@ pub enum WatchState {
     Embedded,
     /// Its process gave the run back before it was done: it was stopped, or met an error.
     Stopped,
-    /// Its process ended without giving the run back: it was killed, or stopped in a step that does not end by itself.
+    /// Its process ended without giving the run back: it was killed.
     Died,
     /// Workers of a prepared run embed it, or are to be started: their files say which have begun, not which live.
     Workers,
@@ -163,12 +163,12 @@ impl RunWatch {
             host: provenance.sessions.last().map(|RunSession { machine, .. }| machine.host.clone()),
             resume: match state {
                 WatchState::Workers => Some(if done >= faces {
-                    format!("facevault finish {}", run.argument())
+                    run.to_write().command("finish")
                 } else {
                     format!("facevault missing {} --shards N", run.argument())
                 }),
                 WatchState::Stopped | WatchState::Died | WatchState::Unknown => Some(self.resume(&provenance, stage)),
-                WatchState::Embedded => Some(format!("facevault evaluate {}", run.argument())),
+                WatchState::Embedded => Some(run.to_write().command("evaluate")),
                 WatchState::Working | WatchState::Complete => None,
             },
         })
@@ -187,12 +187,13 @@ impl RunWatch {
     }
 
     fn resume(&self, provenance: &Provenance, stage: RunStage) -> String {
+        let run = self.run.to_write();
         match stage {
-            RunStage::Forgetting => format!("facevault forget {}", self.run.argument()),
-            RunStage::Evaluating | RunStage::Sealing | RunStage::Done => {
-                format!("facevault evaluate {}", self.run.argument())
+            RunStage::Forgetting => run.command("forget"),
+            RunStage::Evaluating | RunStage::Sealing | RunStage::Done => run.command("evaluate"),
+            _ => {
+                run.before.clone() + &command_here("experiment", &provenance.config) + &experiments_option(&run.folder)
             }
-            _ => command(&provenance.config) + &experiments_option(self.run.folder()),
         }
     }
 

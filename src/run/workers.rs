@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! <run>/workers/prepared.json    what they need to know
+//! <run>/workers/00002.taken      nobody else has this number, whatever becomes of the next file
 //! <run>/workers/00002.json       a worker: its shard, its chunks, its session
 //! ```
 
@@ -19,6 +20,12 @@ use crate::provenance::RunSession;
 
 /// No run has more workers.
 const MOST: u32 = 1 << 30;
+
+/// Ending of the files that describe workers.
+const RECORD: &str = "json";
+
+/// Ending of the files that say that a number is taken.
+const TAKEN: &str = "taken";
 
 /// What a worker does, and where.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,15 +49,17 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Takes the first number after `earlier`, the sessions of the run before there were workers, that no other has.
+    /// Takes the first number after `earlier`, the sessions of the run before there were workers, that no other has or had:
+    /// chunks carry it.
     pub fn register(lock: &RunLock, earlier: u32, record: WorkerRecord) -> Result<Self, FileError> {
         let folder = files::create_dir_inside(lock.run(), WORKERS)?;
         let text = json(&record);
-        let mut number =
-            numbers(&folder, mirror::names(&folder)?).last().copied().map_or(earlier, |last| earlier.max(last)) + 1;
+        let files = mirror::names(&folder)?;
+        let known = [RECORD, TAKEN].map(|ending| numbers(&folder, &files, ending)).concat();
+        let mut number = known.into_iter().max().map_or(earlier, |last| earlier.max(last)) + 1;
         loop {
-            let path = path_of(&folder, number);
-            if mirror::commit_new(&path, &text)? {
+            let path = path_of(&folder, number, RECORD);
+            if mirror::commit_new(&path_of(&folder, number, TAKEN), &[])? && mirror::commit_new(&path, &text)? {
                 mirror::refuse_unconditional(&path)?;
                 return Ok(Self { path, number, record });
             }
@@ -71,18 +80,18 @@ fn json(record: &WorkerRecord) -> Vec<u8> {
     text
 }
 
-fn path_of(folder: &Path, number: u32) -> PathBuf {
-    folder.join(format!("{number:05}.json"))
+fn path_of(folder: &Path, number: u32, ending: &str) -> PathBuf {
+    folder.join(format!("{number:05}.{ending}"))
 }
 
-/// Numbers of the workers that have these files, ascending.
-fn numbers(folder: &Path, files: Vec<PathBuf>) -> Vec<u32> {
-    let number = |path: PathBuf| {
+/// Numbers in the names of those files that have this ending, ascending.
+fn numbers(folder: &Path, files: &[PathBuf], ending: &str) -> Vec<u32> {
+    let number = |path: &PathBuf| {
         let number = path.file_stem()?.to_str()?.parse().ok()?;
         // What has another name, nobody here has made.
-        (number < MOST && path == path_of(folder, number)).then_some(number)
+        (number < MOST && *path == path_of(folder, number, ending)).then_some(number)
     };
-    let mut numbers: Vec<u32> = files.into_iter().filter_map(number).collect();
+    let mut numbers: Vec<u32> = files.iter().filter_map(number).collect();
     numbers.sort_unstable();
     numbers
 }
@@ -91,19 +100,22 @@ fn numbers(folder: &Path, files: Vec<PathBuf>) -> Vec<u32> {
 pub fn all(run: &Path) -> Result<Vec<(u32, WorkerRecord)>, FileError> {
     let folder = run.join(WORKERS);
     let mut workers = Vec::new();
-    for number in numbers(&folder, files::names(&folder)?) {
-        let record = serde_json::from_slice(&files::read(&path_of(&folder, number))?).ok();
+    for number in numbers(&folder, &files::names(&folder)?, RECORD) {
+        let record = serde_json::from_slice(&files::read(&path_of(&folder, number, RECORD))?).ok();
         workers.extend(record.map(|record| (number, record)));
     }
     Ok(workers)
 }
 
-/// Removes the descriptions of all workers, which have ended.
+/// Removes the files of all workers, which have ended.
 pub fn remove(run: &Path) -> Result<(), FileError> {
     let folder = run.join(WORKERS);
-    for number in numbers(&folder, files::names(&folder)?) {
-        let path = path_of(&folder, number);
-        fs::remove_file(&path).map_err(FileError::new("remove", path))?;
+    let files = files::names(&folder)?;
+    for ending in [RECORD, TAKEN] {
+        for number in numbers(&folder, &files, ending) {
+            let path = path_of(&folder, number, ending);
+            fs::remove_file(&path).map_err(FileError::new("remove", path))?;
+        }
     }
     // What else is in it is not ours.
     let _ = fs::remove_dir(folder);

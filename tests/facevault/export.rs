@@ -150,6 +150,32 @@ fn mlflow_finds_parameters_metrics_with_their_intervals_and_the_report() {
     assert!(there["folder"].as_str().unwrap().contains("/theirs/42/"), "{there}");
 }
 
+#[test]
+fn what_was_exported_is_said_so_that_it_can_be_used() {
+    let workspace = Workspace::synthetic(4, 3, "");
+    workspace.run(0, &["experiment", "config.yaml", "-q"]);
+    let (text, _) = workspace.run(0, &["export", "small", "--to", "webdataset"]);
+    assert!(text.starts_with("12 faces in 1 file: "), "{text}");
+    let (text, _) = workspace.run(0, &["export", "small", "--to", "mlflow", "--out", "my runs"]);
+    let store = workspace.path("my runs").canonicalize().unwrap();
+    let hint = format!("mlflow ui --backend-store-uri '{}'\n", store.display());
+    assert!(text.contains(&hint), "{text}");
+    workspace.run(
+        0,
+        &[
+            "embed",
+            "config.yaml",
+            "-q",
+            "--set",
+            "name=one",
+            "--set",
+            "dataset={source: synthetic, seed: 5, identities: 1, samples: 1, size: 96}",
+        ],
+    );
+    let (text, _) = workspace.run(0, &["export", "one", "--to", "webdataset"]);
+    assert!(text.starts_with("1 face in 1 file: "), "{text}");
+}
+
 /// In a run every file counts, so that nothing else is written there.
 #[test]
 fn no_export_is_written_into_a_run() {

@@ -96,7 +96,8 @@ fn a_matrix_in_parquet_is_the_matrix_that_it_is_in_npy() {
 }
 
 /// Fault (tables): a row of a matrix in parquet is null, has a null in it or another length than the first → a failure of its
-/// face with the row, or refused with both lengths
+/// face with row and column, or refused with column, rows and both lengths
+/// Fault (tables): embeddings in parquet in f16 → refused with the column; beside embeddings in f32 they do not matter
 /// Fault (tables): a parquet matrix without a column of lists of floats, with two of them, or without the one that the config
 /// names → refused with the columns that there are
 /// Fault (archives): a parquet matrix that is cut or no parquet → refused
@@ -128,6 +129,15 @@ fn what_is_no_matrix_is_refused_with_the_columns_that_there_are() {
     rows[0].clear();
     write(&path, vec![who(), lists("a", &rows)]);
     all.push(refused("matrix: m.parquet", 1));
+    let half = |name: &str| {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/dataset");
+        fs::copy(fixtures.join(name), workspace.path(name)).unwrap();
+        format!("matrix: {name}")
+    };
+    all.push(refused(&half("half.parquet"), 1));
+    all.push(refused(&(half("half_beside.parquet") + ", column: half"), 1));
+    config(&workspace, &half("half_beside.parquet"));
+    workspace.run(0, &["embed", "given.yaml", "--quiet", "--experiments", "beside"]);
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     all.push(refused("matrix: m.parquet", 1).lines().next().unwrap().to_owned());
@@ -140,8 +150,10 @@ fn what_is_no_matrix_is_refused_with_the_columns_that_there_are() {
     error: m.parquet, line 1: missing column `who`; the columns are `identity` (the config names it)
     error: m.parquet is not an embedding matrix: its columns are `identity`, `n`, and none holds lists of floats; write the embeddings as lists of f32
     error: m.parquet is not an embedding matrix: its columns are `identity`, `a`, and none holds lists of floats; write the embeddings as lists of f32
-    error: m.parquet is not an embedding matrix: row 7 has 4 numbers, and the first has 5; all rows of a matrix have the same
-    error: m.parquet is not an embedding matrix: the first row of its column `a` has no numbers
+    error: m.parquet is not an embedding matrix: row 7 of its column `a` has 4 numbers, and row 0 has 5; all rows of a matrix have the same
+    error: m.parquet is not an embedding matrix: row 0 of its column `a` has no numbers
+    error: half.parquet is not an embedding matrix: its column `half` holds lists of f16, which are not read; write them as f32
+    error: half_beside.parquet is not an embedding matrix: its column `half` holds lists of f16, which are not read; write them as f32
     error: m.parquet is not an embedding matrix: polars cannot read it: parquet: File out of specification: The file must end with PAR1
     error: missing key `faces` in `dataset`: the CSV that says whose the rows are
      --> given.yaml:4:10
@@ -152,18 +164,26 @@ fn what_is_no_matrix_is_refused_with_the_columns_that_there_are() {
     ");
 
     let mut rows: Vec<Option<Series>> = self::rows().iter().map(|row| Some(Series::new("".into(), row))).collect();
+    rows[0] = None;
     rows[1] = None;
     rows[4] = Some(Series::new("".into(), [Some(1f32), None, Some(0.0), None, Some(1.0)]));
     let column = rows.into_iter().collect::<ListChunked>().with_name("a".into()).into_column();
     write(&path, vec![who(), column]);
     config(&workspace, "matrix: m.parquet");
     let (_, said) = workspace.run(0, &["embed", "given.yaml"]);
-    assert!(said.contains("2 of 12") || said.contains("2 failed"), "{said}");
+    assert!(said.contains("3 of 12") || said.contains("3 failed"), "{said}");
     let run = workspace.only_run();
     let failures = fs::read_to_string(run.join("failures.csv")).unwrap();
-    for line in
-        ["row 1 of the matrix has the value NaN in column 0", "row 4 of the matrix has the value NaN in column 1"]
-    {
+    for line in [
+        "row 0 of the column `a` is null",
+        "row 1 of the column `a` is null",
+        "row 4 of the column `a` has the value NaN in place 1",
+    ] {
         assert!(failures.contains(line), "{failures}");
     }
+    let nothing = vec![None::<Series>; 12].into_iter().collect::<ListChunked>();
+    let nothing = nothing.cast(&DataType::List(Box::new(DataType::Float32))).unwrap().with_name("a".into());
+    write(&path, vec![who(), nothing.into_column()]);
+    let said = refused("matrix: m.parquet", 1);
+    assert_eq!(said, "error: m.parquet is not an embedding matrix: no row of its column `a` has a list");
 }

@@ -219,6 +219,81 @@ fn a_config_elsewhere_has_absolute_paths() {
     workspace.run(0, &["embed", "faces.yaml"]);
 }
 
+/// Fault (config): `init` on parquet without pictures and embeddings → refused with its columns and what they would have to be
+/// Fault (config): `init` on a table with paths of another machine, or of folders that have nothing in common → refused with
+/// the paths
+/// Fault (config): a `pairs.txt` that is something else lies in the folder that `init` looks at → left out, with the reason
+#[test]
+fn what_is_something_else_is_told_from_faces() {
+    let workspace = Workspace::empty();
+    let refused = |arguments: &[&str]| {
+        let (_, said) = workspace.run(2, &[&["init"], arguments].concat());
+        said.trim().replace("error: ", "").replace(&format!("{}/", workspace.path("").display()).replace("//", "/"), "")
+    };
+    let parquet = |path: &str| {
+        let mut frame =
+            DataFrame::new(2, vec![Column::new("a".into(), [7i64, 8]), Column::new("b".into(), ["x", "y"])]).unwrap();
+        ParquetWriter::new(fs::File::create(workspace.path(path)).unwrap()).finish(&mut frame).unwrap();
+    };
+    parquet("other.parquet");
+    fs::create_dir(workspace.path("tables")).unwrap();
+    parquet("tables/1.parquet");
+    parquet("tables/2.parquet");
+    let rest = "its columns are `a` (i64), `b` (str); expected pairs (pictures `img_0`, `img_1` and `pair`, or pictures \
+                `image1`, `image2` and `target`) or faces (one picture column and one of `identity_id`, `identity`, \
+                `label_name`, `person`, `person_id`, `subject`, `name`, `label`, `class`); a picture is a binary column or a \
+                struct with a binary `bytes`; or embeddings: a column of lists of f32 or f64";
+    assert_eq!(refused(&["other.parquet"]), format!("other.parquet: {rest}"));
+    assert_eq!(refused(&["tables"]), format!("tables/1.parquet: {rest}"));
+
+    // The pictures of the table are elsewhere on this machine, under absolute paths.
+    pictures(&workspace, "store/crops", 100, |who, n| format!("{who}/{n}.ppm"));
+    fs::create_dir(workspace.path("lists")).unwrap();
+    let store = workspace.path("store/crops").canonicalize().unwrap();
+    let line = |who: &str, n: u8| format!("{who},{}/{who}/{n}.ppm\n", store.display());
+    let table = |lines: &str| fs::write(workspace.path("lists/faces.csv"), format!("who,label,path\n{lines}")).unwrap();
+    let lines: String = [("ada", 0), ("ada", 1), ("bo", 0)].map(|(who, n)| "x,".to_owned() + &line(who, n)).concat();
+    table(&lines);
+    let (found, text) = init(&workspace, &["lists/faces.csv"]);
+    let wanted =
+        format!("source: files, root: {}, table: lists/faces.csv, file: path, identity: label", store.display());
+    assert_eq!((dataset(&text), &found["found"]["identities"]), (wanted, &2.into()));
+    table("x,ada,/kaggle/input/ada/1.jpg\nx,bo,/kaggle/input/bo/1.jpg\n");
+    insta::assert_snapshot!(refused(&["lists/faces.csv", "--force"]), @"lists/faces.csv: no picture is where the table says, such as `/kaggle/input/ada/1.jpg`; write the paths as they are here, or relative to the table's folder");
+    table(&(lines + "x,bo,/kaggle/1.jpg\n"));
+    let apart = refused(&["lists/faces.csv", "--force"]);
+    assert!(
+        apart.contains("`ada/0.ppm`") || apart.contains("0.ppm` and `/kaggle/1.jpg`, have no folder in common"),
+        "{apart}"
+    );
+
+    // A list of something else beside the pictures.
+    pictures(&workspace, "photos", 100, |who, n| format!("{who}/{n}.ppm"));
+    fs::write(workspace.path("photos/pairs.txt"), "shoes, left and right: 12 pairs\nsocks: 7\n").unwrap();
+    let (found, text) = init(&workspace, &["photos"]);
+    assert_eq!(dataset(&text), "source: folders, root: photos");
+    assert!(!text.contains("- name: listed"), "{text}");
+    let note = found["found"]["note"].as_str().unwrap();
+    assert!(note.starts_with("pairs.txt is left out, because it is no list of pairs of these pictures: "), "{note}");
+    let (_, said) = workspace.run(0, &["init", "photos", "--yes", "--force"]);
+    assert!(said.starts_with(&format!("note    {note}")), "{said}");
+}
+
+/// Fault (config): `init` on a path that is not UTF-8 → refused, because a config cannot hold it
+#[cfg(target_os = "linux")]
+#[test]
+fn a_path_that_no_config_can_hold_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let workspace = Workspace::empty();
+    let name = std::ffi::OsStr::from_bytes(b"n\xff");
+    fs::create_dir(workspace.path(name)).unwrap();
+    let mut command = workspace.command(&["init"]);
+    let output = command.arg(name).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with(r#"error: "n\xFF": its name is not UTF-8, and a config is; "#), "{said}");
+}
+
 /// Fault (config): `init` finds a config of that name → it stays as it is, and the error names the flags
 /// Fault (processes): `init` without a terminal → nothing is asked, and the defaults are named
 /// Fault (config): `init` on something that is not there, a folder without pictures, or names that do not say who is who →

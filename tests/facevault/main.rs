@@ -54,6 +54,7 @@ mod people;
 mod precision;
 mod privacy;
 mod protocols;
+mod read_only;
 mod reuse;
 mod rows;
 mod runs;

@@ -85,6 +85,30 @@ fn names(rows: &Value) -> Vec<String> {
     rows.as_array().unwrap().iter().map(row).collect()
 }
 
+/// Runs without an error are sorted by the bounds that are shown, and a rate that the pairs cannot resolve is no value.
+#[test]
+fn runs_are_sorted_by_bounds() {
+    let workspace = Workspace::empty();
+    // The demo's network, which makes no error in so few pairs.
+    let config = "name: few\ndataset: {source: synthetic, seed: 5, identities: 4, samples: 3, size: 80}\n\
+                  weights: {source: embedded, name: demo}\nmodel: {width: 0.25}\nembed: {device: cpu, threads: 1}\n\
+                  preprocess: {profile: facevault-notebook, resize: {size: 80}}\nsimilarity: {replicates: 100}\n";
+    fs::write(workspace.path("config.yaml"), config).unwrap();
+    workspace.run(0, &["experiment", "config.yaml", "-q", "--set", "name=more", "--set", "dataset.identities=12"]);
+    workspace.run(0, &["experiment", "config.yaml", "-q"]);
+    for (way, first) in [(&["--sort", "eer"][..], "more-"), (&["--sort", "eer", "-r"], "few-")] {
+        let rows = workspace.json(0, &[&["runs"], way].concat());
+        for (row, eer) in rows.as_array().unwrap().iter().map(|row| (row, &row["headline"][0])) {
+            assert_eq!((eer["point"].as_f64(), &eer["bound"]), (Some(0.0), &true.into()), "{row}");
+            assert_eq!(row["values"]["eer"], eer["upper"], "{row}");
+        }
+        assert!(names(&rows)[0].starts_with(first), "{way:?}: {rows}");
+    }
+    let rows = workspace.json(0, &["runs", "--sort", "fmr100"]);
+    assert!(names(&rows)[0].starts_with("more-") && rows[1]["values"].is_null(), "{rows}");
+    assert_eq!(workspace.json(0, &["runs", "--where", "fmr1000<1"]).as_array().unwrap().len(), 0);
+}
+
 /// Fault (config): `runs` is asked to sort or select by something that runs do not have, or by a value of the wrong kind →
 /// refused with the nearest name, or with the kind that is meant
 #[test]

@@ -18,6 +18,16 @@ fn workspace() -> Workspace {
     Workspace::synthetic(6, 7, "")
 }
 
+/// 16 faces in 4 chunks, in int8.
+fn int8() -> Workspace {
+    let workspace = Workspace::new();
+    workspace.config(
+        "dataset: {source: synthetic, seed: 5, identities: 4, samples: 4, size: 96}\n\
+         embed: {device: cpu, precision: int8, batch_size: 4, chunk_size: 5, threads: 1}",
+    );
+    workspace
+}
+
 /// 15 faces in folders of pictures.
 fn pictures() -> Workspace {
     let workspace = Workspace::new();
@@ -181,6 +191,104 @@ fn one_process_continues_what_workers_began() {
     workspace.run(0, &["experiment", "config.yaml", "--quiet"]);
     assert_eq!(differing(&run, &whole), [""; 0]);
     assert!(!run.join("workers").exists());
+}
+
+/// Fault (processes): a command needs the embeddings of a run whose workers are at it, or whose workers are done → it says
+/// that chunks are missing, or that `finish` is
+#[test]
+fn what_needs_embeddings_says_what_a_prepared_run_lacks() {
+    let workspace = workspace();
+    let run = prepare(&workspace, "experiments", &[]);
+    let whole = ["experiment", "config.yaml", "--quiet", "--set", "name=whole"];
+    workspace.run(0, &whole);
+    let name = run.file_name().unwrap().to_str().unwrap();
+    let commands = [
+        &["evaluate", name][..],
+        &["evaluate", name, "--shard", "0/2"],
+        &["report", name],
+        &["lookup", name, "a"],
+        &["forget", name, "a"],
+        &["forget", name, "a", "--dry-run"],
+        &["export", name, "--to", "webdataset"],
+        &["export", name, "--to", "mlflow"],
+        &["verify", name],
+    ];
+    let said = |text: String| {
+        for command in commands {
+            let (_, stderr) = workspace.run(1, command);
+            assert_eq!(stderr.lines().last(), Some(&*format!("error: {text}")), "{command:?}");
+        }
+        let (_, stderr) = workspace.run(2, &["compare", "whole", name]);
+        assert!(stderr.contains(&text), "{stderr}");
+    };
+    shard(&workspace, &run, 0, 2);
+    said(format!(
+        "{name} is not embedded yet; it lacks 5 of 9 chunks: `facevault missing {name} --shards N` prints which of N \
+         shards to start, and `facevault finish {name}` gathers them"
+    ));
+    shard(&workspace, &run, 1, 2);
+    said(format!("{name} is not embedded yet; run `facevault finish {name}`"));
+    workspace.run(0, &["finish", name, "--quiet"]);
+    let (_, stderr) = workspace.run(1, &["verify", name]);
+    assert_eq!(stderr, format!("error: {name} is not sealed yet; run `facevault evaluate {name}`\n"));
+}
+
+/// Fault (config): a command that takes a config is given a run → refused with the command for the run's own config
+#[test]
+fn a_run_in_place_of_a_config_is_named() {
+    let workspace = workspace();
+    workspace.run(0, &["embed", "config.yaml", "--quiet", "--set", "seed=3", "--experiments", "my runs"]);
+    let run = run_in(&workspace, "my runs");
+    let name = run.file_name().unwrap().to_str().unwrap();
+    for verb in ["prepare", "experiment", "check", "fetch", "detect", "ablate", "throughput", "reproduce"] {
+        for given in ["small", name, run.to_str().unwrap()] {
+            let (_, stderr) = workspace.run(2, &[verb, given, "--experiments", "my runs"]);
+            let own = format!("facevault {verb} config.yaml --set seed=3 --experiments 'my runs'");
+            let text = format!("{name} is a run, and `facevault {verb}` takes a config; with that of the run: `{own}`");
+            assert_eq!(stderr, format!("error: {text}\n"), "{given}");
+        }
+    }
+    let (_, stderr) = workspace.run(2, &["prepare", "nothing"]);
+    assert!(stderr.contains("cannot read the config"), "{stderr}");
+}
+
+/// A run is listed with the time of the worker that ended last, before its workers are gathered.
+#[test]
+fn a_run_of_workers_has_a_date() {
+    let workspace = workspace();
+    let run = prepare(&workspace, "experiments", &[]);
+    for index in 0..2 {
+        shard(&workspace, &run, index, 2);
+    }
+    let ended = |number: u32| {
+        let record = fs::read(run.join(format!("workers/{number:05}.json"))).unwrap();
+        serde_json::from_slice::<Value>(&record).unwrap()["session"]["ended"].as_u64().unwrap()
+    };
+    let rows = workspace.json(0, &["runs"]);
+    assert_eq!(rows[0]["worked_on"].as_u64(), Some(ended(1).max(ended(2))), "{rows}");
+}
+
+/// Fault (runs): the file of a worker is lost, or those of all → no later worker has its number, which its chunks carry
+#[test]
+fn the_number_of_a_lost_worker_is_not_used_again() {
+    let workspace = workspace();
+    let run = prepare(&workspace, "experiments", &[]);
+    let session = |index: usize| {
+        let shard = format!("{index}/3");
+        let done = workspace.json(0, &["embed", run.to_str().unwrap(), "--quiet", "--shard", &shard]);
+        done["session"].as_u64().unwrap()
+    };
+    assert_eq!(session(0), 1);
+    fs::remove_file(run.join("workers/00001.json")).unwrap();
+    assert_eq!(session(1), 2);
+    fs::remove_dir_all(run.join("workers")).unwrap();
+    prepare(&workspace, "experiments", &[]);
+    assert_eq!(session(2), 3);
+    finish(&workspace, &run);
+    let provenance: Value = serde_json::from_slice(&fs::read(run.join("provenance.json")).unwrap()).unwrap();
+    let sessions = provenance["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), 1, "{sessions:?}");
+    assert_eq!((&sessions[0]["worker"]["number"], &sessions[0]["embedded"]), (&3.into(), &12.into()));
 }
 
 /// Fault (processes): `experiment --fresh` on a run that workers of an unknown build have begun → refused
@@ -352,6 +460,70 @@ fn a_copy_that_is_not_whole_is_no_failure_of_the_face() {
     assert_eq!(differing(&run, &whole), [""; 0]);
 }
 
+/// Commands that go on with a prepared run, or look how far it is.
+const OPENING: [&[&str]; 3] =
+    [&["embed", "small", "--shard", "0/1"], &["finish", "small"], &["missing", "small", "--shards", "2"]];
+
+/// Fault (runs): a number in `plan.json` is another one, while workers are at the run → every command that opens it refuses
+/// it, `runs` lists it as damaged, and preparing it again writes the file anew
+#[test]
+fn a_plan_that_has_changed_is_noticed_by_every_command() {
+    let workspace = workspace();
+    let whole = whole(&workspace);
+    let run = prepare(&workspace, "experiments", &[]);
+    shard(&workspace, &run, 0, 2);
+    let plan = run.join("plan.json");
+    let good = fs::read_to_string(&plan).unwrap();
+    for bad in [good.replace("\"faces\": 42", "\"faces\": 43"), good.replace("\"seed\": 0", "\"seed\": 1")] {
+        assert_ne!(good, bad, "{good}");
+        fs::write(&plan, bad).unwrap();
+        for arguments in OPENING.into_iter().chain([&["verify", "small"][..], &["evaluate", "small"]]) {
+            let (_, stderr) = workspace.run(1, arguments);
+            assert!(stderr.contains("plan.json has changed: it is the plan of small-"), "{arguments:?}: {stderr}");
+        }
+        assert_eq!(workspace.json(0, &["runs"])[0]["state"], "damaged");
+        prepare(&workspace, "experiments", &[]);
+        assert_eq!(fs::read_to_string(&plan).unwrap(), good);
+    }
+    shard(&workspace, &run, 1, 2);
+    finish(&workspace, &run);
+    assert_eq!(differing(&run, &whole), [""; 0]);
+}
+
+/// Fault (runs): a number in `calibration.json` or `agreement.json` of a run that is not finished is another one, by a ten
+/// millionth → refused by every command that goes on with it, with the file
+#[test]
+fn measurements_that_have_changed_are_noticed() {
+    let workspace = int8();
+    let run = prepare(&workspace, "experiments", &[]);
+    let go_on: [&[&str]; 4] = [
+        &["embed", "small", "--shard", "1/2"],
+        &["finish", "small"],
+        &["prepare", "config.yaml"],
+        &["embed", "config.yaml"],
+    ];
+    shard(&workspace, &run, 0, 2);
+    for name in ["calibration.json", "agreement.json"] {
+        let path = run.join(name);
+        let good = fs::read_to_string(&path).unwrap();
+        let number = good.split([' ', ',', '\n']).find(|word| word.contains('.') && word.parse::<f64>().is_ok());
+        let number = number.unwrap_or_else(|| panic!("no number in {good}"));
+        let other = number.parse::<f64>().unwrap() * (1.0 + 2e-7);
+        fs::write(&path, good.replacen(number, &other.to_string(), 1)).unwrap();
+        for arguments in go_on {
+            let (_, stderr) = workspace.run(1, arguments);
+            assert!(
+                stderr.contains(&format!("{name}: it has changed since it was measured; ")),
+                "{arguments:?}: {stderr}"
+            );
+        }
+        fs::write(&path, good).unwrap();
+    }
+    fs::remove_file(run.join("agreement.json")).unwrap();
+    workspace.run(0, &["embed", "config.yaml", "--quiet"]);
+    assert!(run.join("agreement.json").is_file());
+}
+
 /// Fault (runs): what workers need to know is damaged, or says other sizes than the plan; a worker's file is none → refused
 /// with the command that writes it again; what others made is left out
 #[test]
@@ -364,9 +536,7 @@ fn damage_among_the_workers_is_named_with_the_remedy() {
         [good.replace("42", "40"), good.replace("42", "18446744073709551615"), good.replace('5', "0"), "{".into()]
     {
         fs::write(&prepared, bad).unwrap();
-        for arguments in
-            [&["embed", "small", "--shard", "0/1"][..], &["finish", "small"], &["missing", "small", "--shards", "2"]]
-        {
+        for arguments in OPENING {
             let (_, stderr) = workspace.run(1, arguments);
             assert!(stderr.contains("run `facevault prepare` with the run's config again"), "{stderr}");
         }
@@ -487,11 +657,7 @@ fn a_prepared_run_can_be_watched() {
 /// Workers share the ranges of int8 that preparing measured.
 #[test]
 fn int8_is_shared_out_with_its_ranges() {
-    let workspace = Workspace::synthetic(4, 4, "");
-    workspace.config(
-        "dataset: {source: synthetic, seed: 5, identities: 4, samples: 4, size: 96}\n\
-         embed: {device: cpu, precision: int8, batch_size: 4, chunk_size: 5, threads: 1}",
-    );
+    let workspace = int8();
     let whole = whole(&workspace);
     let run = prepare(&workspace, "shared", &[]);
     for index in 0..2 {

@@ -91,11 +91,36 @@ fn a_process_that_was_stopped_is_said_to_be() {
     let output = watching.unwrap().wait_with_output().unwrap();
     let (text, error) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert_eq!(output.status.code(), Some(1), "{text}{error}");
-    // Work that takes too long to stop by itself is ended, and then gives nothing back.
-    let state = lines(&text).last().unwrap()["state"].clone();
-    assert!(["stopped", "died"].iter().any(|word| state == *word), "{text}");
+    assert_eq!(lines(&text).last().unwrap()["state"], "stopped", "{text}");
     let resume = "; to continue it: facevault experiment config.yaml";
     assert!(error.contains("was stopped") && error.contains(resume), "{error}");
+}
+
+/// Fault (processes): Ctrl-C in a step that does not end by itself → its process ends nevertheless, and who watches sees
+/// that it was stopped
+#[test]
+fn a_process_that_was_stopped_in_a_long_step_did_not_die() {
+    let config = "embed: {device: cpu, batch_size: 480, chunk_size: 480, threads: 1}";
+    let workspace = Workspace::synthetic(60, 8, config);
+    let mut command = workspace.command(&["experiment", "config.yaml", "--quiet"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let begun =
+        |run: &Path| fs::read_to_string(run.join("provenance.json")).is_ok_and(|text| text.contains("batch_size"));
+    while !workspace.has_run() || !begun(&workspace.only_run()) {
+        assert!(Instant::now() < deadline, "nothing is embedded");
+        sleep(Duration::from_millis(2));
+    }
+    // In the only forward pass.
+    sleep(Duration::from_millis(300));
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let (text, error) = workspace.run(1, &["watch", "small"]);
+    assert!(text.starts_with("stopped while "), "{text}");
+    assert!(
+        error.contains(" was stopped or failed before it was done; to continue it: facevault experiment"),
+        "{error}"
+    );
 }
 
 /// Fault (processes): a process of another machine has a run, and nothing changes → said after the given patience, with

@@ -201,6 +201,8 @@ fn what_is_no_webdataset_is_refused_with_tar_sample_and_rule() {
     write("same.tar", &tar(&[("a.cls", b"1"), ("a.ppm", &good), ("a.ppm", &good)]));
     write("none.tar", &tar(&[("a.npy", &good), ("a.cls", b"1")]));
     write("empty.tar", &tar(&[]));
+    write("nothing.tar", &[]);
+    write("others.tar", &tar(&[("readme", b"1"), (".hidden/a.ppm", &good)]));
     let claims = |kind, size: u64, bytes: &[u8]| {
         let mut header = Header::new_gnu();
         header.set_path("a.ppm").unwrap();
@@ -232,6 +234,8 @@ fn what_is_no_webdataset_is_refused_with_tar_sample_and_rule() {
         "same.tar",
         "none.tar",
         "empty.tar",
+        "nothing.tar",
+        "others.tar",
         "decoy.tar",
         "link.tar",
         "longname.tar",
@@ -248,7 +252,9 @@ fn what_is_no_webdataset_is_refused_with_tar_sample_and_rule() {
     error: two.tar: sample `a` has two pictures, `.ppm` and `.jpg`; name the one to read with `dataset.picture: ppm`
     error: same.tar: sample `a` has two members `.ppm`
     error: none.tar: not even its only sample has a picture (`.jpg`, `.jpeg`, `.png`, `.webp` and other endings of pictures); the members of `a` are `.npy`, `.cls`; name the picture's ending in `dataset.picture`
-    error: empty.tar: it is a file that begins with the bytes \x00\x00\x00\x00, expected a tar archive
+    error: empty.tar: it is an archive without a file in it; pack the pictures again, or name the archive that holds them
+    error: nothing.tar: it is empty, expected a tar archive
+    error: others.tar: no member of it is part of a sample (1 file that is not a picture by name or content, 1 hidden entry); the members of a sample have one name and different endings, such as `000.jpg` and `000.cls`
     error: decoy.tar: it ends after 30221 bytes, in the middle of an entry; download or copy it again
     error: link.tar: invalid entry `a.ppm`: it is a link
     error: longname.tar: invalid entry `a.ppm`: it announces a name of more than 4,096 bytes

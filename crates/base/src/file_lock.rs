@@ -7,6 +7,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ pub struct Lock {
 #[derive(Debug)]
 enum LockKind {
     /// The locked file. It is never removed, because others may wait on it.
-    System(File),
+    System(Arc<File>),
     /// The file, locked together with others, or not at all where the file system has no locks.
     Shared {
         /// The lock ends when it is closed.
@@ -100,6 +101,22 @@ impl Lock {
     }
 }
 
+/// The locked files of this process.
+static HELD_NOW: Mutex<Vec<Weak<File>>> = Mutex::new(Vec::new());
+
+fn held_now() -> MutexGuard<'static, Vec<Weak<File>>> {
+    HELD_NOW.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes the number of this process out of the files that it has locked, as dropping their locks does, because it is about
+/// to end on request and drops nothing: who looks later sees that it stopped, and not that it died. The files stay locked
+/// until it has ended.
+pub fn sign_off() {
+    for file in held_now().iter().filter_map(Weak::upgrade) {
+        let _ = file.set_len(0);
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         match &self.kind {
@@ -128,6 +145,10 @@ fn acquire(path: &Path, lock: impl FnOnce(&File) -> Result<(), TryLockError>) ->
             }
             let written = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
             written.map_err(FileError::new("write", path))?;
+            let file = Arc::new(file);
+            let mut held = held_now();
+            held.retain(|other| other.strong_count() > 0);
+            held.push(Arc::downgrade(&file));
             Ok(Ok(Lock { kind: LockKind::System(file), note: None }))
         }
         Err(TryLockError::WouldBlock) => Ok(Err(Busy { holder: process_in(&mut file), remove: None })),

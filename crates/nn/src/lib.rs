@@ -39,6 +39,7 @@ use std::path::PathBuf;
 pub use batch_norm::BATCH_NORM;
 pub use batch_size::BatchSize;
 pub use cards::CardGroup;
+use facevault_base::text::counted;
 pub use facevault_cuda::{DeviceKind, DeviceRequest};
 use facevault_engine::EngineError;
 pub use facevault_graph::onnx;
@@ -556,7 +557,7 @@ pub enum ModelError {
     )]
     OutOfMemory { device: String, wanted: u64, free: u64 },
     /// A batch that must go through in one piece does not fit.
-    #[error("a batch of {faces} faces does not fit into the memory of {device}, which holds {fits}")]
+    #[error("a batch of {} does not fit into the memory of {device}, which holds {fits}", counted(*faces, "face"))]
     TooLarge { device: String, faces: usize, fits: usize },
     /// GPUs that would run as one compute differently.
     #[error(

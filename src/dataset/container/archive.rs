@@ -53,7 +53,10 @@ fn unpack(folder: &mut PartialFolder<'_>) -> Result<Index, DatasetError> {
         Ok(())
     })?;
     if faces.is_empty() {
-        return Err(container.problem(ContainerProblem::NoIdentities { example, count: others }));
+        return Err(container.problem(match example {
+            None => ContainerProblem::NoMembers,
+            Some(example) => ContainerProblem::NoIdentities { example, count: others },
+        }));
     }
     // The archive's order is that of some disk.
     faces.sort_by(|a, b| a.id.cmp(&b.id));

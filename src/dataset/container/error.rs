@@ -1,6 +1,6 @@
 //! Errors of container files.
 
-use crate::dataset::CsvProblem;
+use crate::dataset::{CsvProblem, LeftOut};
 use crate::digest::Digest;
 use crate::parquet::ParquetProblem;
 use crate::pickle::PickleError;
@@ -23,6 +23,18 @@ pub enum ContainerProblem {
         /// What is incomplete: "an entry".
         what: &'static str,
     },
+    /// An archive of nothing.
+    #[error("it is an archive without a file in it; pack the pictures again, or name the archive that holds them")]
+    NoMembers,
+    /// An archive whose members have no names of samples.
+    #[error(
+        "no member of it is part of a sample ({left_out}); the members of a sample have one name and different endings, such as \
+         `000.jpg` and `000.cls`"
+    )]
+    OnlyOthers {
+        /// What its members are.
+        left_out: LeftOut,
+    },
     /// An archive whose pictures cannot be read where they lie.
     #[error(
         "it is compressed, and faces are read at their place in the archive; decompress it with `gunzip`, which makes it \
@@ -39,12 +51,11 @@ pub enum ContainerProblem {
     )]
     NoSamples { samples: usize, expected: String, first: String, members: String },
     /// An archive of something else.
-    #[error("it has no pictures in folders of people{}; expected <identity>/<picture>", match example {
-        Some(example) if *count == 1 => format!(", only `{example}`"),
-        Some(example) => format!(", only {count} other files such as `{example}`"),
-        None => String::new(),
+    #[error("it has no pictures in folders of people, only {}; expected <identity>/<picture>", match count {
+        1 => format!("`{example}`"),
+        count => format!("{count} other files such as `{example}`"),
     })]
-    NoIdentities { example: Option<String>, count: u64 },
+    NoIdentities { example: String, count: u64 },
     /// An archive whose pictures a table names.
     #[error(
         "`{name}` names pictures and people, and archives are read by their folders only; unpack it and use `source: folders`"

@@ -99,6 +99,11 @@ pub(in crate::dataset) fn plain_columns(schema: &ArrowSchema) -> Vec<String> {
     ShardColumns::of(schema).plain().collect()
 }
 
+/// What a parquet file lacks to be one of pictures.
+pub(in crate::dataset) fn lacks_pictures(schema: &ArrowSchema) -> Option<ContainerProblem> {
+    find(&ShardColumns::of(schema)).err()
+}
+
 /// The meaning of the columns, by their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Layout {

@@ -34,7 +34,7 @@ use crate::progress::Progress;
 use crate::text;
 
 pub use error::ContainerProblem;
-pub(super) use layout::plain_columns;
+pub(super) use layout::{lacks_pictures, plain_columns};
 pub(super) use locate::describe;
 pub(super) use unpacked::{forget_unpacked, sweep_unpacked};
 

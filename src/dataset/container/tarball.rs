@@ -22,6 +22,9 @@ const USTAR_AT: usize = 257;
 /// Zero bytes that end a tar archive. gzip has a checksum instead.
 const END_MARKER: usize = 1024;
 
+/// Most bytes of an archive without members: 128 blocks of 512.
+const LARGEST_EMPTY: u64 = 64 << 10;
+
 /// Most bytes of a path, as Linux has it.
 const LONGEST_NAME: u64 = 4096;
 
@@ -42,14 +45,8 @@ impl<'a> Tarball<'a> {
     pub fn open(located: &'a Place, advance: &'a dyn Fn(u64), cancel: &'a Cancel) -> Result<Self, DatasetError> {
         let head = located.head()?;
         let compressed = head.starts_with(GZIP);
-        if !compressed && head.get(USTAR_AT..USTAR_AT + USTAR.len()) != Some(USTAR) {
-            let found = files::looks_like(&head);
-            let expected = "a tar archive, compressed with gzip or not";
-            return Err(located.problem(ContainerProblem::OtherFormat { found, expected }));
-        }
-        if !compressed && !ends_with_marker(located)? {
-            let length = located.bytes;
-            return Err(located.problem(ContainerProblem::Truncated { length, what: "the archive" }));
+        if !compressed {
+            check(located, &head, "a tar archive, compressed with gzip or not")?;
         }
         let file = BufReader::with_capacity(256 * 1024, CountingReader { file: located.open()?, advance });
         let bytes: Box<dyn Read> = if compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
@@ -90,13 +87,7 @@ pub(super) fn members(
     if head.starts_with(GZIP) {
         return Err(located.problem(ContainerProblem::Compressed));
     }
-    if head.get(USTAR_AT..USTAR_AT + USTAR.len()) != Some(USTAR) {
-        let found = files::looks_like(&head);
-        return Err(located.problem(ContainerProblem::OtherFormat { found, expected: "a tar archive" }));
-    }
-    if !ends_with_marker(located)? {
-        return Err(located.problem(ContainerProblem::Truncated { length: located.bytes, what: "the archive" }));
-    }
+    check(located, &head, "a tar archive")?;
     let mut tar = tar::Archive::new(BufReader::new(located.open()?));
     let entries = tar.entries_with_seek().map_err(|error| unreadable(error, located))?;
     visit(entries, located, |member| if cancel.requested() { Err(DatasetError::Interrupted) } else { look(member) })
@@ -220,6 +211,19 @@ fn whole<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     entry.read_to_end(&mut content)?;
     if content.len() as u64 == entry.size() { Ok(content) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// Refuses a file that is not a tar archive, by its first bytes, or not a whole one.
+fn check(located: &Place, head: &[u8], expected: &'static str) -> Result<(), DatasetError> {
+    let is_tar = head.get(USTAR_AT..USTAR_AT + USTAR.len()) == Some(USTAR);
+    let problem = match ends_with_marker(located)? {
+        true if is_tar => return Ok(()),
+        // Of an empty one there is the end alone, in blocks of some size.
+        true if located.bytes <= LARGEST_EMPTY && head.iter().all(|byte| *byte == 0) => ContainerProblem::NoMembers,
+        _ if !is_tar => ContainerProblem::OtherFormat { found: files::looks_like(head), expected },
+        _ => ContainerProblem::Truncated { length: located.bytes, what: "the archive" },
+    };
+    Err(located.problem(problem))
 }
 
 /// Whether a file ends as a complete tar archive does. A truncated one may end between two entries.

@@ -465,6 +465,7 @@ fn a_tar_archive_of_identity_folders_is_read_as_the_folder_is() {
 }
 
 /// Fault (archives): a tar archive that is cut between two entries or inside one → refused by its length
+/// Fault (archives): a tar archive of nothing, or a file of no bytes → said so
 /// Fault (archives): two entries of an archive with one id → refused by both names
 #[test]
 fn an_archive_of_something_else_is_explained() {
@@ -478,6 +479,13 @@ fn an_archive_of_something_else_is_explained() {
     assert_snapshot!(message(b"<html>"), @"<dir>/x.tar: it is a web page, expected a tar archive, compressed with gzip or not");
     assert_snapshot!(message(&whole[..whole.len() - 1024]), @"<dir>/x.tar: it ends after 2048 bytes, in the middle of the archive; download or copy it again");
     assert_snapshot!(message(&whole[..700]), @"<dir>/x.tar: it ends after 700 bytes, in the middle of the archive; download or copy it again");
+    assert_snapshot!(message(b""), @"<dir>/x.tar: it is empty, expected a tar archive, compressed with gzip or not");
+    let nothing = "<dir>/x.tar: it is an archive without a file in it; pack the pictures again, or name the archive that holds them";
+    assert_eq!(message(&tarball(&[])), nothing);
+    assert_eq!(message(&[0; 10_240]), nothing);
+    assert_eq!(message(&archive(&[])), nothing);
+    assert_eq!(message(&tarball(&[("Ann/", EntryType::Directory, b"")])), nothing);
+    assert_snapshot!(message(&[0; 100_000]), @r"<dir>/x.tar: it is a file that begins with the bytes \x00\x00\x00\x00, expected a tar archive, compressed with gzip or not");
     assert_snapshot!(message(&tarball(&[("readme", FILE, b"x")])), @"<dir>/x.tar: it has no pictures in folders of people, only `readme`; expected <identity>/<picture>");
     assert_snapshot!(message(&tarball(&[("1.jpg", FILE, &picture)])), @"<dir>/x.tar: it has no pictures in folders of people, only `1.jpg`; expected <identity>/<picture>");
     assert_snapshot!(message(&tarball(&[("a/Ann/1.jpg", FILE, &picture), ("b/Ann/1.jpg", FILE, &picture)])), @"<dir>/x.tar: `a/Ann/1.jpg` and `b/Ann/1.jpg` would both have the id `Ann/1.jpg`; rename one of them");

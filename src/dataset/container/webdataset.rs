@@ -321,7 +321,8 @@ impl Samples<'_> {
                 let first = self.faces.into_iter().find_map(|face| face.fault);
                 ContainerProblem::NoRow(first.map_or_else(String::new, |fault| fault.reason))
             }
-            None => ContainerProblem::Empty,
+            None if self.left_out.is_empty() => ContainerProblem::NoMembers,
+            None => ContainerProblem::OnlyOthers { left_out: self.left_out },
         };
         DatasetError::Container { name, problem: Box::new(problem) }
     }

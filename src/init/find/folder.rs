@@ -114,7 +114,15 @@ fn of_files(root: &Path, hints: &Hints, paths: Paths) -> Result<Found, InitError
     match of(&[".parquet"])[..] {
         [] => {}
         [only] => return file(only, hints, paths),
-        [..] => return Ok(table::pictures_in_parquet(root, paths)),
+        [first, ..] => {
+            // What one is, all are; embeddings are one file.
+            let found = table::parquet(first, hints, paths)?;
+            if found.content == Content::Embeddings {
+                let what = format!("{} `.parquet` files with embeddings", of(&[".parquet"]).len());
+                return Err(InitError::Several { path: root.into(), what });
+            }
+            return Ok(table::pictures_in_parquet(root, paths));
+        }
     }
     if let [first, _, ..] = of(&[".tar"])[..]
         && look::has_samples(first)?

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Content, Found, Hints, Paths};
-use crate::dataset::look::{self, FirstLines};
+use crate::dataset::look::{self, FirstLines, ParquetColumns};
 use crate::init::InitError;
 use crate::init::scalar::scalar;
 
@@ -67,11 +67,37 @@ pub(super) fn pictures(table: &Path, root: Option<&Path>, paths: Paths) -> Resul
     let file = by_content.or_else(|| named(&first, &FILES)).ok_or_else(|| missing("paths of pictures", "file_name"))?;
     let identity = named(&first, &IDENTITIES).filter(|at| *at != file);
     let identity = identity.ok_or_else(|| missing("identities", "identity"))?;
+    let (folder, about) = match absolute(table, file)? {
+        // Whoever names the folder knows better.
+        Some(common) if root.is_none() => (common, "the folder that all the table's paths are in"),
+        _ => (folder.to_owned(), "the folder that the table's paths start in"),
+    };
     Ok(Found::new("a table of pictures", Content::Pictures, "files")
-        .with("root", paths.yaml(folder), "the folder that the table's paths start in")
+        .with("root", paths.yaml(&folder), about)
         .with("table", paths.yaml(table), "a line for each picture")
         .with("file", scalar(&first.headers[file]), "its column with the path of the picture")
         .with("identity", scalar(&first.headers[identity]), "its column with the identity"))
+}
+
+/// The deepest folder that all pictures of a table are in whose paths are all absolute; `None` for one with another path.
+fn absolute(table: &Path, file: usize) -> Result<Option<PathBuf>, InitError> {
+    let all = look::first_lines(table, usize::MAX)?.lines;
+    let paths: Vec<&Path> = all.iter().map(|line| Path::new(&line[file])).collect();
+    let [first, ..] = &paths[..] else { return Ok(None) };
+    if !paths.iter().all(|path| path.is_absolute()) {
+        return Ok(None);
+    }
+    if !paths.iter().any(|path| path.is_file()) {
+        return Err(InitError::Elsewhere { path: table.into(), example: first.display().to_string() });
+    }
+    let mut folder = first.parent().unwrap_or(first);
+    while let Some(outside) = paths.iter().find(|path| !path.starts_with(folder)) {
+        folder = folder.parent().filter(|above| above.parent().is_some()).ok_or_else(|| InitError::Apart {
+            path: table.into(),
+            pictures: [first, outside].map(|path| path.display().to_string()),
+        })?;
+    }
+    Ok(Some(folder.to_owned()))
 }
 
 /// The first of these columns that there is, in any case.
@@ -136,8 +162,13 @@ pub(super) fn array(array: &Path, hints: &Hints, paths: Paths) -> Result<Found, 
 
 /// Pictures in parquet, or embeddings, which are lists of floats.
 pub(super) fn parquet(path: &Path, hints: &Hints, paths: Paths) -> Result<Found, InitError> {
-    let (vectors, plain) = look::parquet_columns(path)?;
-    let Some(first) = vectors.first() else { return Ok(pictures_in_parquet(path, paths)) };
+    let ParquetColumns { vectors, plain, no_pictures } = look::parquet_columns(path)?;
+    let Some(first) = vectors.first() else {
+        return match no_pictures {
+            None => Ok(pictures_in_parquet(path, paths)),
+            Some(problem) => Err(InitError::NoColumns { path: path.into(), problem }),
+        };
+    };
     let found = Found::new("embeddings that another program computed", Content::Embeddings, "embeddings")
         .with("matrix", paths.yaml(path), "a row each face; a column of lists of f32 or f64")
         .with("column", scalar(first), "the column with the embeddings");

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use facevault_base::digest::{Digest, Hasher};
+use facevault_base::text::counted;
 
 use super::{IdentificationProtocol, Roles};
 
@@ -251,7 +252,10 @@ fn no_gallery(protocol: &IdentificationProtocol, faces: &[RoleFace<'_>]) -> Stri
 fn no_probe(protocol: &IdentificationProtocol) -> String {
     match &protocol.roles {
         Roles::First { faces, .. } => {
-            format!("no identity has more than {faces} faces, which `gallery: {{first: {faces}}}` all takes; lower it")
+            format!(
+                "no identity has more than {}, which `gallery: {{first: {faces}}}` all takes; lower it",
+                counted(*faces, "face")
+            )
         }
         Roles::Folders { probes, .. } if probes.is_empty() => {
             "all faces are in the folders of the gallery; name fewer".into()
