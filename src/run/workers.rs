@@ -59,7 +59,7 @@ impl Worker {
         let mut number = known.into_iter().max().map_or(earlier, |last| earlier.max(last)) + 1;
         loop {
             let path = path_of(&folder, number, RECORD);
-            if mirror::commit_new(&path_of(&folder, number, TAKEN), &[])? && mirror::commit_new(&path, &text)? {
+            if mirror::commit_new(&path_of(&folder, number, TAKEN), &text)? && mirror::commit_new(&path, &text)? {
                 mirror::refuse_unconditional(&path)?;
                 return Ok(Self { path, number, record });
             }
