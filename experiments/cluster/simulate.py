@@ -2,6 +2,7 @@
 """What a run costs on a cluster, simulated from measured costs: hours, requests, bytes, what breaks first.
 
     python3 simulate.py                            the table of docs/guides/cluster.md
+    python3 simulate.py --store objects            the one of an object store
     python3 simulate.py --faces 3e7 --workers 64 --store-latency 0.02 --picture-bytes 60000
 
 Measured (measure.py, strace, FaceNet's published weights; one core of an EPYC): what starting, a face, a chunk, preparing
@@ -20,13 +21,32 @@ FACE = 0.036  # FaceNet in f32
 CHUNK = 0.00096  # committed to a file system in memory
 PREPARE_FACE = 26e-6  # reads and digests a picture of 20 kB that is in memory
 FINISH_FACE, FINISH_CHUNK = 120e-6, 0.2e-3
-# Requests to the store and bytes, counted.
-REQUESTS_OF_START, REQUESTS_OF_CHUNK, REQUESTS_OF_PICTURE = 190, 14, 3
 ROW, SIDECAR, MANIFEST_ROW = 512 * 4, 979, 39
 PREPARE_BYTES = 611  # of memory, a face
 PAIRS_PER_SECOND = 73.7e6  # of one core, from docs/pairs.md
 
 WEIGHTS = 94e6
+
+
+@dataclass
+class Store:
+    """Requests, counted: of a file system by strace, of an object store by the proxy of experiments/cluster/objects/test.
+    What a request takes and how many there may be in a second is assumed."""
+
+    start: int
+    chunk: int
+    picture: int
+    # Pictures that `prepare` reads at a time: one on each core, or as many as are read ahead.
+    at_a_time: int | None
+    latency: float
+    per_second: float
+
+
+STORES = {
+    "files": Store(start=190, chunk=14, picture=3, at_a_time=None, latency=0.001, per_second=50e3),
+    # S3 gives 5,500 reads a second to a prefix before it divides it.
+    "objects": Store(start=12, chunk=2, picture=1, at_a_time=32, latency=0.03, per_second=5.5e3),
+}
 
 
 @dataclass
@@ -52,15 +72,17 @@ def simulate(faces, workers, options):
     # A worker is as fast as its node, and some nodes are slow.
     speed = np.exp(random.normal(0, options.spread, workers))
     speed[random.random(workers) < options.slow] /= 2
-    latency = options.store_latency
+    store = STORES[options.store]
+    latency = store.latency if options.store_latency is None else options.store_latency
+    per_second = store.per_second if options.store_requests is None else options.store_requests
     # Pictures are read ahead: only what the store cannot deliver in time delays. All workers share it.
     wanted = workers * options.picture_bytes / FACE
-    requests_wanted = workers * (REQUESTS_OF_PICTURE + REQUESTS_OF_CHUNK / options.chunk) / FACE
-    crowd = max(1, wanted / options.store_bandwidth, requests_wanted / options.store_requests)
+    requests_wanted = workers * (store.picture + store.chunk / options.chunk) / FACE
+    crowd = max(1, wanted / options.store_bandwidth, requests_wanted / per_second)
     face = FACE * crowd
-    chunk = CHUNK + REQUESTS_OF_CHUNK * latency
+    chunk = CHUNK + store.chunk * latency
     # All start at once, and read the weights at once.
-    start = START + REQUESTS_OF_START * latency + workers * WEIGHTS / options.store_bandwidth
+    start = START + store.start * latency + workers * WEIGHTS / options.store_bandwidth
     cuts = np.arange(shards + 1) * chunks // shards
     busy, lost, deaths, end = 0.0, 0.0, 0, 0.0
     free = [(0.0, worker) for worker in range(workers)]
@@ -68,7 +90,7 @@ def simulate(faces, workers, options):
     for of_shard in np.diff(cuts):
         at, worker = heapq.heappop(free)
         work = of_shard * (chunk + options.chunk * face / speed[worker])
-        begin = start if at == 0 else START + REQUESTS_OF_START * latency
+        begin = start if at == 0 else START + store.start * latency
         dead = random.poisson((begin + work) / 3600 / options.hours_between_deaths)
         # A death costs half a chunk on average, waiting for a place, and a start.
         again = dead * (options.chunk * face / speed[worker] / 2 + begin)
@@ -78,16 +100,17 @@ def simulate(faces, workers, options):
         at += begin + work + again + dead * options.restart
         end = max(end, at)
         heapq.heappush(free, (at, worker))
-    # Preparing and finishing are one process each. Preparing reads a picture at a time on each core.
-    reading = (PREPARE_FACE + REQUESTS_OF_PICTURE * latency) / options.prepare_cores
-    prepare = START + faces * max(reading, options.picture_bytes / options.store_bandwidth)
+    # Preparing and finishing are one process each. Preparing reads pictures, some at a time.
+    cores = options.prepare_cores
+    reading = max(PREPARE_FACE / cores, (PREPARE_FACE + store.picture * latency) / (store.at_a_time or cores))
+    prepare = START + faces * max(reading, options.picture_bytes / options.store_bandwidth, store.picture / per_second)
     written = faces * ROW
     finish = faces * FINISH_FACE + chunks * (FINISH_CHUNK + 2 * latency) + 2 * written / options.store_bandwidth
     requests = (
-        2 * faces * REQUESTS_OF_PICTURE
-        + chunks * (REQUESTS_OF_CHUNK + 2)
-        + (shards + deaths) * REQUESTS_OF_START
-        + deaths * REQUESTS_OF_CHUNK
+        2 * faces * store.picture
+        + chunks * (store.chunk + 2)
+        + (shards + deaths) * store.start
+        + deaths * store.chunk
     )
     return Outcome(
         prepare=prepare / 3600,
@@ -100,7 +123,7 @@ def simulate(faces, workers, options):
         files=2 * chunks + shards + deaths,
         read=2 * faces * options.picture_bytes + written + chunks * SIDECAR + (shards + deaths) * WEIGHTS,
         written=2 * written + chunks * SIDECAR + faces * MANIFEST_ROW,
-        per_second=faces / end * (REQUESTS_OF_PICTURE + REQUESTS_OF_CHUNK / options.chunk),
+        per_second=faces / end * (store.picture + store.chunk / options.chunk),
         breaks=breaks(faces, workers, chunks, prepare, end, finish, crowd, options),
     )
 
@@ -116,7 +139,7 @@ def breaks(faces, workers, chunks, prepare, embed, finish, crowd, options):
             found.append(f"`{name}`: {100 * took / whole:.0f}% of the time")
     if crowd > 1:
         found.append(f"the store, asked for {crowd:.1f} times what it gives")
-    if chunks > 500_000:
+    if chunks > 500_000 and options.store == "files":
         found.append(f"a folder of {2 * chunks / 1e6:.1f} million files")
     return "; ".join(found) or "nothing: embedding takes longest"
 
@@ -140,9 +163,10 @@ def main():
     option("--shards-per-worker", type=int, default=8)
     option("--chunk", type=int, default=1024, help="embed.chunk_size")
     option("--picture-bytes", type=float, default=20e3)
-    option("--store-latency", type=float, default=0.001, help="seconds of a request")
+    option("--store", choices=STORES, default="files", help="what the workers share")
+    option("--store-latency", type=float, help="seconds of a request (0.001; of an object store 0.03)")
     option("--store-bandwidth", type=float, default=2e9, help="bytes per second, of all workers")
-    option("--store-requests", type=float, default=50e3, help="per second, of all workers")
+    option("--store-requests", type=float, help="per second, of all workers (50,000; of an object store 5,500)")
     option("--spread", type=float, default=0.1, help="standard deviation of the logarithm of workers' speeds")
     option("--slow", type=float, default=0.02, help="share of workers at half the speed")
     option("--hours-between-deaths", type=float, default=100.0, help="of one worker")
