@@ -33,8 +33,8 @@ fn is_sidecar(name: &str) -> bool {
 }
 
 /// What a worker starts from.
-const OF_WORKER: [&str; 5] =
-    ["config.yaml", "plan.json", "provenance.json", "calibration.json", "workers/prepared.json"];
+const OF_WORKER: [&str; 6] =
+    ["config.yaml", "plan.json", "provenance.json", "calibration.json", "agreement.json", "workers/prepared.json"];
 
 /// A worker that finds it has nothing to do.
 const FINISHED: &str = "face_metadata.csv";

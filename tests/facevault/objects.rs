@@ -143,6 +143,21 @@ fn shards_on_machines_without_a_common_disk_give_the_bytes_of_one_process() {
     machines.run("f", 0, &["verify", "small", "--experiments", RUNS]);
 }
 
+/// Workers share the ranges of int8 that preparing measured, and its agreement with f32.
+#[test]
+fn int8_is_shared_out_through_a_store() {
+    let int8 = "embed: {device: cpu, precision: int8, batch_size: 4, chunk_size: 5, threads: 1}";
+    let workspace = Workspace::new();
+    workspace.config(&format!("dataset: {{source: synthetic, seed: 5, identities: 4, samples: 4, size: 96}}\n{int8}"));
+    let machines = Machines { workspace, store: FakeStore::start() };
+    let whole = machines.whole();
+    machines.run("a", 0, &["prepare", "config.yaml", "--experiments", RUNS]);
+    machines.shard("b", 0, 2);
+    machines.shard("c", 1, 2);
+    machines.finish("d");
+    assert_same(&machines.stored(), &whole);
+}
+
 /// Fault (object stores): a worker starts → it reads its rows of the manifest and its chunks, and nothing of the others
 #[test]
 fn a_worker_reads_its_own_part() {
