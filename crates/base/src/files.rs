@@ -153,7 +153,7 @@ fn all_of(file: File, limit: u64) -> io::Result<Vec<u8>> {
     bytes
         .try_reserve_exact(size as usize)
         .map_err(|_| io::Error::new(io::ErrorKind::OutOfMemory, format!("its {size} bytes do not fit in memory")))?;
-    file.take(limit + 1).read_to_end(&mut bytes)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
 }
 
