@@ -217,7 +217,7 @@ fn who_is_forgotten_is_in_no_part() {
     workspace.run(0, &["verify", "parts"]);
 }
 
-/// Fault (permissions): a link in the folder of parts → refused by name
+/// Fault (runs): a link in the folder of parts → refused by name
 #[test]
 #[cfg(unix)]
 fn a_link_among_the_parts_is_refused() {
