@@ -8,7 +8,7 @@ mod runs;
 
 pub use network::{Embedded, FaceFile, FailedFace, OpenedNetwork, Quality};
 pub use photos::{PhotoFaces, detect};
-pub use runs::{compare, drawings, find_run, headline, verify};
+pub use runs::{compare, drawings, find_run, headline, matrix, verify};
 
 use crate::error::{Error, ErrorKind};
 use crate::model::ModelError;

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use crate::compare::HeadlineMetric;
 use crate::error::Error;
 use crate::headline::{self as rates, HeadlineRate};
+use crate::npy::StoredMatrix;
 use crate::numbers::Quantity;
 use crate::pages;
 use crate::progress::{Cancel, Silent};
-use crate::run::{self, RunContext, RunDirectory};
+use crate::run::{self, RunContext, RunDirectory, RunError};
 
 /// The directory of a run, by its path, its name, its config's name or a unique prefix.
 ///
@@ -26,6 +27,14 @@ pub fn verify(run: &Path, cancel: &Cancel) -> Result<String, Error> {
     let run = RunDirectory::new(run.to_owned());
     let context = RunContext { experiments: Path::new(""), progress: &Silent, cancel };
     Ok(serde_json::to_string(&context.verify(&run)?.checks)?)
+}
+
+/// The matrix of a run, mapped from its file or its parts where they can be: its `.npy`, or the index of the parts.
+///
+/// # Errors
+/// [`Error`]: it cannot be read, or is no matrix.
+pub fn matrix(path: &Path) -> Result<StoredMatrix, Error> {
+    Ok(StoredMatrix::open(path).map_err(RunError::from)?)
 }
 
 /// What `compare --json` prints.
