@@ -20,7 +20,7 @@ const PHOTO: [&str; 2] = ["image_id", "photo_id"];
 /// Reads the table, and the header of the matrix.
 pub(super) fn open(source: &DatasetSource, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
     let DatasetSource::Embeddings { matrix, column, table, .. } = source else { return Ok(Manifest::default()) };
-    let here = objects::here(matrix, context)?;
+    let here = objects::matrix(matrix, context)?;
     let opened = Matrix::open(&here, column.as_deref())?;
     let (rows, width) = (opened.rows(), opened.dimension());
     if width > WIDEST {

@@ -267,14 +267,14 @@ pub fn open(
     }
 }
 
-/// The file of a dataset on this machine: one of an object store is fetched into `cache` unless it is there.
-pub(crate) fn here(
+/// A matrix of embeddings on this machine: one of an object store is fetched into `cache` unless it is there.
+pub(crate) fn matrix_here(
     path: &Path,
     cache: &Path,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<PathBuf, DatasetError> {
-    objects::here(path, &scan::OpenContext { cache: Some(cache), progress, cancel })
+    objects::matrix(path, &scan::OpenContext { cache: Some(cache), progress, cancel })
 }
 
 /// Faces in files of their own, whose paths are absolute or start in the current folder.

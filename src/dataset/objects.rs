@@ -7,7 +7,7 @@
 //!                                    faces.tar
 //! ```
 //!
-//! An object that changes is fetched again, and its older copy removed.
+//! An object that changes is fetched again. Its older copy stays: somebody may be reading faces in it.
 
 use std::collections::HashMap;
 use std::io::{Error, ErrorKind};
@@ -19,6 +19,7 @@ use super::scan::OpenContext;
 use super::{Container, DatasetError, DatasetSource, Tables};
 use crate::digest::{Digest, Hasher};
 use crate::files::{self, FileError};
+use crate::npy::parts;
 use crate::objects::{Folder, Object, ObjectError, is_address};
 
 /// The folder inside the cache.
@@ -79,52 +80,74 @@ pub(super) fn files_in(address: &Path, ending: &str) -> Result<Vec<PathBuf>, Fil
 
 /// The file on this machine: one of an object store is fetched unless it is in the cache.
 pub(super) fn here(path: &Path, context: &OpenContext<'_>) -> Result<PathBuf, DatasetError> {
-    let OpenContext { cache, progress, cancel } = *context;
     if !is_remote(path) {
         return Ok(path.to_owned());
     }
     let failed = |kind, reason: &str| FileError::new("read", path)(Error::new(kind, reason.to_owned()));
-    let Some(cache) = cache else {
+    let Some(cache) = context.cache else {
         return Err(failed(ErrorKind::Unsupported, "it is fetched into the folder of runs, and here is none").into());
     };
     let (folder, name) = object(path)?;
-    let own = format!(
-        "{FETCHED}/{}",
-        Digest::of(folder.address().join(&name).map_err(FileError::from)?.to_string().as_bytes()).short(16)
-    );
+    let own = Digest::of(format!("{}/{name}", folder.address()).as_bytes()).short(16);
     for _ in 0..TRIES {
         let Some(found) = folder.look(&name).map_err(FileError::from)? else {
             return Err(failed(ErrorKind::NotFound, "there is no such object").into());
         };
         let version = version(&found);
-        let copy = cache.join(&own).join(&version).join(&name);
-        if copy.metadata().is_ok_and(|there| there.is_file() && there.len() == found.size) {
+        let place = files::create_dir_inside(cache, &format!("{FETCHED}/{own}/{version}"))?;
+        let copy = place.join(&name);
+        let is_whole = copy.metadata().is_ok_and(|there| there.is_file() && there.len() == found.size);
+        if is_whole || fetch(&folder, &found, &name, &copy, context)? {
             return Ok(copy);
-        }
-        let folder_of_copy = files::create_dir_inside(cache, &format!("{own}/{version}"))?;
-        files::sweep(&folder_of_copy);
-        progress.start(&format!("fetching {name}"), "bytes", Some(found.size), 0);
-        let fetched = folder.fetch_if(&name, &copy, &mut |object| self::version(object) == version, &mut |bytes| {
-            progress.advance(bytes);
-            !cancel.requested()
-        });
-        progress.finish();
-        match fetched {
-            Ok(true) => {
-                // What it replaces is of no use any more.
-                for other in forget::entries_inside(&cache.join(&own))? {
-                    if !other.ends_with(&version) {
-                        files::remove_all(&other)?;
-                    }
-                }
-                return Ok(copy);
-            }
-            Ok(false) => {}
-            Err(ObjectError::Interrupted { .. }) => return Err(DatasetError::Interrupted),
-            Err(error) => return Err(FileError::from(error).into()),
         }
     }
     Err(failed(ErrorKind::Interrupted, "it changes while it is read").into())
+}
+
+/// [`here`] for a matrix, with its parts if it has any.
+pub(super) fn matrix(path: &Path, context: &OpenContext<'_>) -> Result<PathBuf, DatasetError> {
+    let copy = here(path, context)?;
+    if !is_remote(path) || !parts::is_index(&copy) {
+        return Ok(copy);
+    }
+    // Each version of the index has a copy of its own, and names the content of its parts, which is checked when they are read.
+    let folder = folder(path.parent().unwrap_or(path))?;
+    for part in parts::PartIndex::read(&copy)?.parts {
+        let to = parts::beside(&copy, &part.file);
+        if to.is_file() {
+            continue;
+        }
+        to.parent().map_or(Ok(()), files::create_dir)?;
+        let found = folder.look(&part.file).map_err(FileError::from)?;
+        let missing = || FileError::new("read", parts::beside(path, &part.file))(ErrorKind::NotFound.into());
+        if !fetch(&folder, &found.ok_or_else(missing)?, &part.file, &to, context)? {
+            let changing = Error::new(ErrorKind::Interrupted, "it changes while it is read");
+            return Err(FileError::new("read", parts::beside(path, &part.file))(changing).into());
+        }
+    }
+    Ok(copy)
+}
+
+/// Fetches an object unless it is another one by now; returns whether it was.
+fn fetch(
+    folder: &Folder,
+    found: &Object,
+    name: &str,
+    to: &Path,
+    context: &OpenContext<'_>,
+) -> Result<bool, DatasetError> {
+    let OpenContext { progress, cancel, .. } = *context;
+    to.parent().into_iter().for_each(files::sweep);
+    progress.start(&format!("fetching {name}"), "bytes", Some(found.size), 0);
+    let fetched = folder.fetch_if(name, to, &mut |object| version(object) == version(found), &mut |bytes| {
+        progress.advance(bytes);
+        !cancel.requested()
+    });
+    progress.finish();
+    match fetched {
+        Err(ObjectError::Interrupted { .. }) => Err(DatasetError::Interrupted),
+        other => Ok(other.map_err(FileError::from)?),
+    }
 }
 
 /// A name for an object's content.

@@ -27,7 +27,7 @@ impl RunContext<'_> {
     pub(super) fn given_matrix(&self, config: &ExperimentConfig) -> Result<Option<Matrix>, RunError> {
         match &config.dataset {
             DatasetSource::Embeddings { matrix, column, .. } => {
-                Ok(Some(Matrix::open(&self.here(matrix)?, column.as_deref())?))
+                Ok(Some(Matrix::open(&self.matrix_here(matrix)?, column.as_deref())?))
             }
             _ => Ok(None),
         }

@@ -81,7 +81,7 @@ impl RunContext<'_> {
         } else {
             let source = match &config.weights {
                 WeightsSource::Given { path, sha256 } => {
-                    &WeightsSource::Given { path: self.here(path)?, sha256: *sha256 }
+                    &WeightsSource::Given { path: self.matrix_here(path)?, sha256: *sha256 }
                 }
                 other => other,
             };
@@ -175,10 +175,10 @@ impl RunContext<'_> {
         })?)
     }
 
-    /// A file of a dataset on this machine; one of an object store is fetched unless it is there.
-    pub(super) fn here(&self, path: &Path) -> Result<PathBuf, RunError> {
+    /// A matrix of embeddings on this machine; one of an object store is fetched unless it is there.
+    pub(super) fn matrix_here(&self, path: &Path) -> Result<PathBuf, RunError> {
         if dataset::is_remote(path) {
-            Ok(dataset::here(path, &self.cache()?, self.progress, self.cancel)?)
+            Ok(dataset::matrix_here(path, &self.cache()?, self.progress, self.cancel)?)
         } else {
             Ok(path.to_owned())
         }
