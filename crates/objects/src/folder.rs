@@ -316,7 +316,15 @@ impl Folder {
         let mode = match condition {
             Condition::Always => PutMode::Overwrite,
             Condition::Absent => PutMode::Create,
-            Condition::Unchanged(tag) => PutMode::Update(UpdateVersion { e_tag: Some(tag.to_owned()), version: None }),
+            // Google's store asks for the object's version, which no listing has.
+            Condition::Unchanged(tag) => match self.ask(|| self.store.head(&key)) {
+                Ok(there) if there.e_tag.as_deref() == Some(tag) => {
+                    PutMode::Update(UpdateVersion { e_tag: there.e_tag, version: there.version })
+                }
+                Ok(there) => return self.is(&self.object(there), bytes),
+                Err(object_store::Error::NotFound { .. }) => return Ok(None),
+                Err(error) => return Err(failed(error)),
+            },
         };
         let mut pause = PAUSE;
         for left in (0..TRIES).rev() {

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use facevault_base::digest::Digest;
 use object_store::aws::AmazonS3Builder;
-use object_store::{BackoffConfig, RetryConfig};
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
 use crate::Folder;
 
@@ -106,6 +107,26 @@ impl FakeStore {
         folder_at(&endpoint, prefix)
     }
 
+    /// [`Self::folder`] through Google's client, which asks with other conditions.
+    ///
+    /// # Panics
+    /// For a prefix that is none.
+    #[must_use]
+    pub fn google_folder(&self, prefix: &str) -> Folder {
+        let key = format!(
+            r#"{{"gcs_base_url": "http://127.0.0.1:{}", "disable_oauth": true, "client_email": "", "private_key": "", "private_key_id": ""}}"#,
+            self.port
+        );
+        let client = GoogleCloudStorageBuilder::new()
+            .with_bucket_name(BUCKET)
+            .with_service_account_key(key)
+            .with_client_options(ClientOptions::new().with_allow_http(true))
+            .with_retry(retries())
+            .build()
+            .expect("a client");
+        Folder::open(&format!("s3://{BUCKET}/{prefix}")).expect("a folder").through(Arc::new(client))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -170,18 +191,22 @@ impl FakeStore {
 /// For a prefix that is none.
 #[must_use]
 pub fn folder_at(endpoint: &str, prefix: &str) -> Folder {
-    let (init_backoff, max_backoff) = (Duration::from_millis(5), Duration::from_millis(20));
-    let backoff = BackoffConfig { init_backoff, max_backoff, base: 2.0 };
     let client = AmazonS3Builder::new()
         .with_bucket_name(BUCKET)
         .with_endpoint(endpoint)
         .with_allow_http(true)
         .with_access_key_id("key")
         .with_secret_access_key("a-very-secret-key")
-        .with_retry(RetryConfig { backoff, max_retries: 3, retry_timeout: Duration::from_secs(5) })
+        .with_retry(retries())
         .build()
         .expect("a client");
     Folder::open(&format!("s3://{BUCKET}/{prefix}")).expect("a folder").through(Arc::new(client))
+}
+
+fn retries() -> RetryConfig {
+    let (init_backoff, max_backoff) = (Duration::from_millis(5), Duration::from_millis(20));
+    let backoff = BackoffConfig { init_backoff, max_backoff, base: 2.0 };
+    RetryConfig { backoff, max_retries: 3, retry_timeout: Duration::from_secs(5) }
 }
 
 impl State {
@@ -308,8 +333,15 @@ impl Connection {
                         Some(_) => {}
                     }
                 }
+                // Google's condition: the object's version, or 0 for none.
+                if let Some(version) = headers.get("x-goog-if-generation-match") {
+                    let there = state.objects.get(key).map_or(0, |stored| stored.written);
+                    if *version != there.to_string() {
+                        return Answer::error(412, "PreconditionFailed");
+                    }
+                }
                 let tag = state.put(key, body.clone());
-                Answer::of(200).with("etag", tag)
+                Answer::of(200).with("etag", tag).with("x-goog-generation", state.writes.to_string())
             }
             "POST" if has("uploads") => {
                 let id = format!("upload-{}", state.uploads.len());
@@ -356,7 +388,10 @@ fn get(state: &State, key: &str, headers: &BTreeMap<String, String>, head: bool)
     let size = stored.bytes.len();
     let (day, time) = clock(stored.written);
     let written = format!("{day:02} Jan 2026 {time} GMT");
-    let answer = |status| Answer::of(status).with("etag", stored.tag.clone()).with("last-modified", written.clone());
+    let answer = |status| {
+        let answer = Answer::of(status).with("etag", stored.tag.clone()).with("last-modified", written.clone());
+        answer.with("x-goog-generation", stored.written.to_string())
+    };
     if head {
         return answer(200).with("content-length", size.to_string());
     }

@@ -80,7 +80,21 @@ fn a_race_for_an_object_has_one_winner() {
 
 #[test]
 fn an_object_that_has_changed_is_not_replaced() {
-    let folder = folder_of(&FakeStore::start());
+    replaces_only_what_is_unchanged(&folder_of(&FakeStore::start()));
+}
+
+#[test]
+fn googles_conditions_are_versions() {
+    let store = FakeStore::start();
+    let folder = store.google_folder(&unique());
+    replaces_only_what_is_unchanged(&folder);
+    folder.put("b/1", b"x", Condition::Absent).unwrap().unwrap();
+    assert_eq!(folder.put("b/1", b"y", Condition::Absent).unwrap(), None);
+    assert_eq!(folder.list().unwrap().len(), 1);
+    assert_eq!(folder.entries().unwrap().1, ["b"]);
+}
+
+fn replaces_only_what_is_unchanged(folder: &Folder) {
     let first = folder.put("SEALED", b"one", Condition::Absent).unwrap().unwrap();
     let second = folder.put("SEALED", b"two", Condition::Unchanged(&first)).unwrap().unwrap();
     assert_eq!(folder.put("SEALED", b"three", Condition::Unchanged(&first)).unwrap(), None);
