@@ -152,7 +152,7 @@ impl Folder {
             name: name.to_owned(),
             size: found.size,
             modified: found.last_modified.timestamp_nanos_opt().unwrap_or_default(),
-            tag: found.e_tag,
+            tag: tag(found.e_tag),
         }
     }
 
@@ -257,7 +257,7 @@ impl Folder {
             if bytes > limit {
                 return Ok(Err(bytes));
             }
-            let tag = found.meta.e_tag.clone();
+            let tag = tag(found.meta.e_tag.clone());
             Ok(Ok((found.bytes().await?.into(), tag)))
         };
         let too_large = |bytes| ObjectError::TooLarge { object: format!("{}/{name}", self.address), bytes, limit };
@@ -317,8 +317,8 @@ impl Folder {
             Condition::Always => PutMode::Overwrite,
             Condition::Absent => PutMode::Create,
             // Google's store asks for the object's version, which no listing has.
-            Condition::Unchanged(tag) => match self.ask(|| self.store.head(&key)) {
-                Ok(there) if there.e_tag.as_deref() == Some(tag) => {
+            Condition::Unchanged(known) => match self.ask(|| self.store.head(&key)) {
+                Ok(there) if tag(there.e_tag.clone()).as_deref() == Some(known) => {
                     PutMode::Update(UpdateVersion { e_tag: there.e_tag, version: there.version })
                 }
                 Ok(there) => return self.is(&self.object(there), bytes),
@@ -330,7 +330,7 @@ impl Folder {
         for left in (0..TRIES).rev() {
             let options = PutOptions::from(mode.clone());
             let error = match wait(self.runtime, self.store.put_opts(&key, payload.clone(), options)) {
-                Ok(done) => return Ok(Some(done.e_tag.unwrap_or_default())),
+                Ok(done) => return Ok(Some(tag(done.e_tag).unwrap_or_default())),
                 Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
                     // The answer to an earlier try may have been lost, here or on the way.
                     match self.look(name)? {
@@ -404,7 +404,7 @@ impl Folder {
             return Err(error);
         }
         let done = wait(self.runtime, upload.finish()).map_err(&failed)?;
-        Ok(done.e_tag)
+        Ok(tag(done.e_tag))
     }
 
     /// Removes an object, unless it is gone already.
@@ -422,6 +422,11 @@ impl Folder {
     pub(crate) fn runtime(&self) -> &'static Runtime {
         self.runtime
     }
+}
+
+/// What a store calls a content. Azure's listings leave out the quotes that its answers have.
+fn tag(of_store: Option<String>) -> Option<String> {
+    of_store.map(|tag| tag.trim_start_matches("W/").trim_matches('"').to_owned())
 }
 
 /// Whether an error may pass that the store's own client does not try again: it does so with requests, but not with those that

@@ -459,7 +459,8 @@ fn content(key: &str, stored: &Stored) -> String {
         "<Contents><Key>{}</Key><Size>{}</Size><ETag>{}</ETag><LastModified>2026-01-{day:02}T{time}.000Z</LastModified></Contents>",
         escaped(key),
         stored.bytes.len(),
-        stored.tag.replace('"', "&quot;"),
+        // As Azure does; its other answers have quotes around it.
+        stored.tag.trim_matches('"'),
     )
 }
 
