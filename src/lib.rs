@@ -39,8 +39,8 @@
 //! config
 //! detect · embed
 //! agreement · compare · dataset · results · weights
-//! matrix
-//! closeness · generated · guides · hub · mirror · npy · numbers · parquet · sample · shard · spelling · table · terminal
+//! matrix · mirror
+//! closeness · generated · guides · hub · npy · numbers · parquet · sample · shard · spelling · table · terminal
 //! text_table
 //! ```
 //!
