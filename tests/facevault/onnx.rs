@@ -130,6 +130,12 @@ fn int8_takes_its_ranges_from_the_faces_and_says_how_it_agrees_with_f32() {
         }
         fs::write(run.join("calibration.json"), stray.to_string()).unwrap();
         let (_, refused) = workspace.run(1, &["embed", run.to_str().unwrap()]);
+        assert!(refused.contains("calibration.json: it has changed since it was measured"), "{refused}");
+        // Of a run from before its digest was recorded.
+        let mut provenance = json("provenance.json");
+        provenance.as_object_mut().unwrap().remove("measured").unwrap();
+        fs::write(run.join("provenance.json"), provenance.to_string()).unwrap();
+        let (_, refused) = workspace.run(1, &["embed", run.to_str().unwrap()]);
         assert!(
             refused.contains("int8: there is a range of `elsewhere`, which this network does not have"),
             "{refused}"

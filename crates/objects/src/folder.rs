@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use facevault_base::files::{self, FileError};
 use futures_util::{StreamExt, TryStreamExt};
@@ -29,7 +29,7 @@ const PART: usize = 32 << 20;
 const PARTS_IN_FLIGHT: usize = 4;
 
 /// How often a write that only one may win is tried, and the first pause between; each one is twice as long.
-const TRIES: u32 = 7;
+const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// An object of a folder.
@@ -326,7 +326,7 @@ impl Folder {
                 Err(error) => return Err(failed(error)),
             },
         };
-        let mut pause = PAUSE;
+        let (mut pause, begun) = (PAUSE, Instant::now());
         for left in (0..TRIES).rev() {
             let options = PutOptions::from(mode.clone());
             let error = match wait(self.runtime, self.store.put_opts(&key, payload.clone(), options)) {
@@ -345,7 +345,7 @@ impl Folder {
                 }
                 Err(error) => error,
             };
-            if left == 0 || !may_pass(&error) {
+            if left == 0 || !may_pass(&error) || begun.elapsed() > LONG {
                 return Err(failed(error));
             }
             sleep_longer(&mut pause);
@@ -430,17 +430,20 @@ fn tag(of_store: Option<String>) -> Option<String> {
 }
 
 /// Whether an error may pass that the store's own client does not try again: it does so with requests, but not with those that
-/// only one may win, nor with what is cut short of an answer. What it has given up has had its time.
+/// only one may win, nor with what is cut short of an answer. A status of 400 and above stays what it is.
 fn may_pass(error: &object_store::Error) -> bool {
-    matches!(error, object_store::Error::Generic { .. }) && !error.to_string().contains("max_retries")
+    matches!(error, object_store::Error::Generic { .. }) && !error.to_string().contains("status code: 4")
 }
+
+/// What the client has tried for so long is not tried again.
+const LONG: Duration = Duration::from_secs(60);
 
 /// Asks again, after a pause, while an answer fails for no lasting reason.
 async fn answered<T, F: Future<Output = object_store::Result<T>>>(ask: impl Fn() -> F) -> object_store::Result<T> {
-    let mut pause = PAUSE;
+    let (mut pause, begun) = (PAUSE, Instant::now());
     let mut answer = ask().await;
     for _ in 1..TRIES {
-        if !answer.as_ref().is_err_and(may_pass) {
+        if !answer.as_ref().is_err_and(may_pass) || begun.elapsed() > LONG {
             break;
         }
         tokio::time::sleep(pause).await;

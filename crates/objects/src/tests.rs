@@ -141,7 +141,7 @@ fn what_does_not_pass_is_an_error_with_the_object() {
     let store = FakeStore::start();
     let folder = folder_of(&store);
     for status in [403, 404, 503] {
-        for _ in 0..4 {
+        for _ in 0..20 {
             store.fail("GET", &format!("{status}"), Fault::Status(status));
         }
     }
