@@ -110,6 +110,9 @@ fn a_resumed_int8_run_goes_on_with_the_ranges_it_was_started_with() {
     fs::write(run.join("calibration.json"), calibration.to_string()).unwrap();
     interrupt(&run);
     let (_, refused) = workspace.run(1, &resume);
+    assert!(refused.contains("calibration.json: it has changed since it was measured"), "{refused}");
+    forget_what_was_measured(&run);
+    let (_, refused) = workspace.run(1, &resume);
     assert!(refused.contains("would mix the two in one run. The machine is the same"), "{refused}");
     fs::write(run.join("calibration.json"), &stored).unwrap();
     demo(&workspace, "embed", "int8");
@@ -118,6 +121,7 @@ fn a_resumed_int8_run_goes_on_with_the_ranges_it_was_started_with() {
     calibration["faces"] = 0.into();
     fs::write(run.join("calibration.json"), calibration.to_string()).unwrap();
     interrupt(&run);
+    forget_what_was_measured(&run);
     let said =
         |stderr: String| stderr.lines().find(|line| line.contains("calibration.json")).map(str::to_owned).unwrap();
     let plain = |line: String| line.split_once("calibration.json").unwrap().1.to_owned();
@@ -135,6 +139,14 @@ fn a_resumed_int8_run_goes_on_with_the_ranges_it_was_started_with() {
     insta::assert_snapshot!(plain(said(workspace.run(1, &resume).1)), @": missing, but existing chunks depend on it; an int8 run keeps its original ranges: restore the file, or delete the run's directory to start over");
     fs::create_dir(run.join("calibration.json")).unwrap();
     insta::assert_snapshot!(plain(said(workspace.run(1, &resume).1)), @": not a regular file, but existing chunks depend on it; an int8 run keeps its original ranges: restore the file, or delete the run's directory to start over");
+}
+
+/// As in a run from before the digests of what was measured were recorded.
+fn forget_what_was_measured(run: &Path) {
+    let path = run.join("provenance.json");
+    let mut provenance: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    provenance.as_object_mut().unwrap().remove("measured").unwrap();
+    fs::write(path, provenance.to_string()).unwrap();
 }
 
 #[test]
