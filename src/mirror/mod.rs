@@ -114,6 +114,13 @@ pub(crate) fn shown(path: &Path) -> String {
     }
 }
 
+/// A run that this process may change from now on, and copies back at its end.
+pub(crate) fn own(run: &Path) {
+    if let Some((mirror, run, _)) = holding(run) {
+        mirror.ours.lock().unwrap_or_else(PoisonError::into_inner).insert(run);
+    }
+}
+
 /// Copies what a run has so far to the store, if it is in one: another machine can go on with it.
 pub(crate) fn push(run: &Path) -> Result<(), FileError> {
     match holding(run) {
@@ -147,11 +154,6 @@ impl Mirror {
     /// The names of the folders in it, which may be runs.
     pub fn folders(&self) -> Result<Vec<String>, FileError> {
         Ok(self.folder.entries()?.1)
-    }
-
-    /// A run that this process will create or change.
-    pub fn own(&self, run: &str) {
-        self.ours.lock().unwrap_or_else(PoisonError::into_inner).insert(run.to_owned());
     }
 
     fn run(&self, run: &str) -> Result<Folder, FileError> {

@@ -10,7 +10,7 @@ use crate::objects::Object;
 /// How much of a run a command needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needed {
-    /// All of it: what it changes is copied back.
+    /// All of it.
     All,
     /// What tells its state and its numbers.
     Summary,
@@ -83,9 +83,6 @@ impl Mirror {
         for name in known.iter().filter(|name| needed.takes(name, finished) && !there.contains(name.as_str())) {
             files::remove_all(&self.local.join(run).join(name))?;
             self.with_ledger(run, |ledger| ledger.remove(name));
-        }
-        if needed == Needed::All {
-            self.own(run);
         }
         self.fetch(run, objects)?;
         Ok(found)

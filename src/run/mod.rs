@@ -423,6 +423,7 @@ impl RunContext<'_> {
 
     fn lock(&self, run: &RunDirectory) -> Result<RunLock, RunError> {
         let lock = RunLock::acquire(run.path()).map_err(|error| not_locked(run, error))?;
+        mirror::own(run.path());
         if let Some(note) = lock.note() {
             self.progress.say(note);
         }
@@ -571,6 +572,7 @@ impl RunContext<'_> {
         forget::refuse_unfinished(run)?;
         refuse_not_embedded(run)?;
         let _lock = RunLock::share(run.path()).map_err(|error| not_locked(run, error))?;
+        mirror::own(run.path());
         self.checked(run, false)?;
         let (index, count) = shard.numbers();
         let share = Share { index, count };

@@ -59,12 +59,14 @@ struct Shared {
     arrived: Condvar,
 }
 
+type Answer = Result<Vec<u8>, ObjectError>;
+
 #[derive(Debug, Default)]
 struct State {
     /// Those before it have been asked for.
     next: usize,
     /// Expected bytes of those on their way, `None`, or here.
-    asked: BTreeMap<usize, (u64, Option<Result<Vec<u8>, ObjectError>>)>,
+    asked: BTreeMap<usize, (u64, Option<Answer>)>,
     /// Their sum.
     bytes: u64,
     /// How many in a row have failed, in the order in which they arrived.

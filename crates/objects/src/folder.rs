@@ -436,7 +436,7 @@ fn may_pass(error: &object_store::Error) -> bool {
 }
 
 /// What the client has tried for so long is not tried again.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// Asks again, after a pause, while an answer fails for no lasting reason.
 async fn answered<T, F: Future<Output = object_store::Result<T>>>(ask: impl Fn() -> F) -> object_store::Result<T> {
