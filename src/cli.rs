@@ -163,7 +163,7 @@ pub enum Command {
 /// Arguments that every command takes.
 #[derive(Debug, Args)]
 pub struct CommonArgs {
-    /// Folder that holds the runs, or its address in an object store: s3://bucket/folder, gs://…, az://….
+    /// Folder that holds the runs, or its address in an object store, such as `s3://bucket/folder` (also `gs:`, `az:`).
     #[arg(long, value_name = "DIR", default_value = DEFAULT_FOLDER, value_parser = experiments)]
     pub experiments: PathBuf,
     /// Folder for rendered reports.

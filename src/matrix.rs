@@ -139,9 +139,10 @@ impl ParquetMatrix {
         }
         if matrix.dimension == 0 {
             let column = text::quoted(&matrix.column);
-            return Err(wrong(match from == rows {
-                true => format!("no row of its column `{column}` has a list"),
-                false => format!("row {} of its column `{column}` has no numbers", matrix.first),
+            return Err(wrong(if from == rows {
+                format!("no row of its column `{column}` has a list")
+            } else {
+                format!("row {} of its column `{column}` has no numbers", matrix.first)
             }));
         }
         // Rows of several lengths, or some that are null: said before anything is made of them.

@@ -85,7 +85,9 @@ pub(crate) fn bytes_of_rows<R: MmapBytesReader>(
         for group in &reader.get_metadata()?.row_groups {
             let end = first.saturating_add(group.num_rows());
             if first < rows.end && rows.start < end {
-                parts.extend(group.parquet_columns().iter().map(|column| column.byte_range()));
+                for column in group.parquet_columns() {
+                    parts.push(column.byte_range());
+                }
             }
             first = end;
         }

@@ -80,7 +80,7 @@ pub(super) enum Tree {
     /// On this machine.
     Disk(PathBuf),
     /// In an object store.
-    Objects(ObjectTree),
+    Objects(Box<ObjectTree>),
 }
 
 /// An entry of one of its folders.
@@ -119,7 +119,7 @@ impl Tree {
     /// The folder at a path or an address. Objects are listed, all at once.
     pub fn open(root: &Path, context: &OpenContext<'_>) -> Result<Self, DatasetError> {
         if objects::is_remote(root) {
-            ObjectTree::open(root, context).map(Self::Objects)
+            ObjectTree::open(root, context).map(|tree| Self::Objects(tree.into()))
         } else {
             Ok(Self::Disk(root.to_owned()))
         }
@@ -239,11 +239,11 @@ pub(super) fn with_names(entries: Vec<Entry>, left: &mut LeftOut, context: &Open
         (Err(_), Entry::Object { .. }) => None,
         (Err(_), Entry::Disk(entry)) => {
             if left.count(LeftOutReason::NotUtf8) == 0 {
-                // With what is no text as `\xFF`.
+                #[expect(clippy::unnecessary_debug_formatting, reason = "it shows what is no text as `\\xFF`")]
+                let shown = format!("{:?}", entry.path());
                 context.progress.warn(&format!(
-                    "{:?} is left out, and so is whatever else has a name that is not UTF-8, with all that is in it; rename it, \
-                     because ids are made from names",
-                    entry.path()
+                    "{shown} is left out, and so is whatever else has a name that is not UTF-8, with all that is in it; rename it, \
+                     because ids are made from names"
                 ));
             }
             left.add(LeftOutReason::NotUtf8);

@@ -50,7 +50,7 @@ impl PathRules {
         if let Some((from, to)) = self.rewrite.iter().find(|(from, _)| path.starts_with(from)) {
             path.replace_range(..from.len(), to);
         }
-        if !is_absolute(&path) && !(self.remote && crate::objects::is_address(&path)) {
+        if !(is_absolute(&path) || self.remote && crate::objects::is_address(&path)) {
             return normalise(&path);
         }
         let path = normalise(&path)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Mirror, parallel};
 use crate::files::{self, FileError};
-use crate::objects::Object;
+use crate::objects::{Folder, Object};
 
 /// How much of a run a command needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ const LARGE: [&str; 6] =
 const MANIFEST: &str = "manifest.parquet";
 
 fn is_sidecar(name: &str) -> bool {
-    name.starts_with("chunks/") && name.ends_with(".json")
+    name.strip_prefix("chunks/").and_then(|name| name.strip_suffix(".json")).is_some()
 }
 
 /// What a worker starts from.
@@ -62,20 +62,7 @@ impl Mirror {
     /// store gives way to what is there, and is removed if it was removed there.
     pub fn pull(&self, run: &str, needed: Needed) -> Result<bool, FileError> {
         let folder = self.run(run)?;
-        let objects = match needed {
-            Needed::All => folder.list()?,
-            _ => {
-                let (mut objects, folders) = folder.entries()?;
-                let finished = objects.iter().any(|object| object.name == FINISHED);
-                let chunks = needed == Needed::Progress || needed == Needed::Worker && finished;
-                let wanted = |of: &&str| *of == "workers" || *of == "chunks" && chunks;
-                for of in folders.iter().map(String::as_str).filter(wanted) {
-                    objects.extend(folder.join(of)?.list()?.into_iter().map(|object| inside(of, object)));
-                }
-                objects.retain(|object| needed.takes(&object.name, finished));
-                objects
-            }
-        };
+        let objects = if needed == Needed::All { folder.list()? } else { some(&folder, needed)? };
         let found = !objects.is_empty();
         let there: BTreeSet<&str> = objects.iter().map(|object| object.name.as_str()).collect();
         let finished = there.contains(FINISHED);
@@ -120,6 +107,19 @@ impl Mirror {
         );
         fetched.and(self.keep_ledger(run))
     }
+}
+
+/// The objects of a run that are needed; its large folders are not listed in vain.
+fn some(run: &Folder, needed: Needed) -> Result<Vec<Object>, FileError> {
+    let (mut objects, folders) = run.entries()?;
+    let finished = objects.iter().any(|object| object.name == FINISHED);
+    let chunks = needed == Needed::Progress || needed == Needed::Worker && finished;
+    let wanted = |of: &&str| *of == "workers" || *of == "chunks" && chunks;
+    for of in folders.iter().map(String::as_str).filter(wanted) {
+        objects.extend(run.join(of)?.list()?.into_iter().map(|object| inside(of, object)));
+    }
+    objects.retain(|object| needed.takes(&object.name, finished));
+    Ok(objects)
 }
 
 /// An object of a folder of a run, as one of the run.

@@ -42,7 +42,7 @@ pub enum RunError {
         "{error}; the run can only be read: copy it with `{}`, and name the copy, {}", copy.before.trim_end_matches(" && "),
         copy.argument
     )]
-    OnlyRead { error: FileError, copy: RunToWrite },
+    OnlyRead { error: FileError, copy: Box<RunToWrite> },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

@@ -727,7 +727,7 @@ fn not_yet(run: &RunDirectory, missing: &'static str, verb: &str) -> RunError {
 fn not_locked(run: &RunDirectory, error: LockError) -> RunError {
     match error {
         LockError::File(error) if run.has(RunDirectory::PLAN) && error.refused() => {
-            RunError::OnlyRead { error, copy: run.to_write() }
+            RunError::OnlyRead { error, copy: run.to_write().into() }
         }
         LockError::File(error) => FileError::or_set("--experiments")(error).into(),
         held @ LockError::Held { .. } => held.into(),

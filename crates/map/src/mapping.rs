@@ -123,7 +123,9 @@ mod tests {
     fn file(first: u64, numbers: &[f32]) -> File {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&vec![0xa5; first as usize]).unwrap();
-        numbers.iter().for_each(|number| file.write_all(&number.to_le_bytes()).unwrap());
+        for number in numbers {
+            file.write_all(&number.to_le_bytes()).unwrap();
+        }
         file
     }
 

@@ -24,7 +24,7 @@ pub(super) fn files(container: &Container, context: &OpenContext<'_>) -> Result<
         Container::Local { path, sha256 } => {
             let is_folder = if objects::is_remote(path) { objects::look(path)?.is_none() } else { path.is_dir() };
             let paths = if is_folder { files_in(path, SHARD)? } else { vec![path.clone()] };
-            paths.into_iter().map(|path| local(path, *sha256, context)).collect()
+            paths.iter().map(|path| local(path, *sha256, context)).collect()
         }
         Container::Hub { repo, revision, files, sha256 } => {
             let files = listed(repo, revision, files, *sha256, context)?;
@@ -72,9 +72,9 @@ pub(super) fn files_in(folder: &Path, ending: &'static str) -> Result<Vec<PathBu
     Ok(paths)
 }
 
-fn local(path: PathBuf, pinned: Option<Digest>, context: &OpenContext<'_>) -> Result<Located, DatasetError> {
+fn local(path: &Path, pinned: Option<Digest>, context: &OpenContext<'_>) -> Result<Located, DatasetError> {
     let name = path.display().to_string();
-    let path = objects::here(&path, context)?;
+    let path = objects::here(path, context)?;
     let (bytes, sha256) = digest(&path, context)?;
     let record = ContainerFile { path: name.clone(), commit: None, bytes, sha256 };
     let located = Located { place: Place { name, path, bytes }, sha256, record };

@@ -485,7 +485,7 @@ fn an_archive_of_something_else_is_explained() {
     assert_eq!(message(&[0; 10_240]), nothing);
     assert_eq!(message(&archive(&[])), nothing);
     assert_eq!(message(&tarball(&[("Ann/", EntryType::Directory, b"")])), nothing);
-    assert_snapshot!(message(&[0; 100_000]), @r"<dir>/x.tar: it is a file that begins with the bytes \x00\x00\x00\x00, expected a tar archive, compressed with gzip or not");
+    assert_snapshot!(message(&vec![0; 100_000]), @r"<dir>/x.tar: it is a file that begins with the bytes \x00\x00\x00\x00, expected a tar archive, compressed with gzip or not");
     assert_snapshot!(message(&tarball(&[("readme", FILE, b"x")])), @"<dir>/x.tar: it has no pictures in folders of people, only `readme`; expected <identity>/<picture>");
     assert_snapshot!(message(&tarball(&[("1.jpg", FILE, &picture)])), @"<dir>/x.tar: it has no pictures in folders of people, only `1.jpg`; expected <identity>/<picture>");
     assert_snapshot!(message(&tarball(&[("a/Ann/1.jpg", FILE, &picture), ("b/Ann/1.jpg", FILE, &picture)])), @"<dir>/x.tar: `a/Ann/1.jpg` and `b/Ann/1.jpg` would both have the id `Ann/1.jpg`; rename one of them");
