@@ -41,8 +41,8 @@ impl Machines {
     fn whole(&self) -> BTreeMap<String, Vec<u8>> {
         self.workspace.run(0, &["experiment", "config.yaml", "--experiments", "whole", "--quiet"]);
         let mut files = BTreeMap::new();
-        let run = fs::read_dir(self.workspace.path("whole")).unwrap().map(|entry| entry.unwrap().path());
-        let run = run.filter(|path| path.join("plan.json").is_file()).next().unwrap();
+        let mut runs = fs::read_dir(self.workspace.path("whole")).unwrap().map(|entry| entry.unwrap().path());
+        let run = runs.find(|path| path.join("plan.json").is_file()).unwrap();
         for entry in fs::read_dir(run).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
             files.insert(entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap());
         }

@@ -147,7 +147,8 @@ fn a_damaged_part_is_named_and_made_again() {
     let before = workspace::sealed(&run);
     let cut = |path: &Path| fs::File::options().write(true).open(path).unwrap().set_len(5000).unwrap();
     let removed = |path: &Path| fs::remove_file(path).unwrap();
-    let ways: [(&str, &dyn Fn(&Path)); 5] = [
+    type Way<'a> = (&'a str, &'a dyn Fn(&Path));
+    let ways: [Way<'_>; 5] = [
         (PARTS[1], &damage),
         (PARTS[0], &cut),
         (PARTS[2], &removed),
