@@ -138,6 +138,9 @@ fn a_matrix_in_parts_gives_the_bytes_of_one_file() {
     assert!(stderr.contains("00001.npy") && stderr.contains("damaged or of another matrix"), "{stderr}");
 }
 
+/// A file of a run, and what happens to it.
+type Way<'a> = (&'a str, &'a dyn Fn(&Path));
+
 /// Fault (runs): a part of a matrix is damaged, cut short or missing, or its index is → `verify` names it, no command takes
 /// its rows, and `embed` makes it again from the chunks, with the same bytes
 #[test]
@@ -147,7 +150,6 @@ fn a_damaged_part_is_named_and_made_again() {
     let before = workspace::sealed(&run);
     let cut = |path: &Path| fs::File::options().write(true).open(path).unwrap().set_len(5000).unwrap();
     let removed = |path: &Path| fs::remove_file(path).unwrap();
-    type Way<'a> = (&'a str, &'a dyn Fn(&Path));
     let ways: [Way<'_>; 5] = [
         (PARTS[1], &damage),
         (PARTS[0], &cut),
