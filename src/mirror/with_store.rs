@@ -160,7 +160,7 @@ fn files_are_whole_or_absent() {
     other.pull();
     assert_eq!(other.read("chunks/00000.npy").unwrap(), "chunks/00000.npy");
     let third = Machine::new(&store);
-    for _ in 0..12 {
+    for _ in 0..40 {
         store.fail("GET", "chunks/00000.npy", Fault::HangUp);
     }
     let error = third.mirror.pull(RUN, Needed::All).unwrap_err().to_string();
