@@ -20,7 +20,8 @@ use crate::text_table::TextTable;
 /// config it names.
 pub(super) fn config_for(verb: &str, path: &Path, overrides: &[String], common: &CommonArgs) -> Result<Loaded, Error> {
     config::load(path, overrides).map_err(|error| {
-        let run = (!path.is_file()).then(|| RunDirectory::find(&common.experiments, &path.to_string_lossy()).ok());
+        let is_config = path.is_file() || config::is_built_in(path);
+        let run = (!is_config).then(|| RunDirectory::find(&common.experiments, &path.to_string_lossy()).ok());
         run.flatten().and_then(|run| not_a_config(verb, &run, common)).map_or_else(|| error.into(), Error::Usage)
     })
 }

@@ -691,3 +691,13 @@ fn pairs_are_shared_out_too() {
     let partial = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(".pairs");
     assert_eq!(fs::read_dir(&run).unwrap().map(Result::unwrap).filter(partial).count(), 0);
 }
+
+/// Also where the config that is built in has a run of its name.
+#[test]
+fn what_is_wrong_with_the_built_in_config_is_said() {
+    let workspace = Workspace::empty();
+    let prepare = |code, set: &str| workspace.run(code, &["prepare", "demo", "--quiet", "--set", set]).1;
+    prepare(0, "dataset.identities=4");
+    let said = prepare(2, "embed.chunk_sise=3");
+    assert!(said.contains("chunk_sise") && !said.contains("is a run"), "{said}");
+}
