@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::WatchArgs;
 use crate::error::{CommandOutcome, Error};
-use crate::mirror::Needed;
+use crate::mirror::{self, Needed};
 use crate::run::{RunDirectory, RunError, RunWatch, WatchState, WatchedRun};
 use crate::terminal::print_line;
 
@@ -19,8 +19,8 @@ const LOOKS: u32 = 4;
 
 pub(super) fn run(arguments: &WatchArgs) -> Result<CommandOutcome, Error> {
     let WatchArgs { run, once, every, patience, common } = arguments;
-    let find = || RunDirectory::find_needing(&common.experiments, run, Needed::Progress);
-    let mut watch = RunWatch::new(find()?);
+    let run = RunDirectory::find_needing(&common.experiments, run, Needed::Progress)?;
+    let mut watch = RunWatch::new(run.clone());
     let mut line = Line::new(common.json, *once);
     let mut seen = Seen::default();
     loop {
@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &WatchArgs) -> Result<CommandOutcome, Error> {
         }
         thread::sleep(Duration::from_secs_f64(*every));
         // Of a run in an object store, what has come meanwhile.
-        find()?;
+        mirror::update(run.path(), Needed::Progress).map_err(RunError::from)?;
     }
 }
 

@@ -121,6 +121,14 @@ pub(crate) fn own(run: &Path) {
     }
 }
 
+/// Copies again what is needed of a run from the store, if it is in one.
+pub(crate) fn update(run: &Path, needed: Needed) -> Result<(), FileError> {
+    match holding(run) {
+        Some((mirror, run, _)) => mirror.pull(&run, needed).map(drop),
+        None => Ok(()),
+    }
+}
+
 /// Copies what a run has so far to the store, if it is in one: another machine can go on with it.
 pub(crate) fn push(run: &Path) -> Result<(), FileError> {
     match holding(run) {

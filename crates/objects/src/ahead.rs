@@ -129,7 +129,7 @@ impl<'a> Ahead<'a> {
                 return taken;
             }
             if self.cancel.requested() {
-                return Err(ObjectError::Interrupted { object: self.address(&self.at(index).name) });
+                return Err(ObjectError::Interrupted { object: self.folder.address_of(&self.at(index).name) });
             }
             state = self.shared.arrived.wait_timeout(state, POLL).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -137,10 +137,6 @@ impl<'a> Ahead<'a> {
 
     fn at(&self, index: usize) -> Wanted {
         (self.wanted)(index).unwrap_or_else(|| panic!("there is no object {index}"))
-    }
-
-    fn address(&self, name: &str) -> String {
-        format!("{}/{name}", self.folder.address())
     }
 
     /// Asks for the next ones, as many as there is room for.
@@ -158,7 +154,7 @@ impl<'a> Ahead<'a> {
         state.next += 1;
         if state.lost >= LOST {
             let reason = format!("it was not asked for, because {LOST} in a row could not be read");
-            let (object, kind) = (self.address(&name), Kind::Other);
+            let (object, kind) = (self.folder.address_of(&name), Kind::Other);
             let given_up = ObjectError::Request { action: "read", object, reason, kind };
             state.asked.insert(index, (0, Some(Err(given_up))));
             return;

@@ -18,9 +18,9 @@ use object_store::{
 };
 use tokio::runtime::Runtime;
 
+use crate::Address;
 use crate::error::ObjectError;
-use crate::runtime::{runtime, wait};
-use crate::{Address, is_address};
+use crate::runtime::runtime;
 
 /// A larger file is written in parts of this size. Stores take 10,000 parts.
 const PART: usize = 32 << 20;
@@ -91,14 +91,6 @@ impl Folder {
         Self { store, ..self }
     }
 
-    /// The folder that a path is, if it is an address.
-    ///
-    /// # Errors
-    /// As [`Self::open`].
-    pub fn of_path(path: &Path) -> Option<Result<Self, ObjectError>> {
-        path.to_str().filter(|text| is_address(text)).map(Self::open)
-    }
-
     /// The folder that the object at an address is in, and the object's name there.
     ///
     /// # Errors
@@ -126,23 +118,28 @@ impl Folder {
         &self.address
     }
 
+    /// The address of an object in it.
+    pub(crate) fn address_of(&self, name: &str) -> String {
+        format!("{}/{name}", self.address)
+    }
+
     fn key(&self, name: &str) -> Result<Key, ObjectError> {
         let prefix = self.address.prefix();
         let text = if prefix.as_ref().is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
-        let wrong = |rule: String| ObjectError::Address { address: format!("{}/{name}", self.address), rule };
+        let wrong = |rule: String| ObjectError::Address { address: self.address_of(name), rule };
         Key::parse(text).map_err(|error| wrong(error.to_string()))
     }
 
     fn failed<'a>(&'a self, action: &'static str, name: &'a str) -> impl Fn(object_store::Error) -> ObjectError + 'a {
         move |error| {
-            let object = if name.is_empty() { self.address.to_string() } else { format!("{}/{name}", self.address) };
+            let object = if name.is_empty() { self.address.to_string() } else { self.address_of(name) };
             ObjectError::new(action, object, &error)
         }
     }
 
     /// Waits for an answer, and asks again while it fails for no lasting reason.
     fn ask<T, F: Future<Output = object_store::Result<T>>>(&self, ask: impl Fn() -> F) -> object_store::Result<T> {
-        wait(self.runtime, answered(ask))
+        self.runtime.block_on(answered(ask))
     }
 
     fn object(&self, found: ObjectMeta) -> Object {
@@ -227,7 +224,7 @@ impl Folder {
     /// # Errors
     /// [`ObjectError`] after all tries, and for a larger object.
     pub fn read(&self, name: &str, range: Option<Range<u64>>, limit: u64) -> Result<Vec<u8>, ObjectError> {
-        wait(self.runtime, self.get(name, range, limit))
+        self.runtime.block_on(self.get(name, range, limit))
     }
 
     /// [`Self::read`] with the tag of what was read.
@@ -235,7 +232,7 @@ impl Folder {
     /// # Errors
     /// As [`Self::read`].
     pub fn read_tagged(&self, name: &str, limit: u64) -> Result<(Vec<u8>, Option<String>), ObjectError> {
-        wait(self.runtime, self.get_tagged(name, None, limit))
+        self.runtime.block_on(self.get_tagged(name, None, limit))
     }
 
     /// [`Self::read`] for those who wait for several.
@@ -260,7 +257,7 @@ impl Folder {
             let tag = tag(found.meta.e_tag.clone());
             Ok(Ok((found.bytes().await?.into(), tag)))
         };
-        let too_large = |bytes| ObjectError::TooLarge { object: format!("{}/{name}", self.address), bytes, limit };
+        let too_large = |bytes| ObjectError::TooLarge { object: self.address_of(name), bytes, limit };
         answered(read).await.map_err(&failed)?.map_err(too_large)
     }
 
@@ -271,7 +268,7 @@ impl Folder {
     pub fn fetch(&self, name: &str, to: &Path) -> Result<Object, ObjectError> {
         let mut fetched = None;
         self.fetch_if(name, to, &mut |object| fetched.insert(object.clone()) == object, &mut |_| true)?;
-        fetched.ok_or_else(|| ObjectError::Interrupted { object: format!("{}/{name}", self.address) })
+        fetched.ok_or_else(|| ObjectError::Interrupted { object: self.address_of(name) })
     }
 
     /// [`Self::fetch`] that asks `wanted` about the object before anything is written, tells `arrived` of the bytes of each
@@ -293,11 +290,11 @@ impl Folder {
         }
         let mut stream = found.into_stream();
         files::commit(to, |writer| {
-            while let Some(bytes) = wait(self.runtime, stream.next()) {
+            while let Some(bytes) = self.runtime.block_on(stream.next()) {
                 let bytes = bytes.map_err(&failed)?;
                 writer.write_all(&bytes).map_err(FileError::new("write", to))?;
                 if !arrived(bytes.len() as u64) {
-                    return Err(ObjectError::Interrupted { object: format!("{}/{name}", self.address) });
+                    return Err(ObjectError::Interrupted { object: self.address_of(name) });
                 }
             }
             Ok::<_, ObjectError>(())
@@ -329,7 +326,7 @@ impl Folder {
         let (mut pause, begun) = (PAUSE, Instant::now());
         for left in (0..TRIES).rev() {
             let options = PutOptions::from(mode.clone());
-            let error = match wait(self.runtime, self.store.put_opts(&key, payload.clone(), options)) {
+            let error = match self.runtime.block_on(self.store.put_opts(&key, payload.clone(), options)) {
                 Ok(done) => return Ok(Some(tag(done.e_tag).unwrap_or_default())),
                 Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
                     // The answer to an earlier try may have been lost, here or on the way.
@@ -379,7 +376,7 @@ impl Folder {
             return self.put(name, &first, Condition::Always);
         }
         let upload = self.ask(|| self.store.put_multipart(&key)).map_err(&failed)?;
-        let mut upload = wait(self.runtime, async { WriteMultipart::new_with_chunk_size(upload, PART) });
+        let mut upload = self.runtime.block_on(async { WriteMultipart::new_with_chunk_size(upload, PART) });
         let mut part = first;
         let sent = loop {
             if part.is_empty() {
@@ -390,7 +387,7 @@ impl Folder {
                 upload.put(part.into());
                 Ok(())
             };
-            if let Err(error) = wait(self.runtime, step) {
+            if let Err(error) = self.runtime.block_on(step) {
                 break Err(failed(error));
             }
             match read(PART) {
@@ -400,10 +397,10 @@ impl Folder {
         };
         if let Err(error) = sent {
             // What was sent costs storage until it is aborted; the first error is the one to tell.
-            let _ = wait(self.runtime, upload.abort());
+            let _ = self.runtime.block_on(upload.abort());
             return Err(error);
         }
-        let done = wait(self.runtime, upload.finish()).map_err(&failed)?;
+        let done = self.runtime.block_on(upload.finish()).map_err(&failed)?;
         Ok(tag(done.e_tag))
     }
 

@@ -1,6 +1,5 @@
 //! The threads that wait for the network, started when the first object is asked for.
 
-use std::future::Future;
 use std::io;
 use std::sync::OnceLock;
 
@@ -18,9 +17,4 @@ pub(crate) fn runtime() -> io::Result<&'static Runtime> {
     let runtime = Builder::new_multi_thread().worker_threads(THREADS).thread_name("objects").enable_all().build()?;
     // Of two that start at once, one is dropped unused.
     Ok(RUNTIME.get_or_init(|| runtime))
-}
-
-/// Waits for a future.
-pub(crate) fn wait<F: Future>(runtime: &Runtime, future: F) -> F::Output {
-    runtime.block_on(future)
 }
