@@ -1,6 +1,7 @@
 //! `facevault watch`: how far a run is that another process works on.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -55,6 +56,22 @@ fn a_run_is_watched_from_another_process_until_it_is_complete() {
     assert_eq!(last["resume"], Value::Null);
     let (text, _) = workspace.run(0, &["watch", run.to_str().unwrap(), "--once"]);
     assert_eq!(text.trim_end(), "complete  240/240 faces (100%)  60/60 chunks  0 failures");
+}
+
+#[test]
+fn another_run_of_the_config_does_not_end_the_watch() {
+    let (workspace, mut child, run) = at_work(1);
+    let mut command = workspace.command(&["watch", "small", "--json", "--every", "0.02"]);
+    let mut watch = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    lines.next().unwrap().unwrap();
+    let other = run.with_file_name("small-000000000000");
+    fs::create_dir(&other).unwrap();
+    fs::copy(run.join("plan.json"), other.join("plan.json")).unwrap();
+    let last = lines.last().unwrap().unwrap();
+    assert!(last.contains(r#""state":"complete""#), "{last}");
+    assert!(watch.wait().unwrap().success());
+    assert!(child.wait().unwrap().success());
 }
 
 /// Fault (processes): the process of a run that is watched is killed → exit code 1, what happened and the command that
