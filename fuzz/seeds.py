@@ -126,10 +126,24 @@ for dtype, size in [("F32", 4), ("F16", 2), ("BF16", 2), ("F64", 8), ("I64", 8),
     put("safetensors", dtype, safetensors(header, bytes(range(6 * size))))
 two = {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "b.c": {"dtype": "F32", "shape": [], "data_offsets": [4, 8]}}
 put("safetensors", "two", safetensors(two, bytes(8)))
-for rows, columns in [(2, 3), (0, 4), (1, 1)]:
+
+
+def npy(rows, columns, first):
+    """A matrix whose numbers begin at the byte `first`."""
     text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}"
-    text = text.ljust(117) + "\n"
-    put("npy", f"{rows}x{columns}", b"\x93NUMPY\1\0" + struct.pack("<H", len(text)) + text.encode() + bytes(4 * rows * columns))
+    text = text.ljust(first - 11) + "\n"
+    numbers = struct.pack(f"<{rows * columns}f", *range(rows * columns))
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(text)) + text.encode() + numbers
+
+
+for rows, columns in [(2, 3), (0, 4), (1, 1)]:
+    put("npy", f"{rows}x{columns}", npy(rows, columns, 128))
+for name, rows, columns, first, files in [
+    ("one", 2, 3, 128, "a"), ("two", 2, 3, 128, "ab"), ("pages", 2, 512, 4096, "ab"), ("again", 1, 1, 128, "aba"),
+]:  # fmt: skip
+    parts = [{"file": file, "first_row": number * rows, "rows": rows, "sha256": "0" * 64} for number, file in enumerate(files)]
+    index = {"schema": 1, "rows": rows * len(files), "dimension": columns, "part_rows": rows, "parts": parts}
+    put("parts", name, json.dumps(index).encode() + b"\0" + npy(rows, columns, first))
 
 # Containers.
 for path in fixtures("tests/fixtures/dataset/*.bin"):

@@ -20,7 +20,7 @@ use crate::{config as configs, dataset, embed, hub as hubs, run as runs};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     ("boxes", boxes),
     ("config", config),
     ("csv", csv),
@@ -31,6 +31,7 @@ pub const TARGETS: [Target; 19] = [
     ("npy", npy),
     ("onnx", onnx),
     ("pairs", pairs),
+    ("parts", parts),
     ("parquet", parquet),
     ("pickle", pickle),
     ("picture", picture),
@@ -218,6 +219,26 @@ pub fn npy(data: &[u8]) {
     assert_eq!(bits(&again.data), bits(&matrix.data));
 }
 
+/// The index of a matrix in parts, a NUL, and the bytes of its parts `a` and `b`: what is mapped is what is read.
+pub fn parts(data: &[u8]) {
+    let Some(end) = data.iter().position(|byte| *byte == 0) else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for name in ["a", "b"] {
+        std::fs::write(folder.path().join(name), &data[end + 1..]).expect("a part");
+    }
+    let index = folder.path().join("index.json");
+    std::fs::write(&index, &data[..end]).expect("an index");
+    let (mapped, read) = (npy::StoredMatrix::open(&index), npy::EmbeddingMatrix::read(&index));
+    match (mapped, read) {
+        (Ok(mapped), Ok(read)) => {
+            assert_eq!((mapped.rows(), mapped.dimension()), (read.rows, read.dimension));
+            assert!(mapped.data().iter().map(|value| value.to_bits()).eq(read.data.iter().map(|value| value.to_bits())));
+        }
+        (Err(mapped), Err(read)) => drop((mapped.to_string(), read.to_string())),
+        (mapped, read) => panic!("mapped: {:?}, read: {:?}", mapped.err(), read.err()),
+    }
+}
+
 /// Small enough that an input takes a fraction of a second, large enough for every kind of sampling.
 const LIMITS: Limits = Limits { side: 2048, pixels: 1 << 18, bytes: 8 << 20 };
 
@@ -317,6 +338,13 @@ mod tests {
     #[test]
     fn no_templates_input_panics() {
         replay("templates");
+    }
+
+    /// Fault (runs): any bytes as the index of a matrix in parts and as its parts → refused with the file, or the same numbers read
+    /// and mapped
+    #[test]
+    fn no_parts_input_panics() {
+        replay("parts");
     }
 
     /// Fault (tables): any bytes as a table of boxes or of roles → refused with the line, or every box has an area and finite edges, and

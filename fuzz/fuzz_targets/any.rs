@@ -25,7 +25,7 @@ fn choose() {
 
 libfuzzer_sys::fuzz_target!(init: choose(), |data: &[u8]| {
     match CHOSEN.get() {
-        Some(("npy" | "onnx" | "pickle" | "safetensors", target)) => facevault_fuzz::bounded(data, *target),
+        Some(("npy" | "onnx" | "parts" | "pickle" | "safetensors", target)) => facevault_fuzz::bounded(data, *target),
         Some((_, target)) => target(data),
         None => {}
     }
