@@ -228,11 +228,13 @@ pub fn parts(data: &[u8]) {
     }
     let index = folder.path().join("index.json");
     std::fs::write(&index, &data[..end]).expect("an index");
-    let (mapped, read) = (npy::StoredMatrix::open(&index), npy::EmbeddingMatrix::read(&index));
+    let (mapped, read) = (npy::StoredMatrix::open(&index), npy::EmbeddingMatrix::open(&index));
     match (mapped, read) {
         (Ok(mapped), Ok(read)) => {
             assert_eq!((mapped.rows(), mapped.dimension()), (read.rows, read.dimension));
-            assert!(mapped.data().iter().map(|value| value.to_bits()).eq(read.data.iter().map(|value| value.to_bits())));
+            assert!(
+                mapped.data().iter().map(|value| value.to_bits()).eq(read.data.iter().map(|value| value.to_bits()))
+            );
         }
         (Err(mapped), Err(read)) => drop((mapped.to_string(), read.to_string())),
         (mapped, read) => panic!("mapped: {:?}, read: {:?}", mapped.err(), read.err()),
