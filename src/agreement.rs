@@ -24,7 +24,7 @@ const TARGETS: [f64; 2] = [1e-2, 1e-3];
 /// closer, of which a factor of 5 is required. f32 is listed for kernels and devices that add in another order.
 pub(crate) fn required_cosine(precision: Precision) -> f64 {
     match precision {
-        Precision::F32 => 0.999_99,
+        Precision::F32 | Precision::Bf16x3 => 0.999_99,
         Precision::Tf32 | Precision::F16 => 0.999_9,
         Precision::Bf16 => 0.999_5,
         Precision::Int8 => 0.99,

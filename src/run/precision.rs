@@ -89,7 +89,7 @@ impl NetworkOpener<'_> {
         // Read back even if just written, so that every session uses the same numbers.
         let calibration = match options.precision {
             Precision::Int8 => Some(calibration(self.run)?),
-            Precision::F32 | Precision::Tf32 | Precision::F16 | Precision::Bf16 => None,
+            Precision::F32 | Precision::Tf32 | Precision::Bf16x3 | Precision::F16 | Precision::Bf16 => None,
         };
         let Some(mut network) = self.admitted(calibration.as_ref(), begun)? else { return Ok(None) };
         if let (false, Some(mut sample)) = (agreed, read) {
@@ -134,7 +134,7 @@ impl NetworkOpener<'_> {
     pub fn arithmetic_with_ranges_of(&self, run: &RunDirectory) -> Result<Option<RunArithmetic>, RunError> {
         let calibration = match self.config.embed.precision {
             Precision::Int8 => Some(calibration(run)?),
-            Precision::F32 | Precision::Tf32 | Precision::F16 | Precision::Bf16 => None,
+            Precision::F32 | Precision::Tf32 | Precision::Bf16x3 | Precision::F16 | Precision::Bf16 => None,
         };
         let network = self.network(calibration.as_ref())?;
         let found = network.as_ref().map(|network| network.arithmetic.clone());
@@ -243,7 +243,7 @@ pub fn is_complete(run: &RunDirectory, precision: Precision) -> bool {
     match precision {
         Precision::F32 => true,
         Precision::Int8 => run.has(RunDirectory::CALIBRATION) && run.has(RunDirectory::AGREEMENT),
-        Precision::Tf32 | Precision::F16 | Precision::Bf16 => run.has(RunDirectory::AGREEMENT),
+        Precision::Tf32 | Precision::Bf16x3 | Precision::F16 | Precision::Bf16 => run.has(RunDirectory::AGREEMENT),
     }
 }
 

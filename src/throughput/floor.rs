@@ -91,7 +91,7 @@ pub fn peak_tflops(device: &str, precision: Precision) -> Option<f64> {
         Precision::F32 => peak.f32,
         Precision::Tf32 => peak.tf32,
         Precision::F16 | Precision::Bf16 => peak.half,
-        Precision::Int8 => 0.0,
+        Precision::Bf16x3 | Precision::Int8 => 0.0,
     };
     (peak > 0.0).then_some(count as f64 * peak)
 }

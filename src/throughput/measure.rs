@@ -410,7 +410,7 @@ mod tests {
         let failed = Failed::from(&error);
         assert!(!failed.not_available && !failed.err.is_empty());
         assert_eq!(card.seen().batches(), 5, "nothing is started after the failure");
-        let precision = ModelError::Precision { precision: Precision::F16, device: "CPU".into(), able: &[] };
+        let precision = ModelError::Precision { precision: Precision::F16, device: "CPU".into(), able: Vec::new() };
         assert!(Failed::from(&precision).not_available);
     }
 }

@@ -7,6 +7,7 @@ use crate::arithmetic::{ActivationStorage, ProductArithmetic};
 use crate::simd::Simd;
 
 /// A product of some pixels with a panel of output channels.
+#[derive(Clone, Copy)]
 pub struct TileJob {
     /// Base of the offsets.
     pub arena: *const u8,

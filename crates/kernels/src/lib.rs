@@ -2,7 +2,8 @@
 //! run time, and the tally that counts cosines. A sum has one order whatever the tile, block or number of threads.
 //!
 //! ```text
-//! simd ─┬─ arithmetic ─ kernels ─ sets (a table of kernels for each instruction set) ─ products
+//! simd ─┬─ arithmetic ─ kernels ─┬─ sets (a table of kernels for each instruction set) ─┬─ layer (tiles with panels)
+//!       │                  amx ─┘                                                       └─ products (all pairs)
 //!       └─ shallow (convolutions of few channels, for detectors)
 //! ```
 
@@ -10,9 +11,12 @@
 // multiples of 64; kernels index arrays that stay in registers.
 #![allow(clippy::inline_always, clippy::cast_ptr_alignment, clippy::needless_range_loop)]
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 pub mod arena;
 mod arithmetic;
 pub mod kernels;
+pub mod layer;
 mod options;
 pub mod pack;
 pub mod products;

@@ -11,6 +11,9 @@ pub enum Precision {
     F32,
     /// Factors of products rounded to 10 bits of fraction, all else in 32-bit floats. On the GPU.
     Tf32,
+    /// Factors of products as two bfloat16s each, three products for one, all else in 32-bit floats: close to f32, and faster where
+    /// the CPU has a matrix unit (AMX).
+    Bf16x3,
     /// Weights and activations in 16-bit floats, sums in 32-bit floats. On the GPU.
     F16,
     /// Weights and activations in bfloat16, sums in 32-bit floats.
@@ -21,7 +24,7 @@ pub enum Precision {
 
 impl Precision {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::F32, Self::Tf32, Self::F16, Self::Bf16, Self::Int8];
+    pub const ALL: [Self; 6] = [Self::F32, Self::Tf32, Self::Bf16x3, Self::F16, Self::Bf16, Self::Int8];
 
     /// As configs spell it.
     #[must_use]
@@ -29,6 +32,7 @@ impl Precision {
         match self {
             Self::F32 => "f32",
             Self::Tf32 => "tf32",
+            Self::Bf16x3 => "bf16x3",
             Self::F16 => "f16",
             Self::Bf16 => "bf16",
             Self::Int8 => "int8",
@@ -42,6 +46,8 @@ impl Precision {
 pub enum Kernels {
     /// The fastest kernels that the CPU can run.
     Auto,
+    /// Kernels for AMX, Intel's matrix unit; in AVX-512, slower and with the same bytes, where the CPU has none.
+    Amx,
     /// Kernels for AVX-512; with VNNI for int8 and BF16 for bf16 where the CPU has them.
     Avx512,
     /// Kernels for AVX2 with FMA.
@@ -63,6 +69,7 @@ impl Kernels {
     pub fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
+            Self::Amx => "amx",
             Self::Avx512 => "avx512",
             Self::Avx2 => "avx2",
             Self::Neon => "neon",

@@ -7,6 +7,8 @@ use crate::sets::WeightFormat;
 pub struct Shape {
     /// Kernel height × width.
     pub taps: usize,
+    /// Taps whose words a kernel reads as one run.
+    pub run: usize,
     /// Input channels of the checkpoint.
     pub inputs: usize,
     /// Input channels in memory: those of the checkpoint and padding.
@@ -31,7 +33,7 @@ impl Filters<'_> {
         self.weight[(output * self.shape.inputs + input) * self.shape.taps + tap]
     }
 
-    /// Appends one panel: taps × (padded / per word) × width words, for the output channels `outputs`; fewer than `width`
+    /// Appends one panel: taps × (padded / per word) × width words — of split bf16, runs × whole blocks × width —, for the output channels `outputs`; fewer than `width`
     /// are followed by zeros. Each output's weights are multiplied with its `scale`.
     pub fn panel(
         &self,
@@ -42,27 +44,39 @@ impl Filters<'_> {
         out: &mut Vec<u32>,
     ) {
         let per_word = match kind {
-            WeightFormat::F32 | WeightFormat::RoundedF32 => 1,
+            WeightFormat::F32 | WeightFormat::RoundedF32 | WeightFormat::SplitBf16 => 1,
             WeightFormat::Bf16 | WeightFormat::I16 => 2,
             WeightFormat::I8 => 4,
         };
-        let words = self.shape.padded / per_word;
+        let Shape { taps, run, padded, .. } = self.shape;
+        let words = padded / per_word;
+        let rows = kind.rows(run * words);
         let first = out.len();
-        out.resize(first + self.shape.taps * words * width, 0);
+        out.resize(first + taps / run * rows * width, 0);
         for (lane, output) in outputs.enumerate() {
             let scale = scale(output);
             for (input, &(place, unit)) in self.channels.iter().enumerate() {
-                for tap in 0..self.shape.taps {
+                for tap in 0..taps {
                     let value = self.weight(output, input, tap) * unit * scale;
+                    // Of the first word of the run's panel.
+                    let (start, word) = (first + tap / run * rows * width + lane, tap % run * words + place / per_word);
+                    if kind == WeightFormat::SplitBf16 {
+                        // A row holds the first parts of two channels; the second parts have rows behind those of all.
+                        let (row, half) = (word / 2, 16 * (word % 2));
+                        let nearest = half::bf16::from_f32(value);
+                        let left = half::bf16::from_f32(value - nearest.to_f32());
+                        out[start + row * width] |= u32::from(nearest.to_bits()) << half;
+                        out[start + (rows / 2 + row) * width] |= u32::from(left.to_bits()) << half;
+                        continue;
+                    }
                     let bits = match kind {
-                        WeightFormat::F32 => value.to_bits(),
+                        WeightFormat::F32 | WeightFormat::SplitBf16 => value.to_bits(),
                         WeightFormat::RoundedF32 => half::bf16::from_f32(value).to_f32().to_bits(),
                         WeightFormat::Bf16 => u32::from(half::bf16::from_f32(value).to_bits()),
                         WeightFormat::I8 => u32::from(value.round_ties_even() as i8 as u8),
                         WeightFormat::I16 => u32::from(i16::from(value.round_ties_even() as i8) as u16),
                     };
-                    let word = first + (tap * words + place / per_word) * width + lane;
-                    out[word] |= bits << ((place % per_word) * (32 / per_word));
+                    out[start + word * width] |= bits << ((place % per_word) * (32 / per_word));
                 }
             }
         }

@@ -2,13 +2,15 @@
 
 // Tested by: `every_kernel_equals_the_definition` in crates/nn/src/cpu/tests.rs
 
+#[cfg(target_arch = "x86_64")]
+use crate::amx::{self, MatrixUnit};
 use crate::arithmetic::{Bf16Pairs, Float, FloatPairs, I16Pairs, InBf16, InF32, InU8, InU16, RoundedInF32, U8Quads};
 use crate::kernels::{self, DepthwiseTile, Finish, MaxPool, TileJob, WinogradIn, WinogradOut};
 use crate::simd::Simd;
 use crate::{Kernels, Precision};
 
 /// A tile kernel: the job, its pixels and its vectors of channels.
-type TileKernel = unsafe fn(&TileJob, usize, usize);
+pub(crate) type TileKernel = unsafe fn(&TileJob, usize, usize);
 
 /// One instruction set's kernels at one precision.
 pub struct Set {
@@ -27,7 +29,7 @@ pub struct Set {
     /// Whether a × b + c is rounded once.
     pub fused: bool,
     /// The products of most layers.
-    pub tile: TileKernel,
+    pub(crate) tile: TileKernel,
     /// Finishes them.
     pub finish: unsafe fn(&Finish),
     /// Finishes those that end the network's body: the output is f32.
@@ -54,6 +56,9 @@ pub struct Set {
     pub winograd_out_f32: unsafe fn(&WinogradOut),
     /// Multiply-adds of `tile`'s kind at full speed.
     peak: unsafe fn(usize, &[u32]) -> u32,
+    /// What computes the products of most layers in place of `tile`.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) unit: Option<&'static MatrixUnit>,
 }
 
 impl Set {
@@ -62,16 +67,53 @@ impl Set {
     #[must_use]
     pub fn arithmetic(&self) -> String {
         let products = match self.weights {
-            WeightFormat::F32 | WeightFormat::RoundedF32 | WeightFormat::Bf16 => "",
+            WeightFormat::Bf16 if self.has_matrix_unit() => ", sums of 32 products",
+            WeightFormat::F32 | WeightFormat::RoundedF32 | WeightFormat::Bf16 | WeightFormat::SplitBf16 => "",
             WeightFormat::I8 => ", 8-bit products",
             WeightFormat::I16 => ", 16-bit products",
         };
         format!("{products}{}", if self.fused { "" } else { ", multiply-adds rounded twice" })
     }
 
+    /// Whether the products of most layers are computed by a matrix unit or its replica.
+    #[must_use]
+    pub fn has_matrix_unit(&self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self.unit.is_some();
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
+    /// Words behind the last panel of a layer that its kernels may read: zeros.
+    #[must_use]
+    pub fn words_behind(&self) -> usize {
+        if self.has_matrix_unit() { 15 * 2 * self.lanes } else { 0 }
+    }
+
+    /// Whether a 3×3 layer is faster with Winograd, in f32, than directly. Winograd was seen to reach 1.4 to 1.7 times
+    /// the f32 peak where few channels come out, 2.2 to 3.2 times elsewhere (`docs/cpu-kernels.md`); the products of
+    /// bf16 pairs reach twice that peak, those of four bytes four times, those of a matrix unit sixteen times and more.
+    #[must_use]
+    pub fn winograd_pays(&self, outputs: usize) -> bool {
+        match self.weights {
+            _ if self.has_matrix_unit() => false,
+            WeightFormat::F32 | WeightFormat::I16 => true,
+            // Without bf16 instructions it would always pay, by 4% of the network. This way the bytes equal those of CPUs that
+            // have them.
+            WeightFormat::RoundedF32 | WeightFormat::Bf16 => outputs > 32,
+            WeightFormat::SplitBf16 | WeightFormat::I8 => false,
+        }
+    }
+
     /// Multiply-adds of the set's kind at full speed on one thread: operations in `rounds` rounds.
     #[must_use]
     pub fn run_peak(&self, rounds: usize) -> f64 {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(unit) = self.unit {
+            // SAFETY: `choose` gives a set only to a CPU that has its unit.
+            unsafe { (unit.peak)(rounds) };
+            return rounds as f64 * unit.peak_operations;
+        }
         // SAFETY: `choose` gives a set only to a CPU that has it; the seed holds two vectors.
         std::hint::black_box(unsafe { (self.peak)(rounds, &vec![0; 2 * self.lanes]) });
         (rounds * 8 * kernels::PEAK_SUMS * self.lanes * self.per_word * 2) as f64
@@ -87,6 +129,8 @@ pub enum WeightFormat {
     RoundedF32,
     /// bf16.
     Bf16,
+    /// Two bf16s: the nearest, and the nearest to what that leaves.
+    SplitBf16,
     /// Signed bytes.
     I8,
     /// Signed bytes in 16 bits.
@@ -94,26 +138,21 @@ pub enum WeightFormat {
 }
 
 impl WeightFormat {
-    /// Whether a 3×3 layer is faster with Winograd, in f32, than directly. Winograd was seen to reach 1.4 to 1.7 times
-    /// the f32 peak where few channels come out, 2.2 to 3.2 times elsewhere (`docs/cpu-kernels.md`); the products of
-    /// bf16 pairs reach twice that peak, those of four bytes four times.
-    #[must_use]
-    pub fn winograd_pays(self, outputs: usize) -> bool {
-        match self {
-            Self::F32 | Self::I16 => true,
-            // Without bf16 instructions it would always pay, by 4% of the network. This way the bytes equal those of CPUs that
-            // have them.
-            Self::RoundedF32 | Self::Bf16 => outputs > 32,
-            Self::I8 => false,
-        }
-    }
-
     /// Whether a product's sums are integers.
     #[must_use]
     pub fn integer(self) -> bool {
         matches!(self, Self::I8 | Self::I16)
     }
+
+    /// Rows of a panel that so many words of a pixel are multiplied with.
+    #[must_use]
+    pub fn rows(self, words: usize) -> usize {
+        if self == Self::SplitBf16 { words.next_multiple_of(SPLIT_BLOCK) } else { words }
+    }
 }
+
+/// Channels whose first parts, then second parts, are multiplied as a block.
+pub(crate) const SPLIT_BLOCK: usize = 32;
 
 /// A kernel compiled for a set.
 macro_rules! entry {
@@ -187,6 +226,8 @@ macro_rules! set {
                 winograd_in_f32,
                 winograd_out_f32,
                 peak,
+                #[cfg(target_arch = "x86_64")]
+                unit: None,
             };
         }
     };
@@ -244,6 +285,108 @@ avx512!(
     WeightFormat::I8
 );
 
+/// Sets with the products of a matrix unit, and all else of AVX-512.
+#[cfg(target_arch = "x86_64")]
+mod matrix {
+    use super::{Set, TileJob, WeightFormat, avx512_bf16, avx512_f32, avx512_vnni};
+    use crate::amx::{self, Gathering, HEIGHT, MatrixUnit};
+
+    /// f32 tiles as high as the unit's, in several of the set's own.
+    unsafe fn tile_f32(job: &TileJob, rows: usize, vectors: usize) {
+        let own = avx512_f32::SET.height;
+        for first in (0..rows).step_by(own) {
+            // SAFETY: handed on from the caller.
+            unsafe {
+                let offsets = job.offsets.add(first);
+                let out = job.out.add(first * job.stride);
+                (avx512_f32::SET.tile)(&TileJob { offsets, out, ..*job }, own.min(rows - first), vectors);
+            }
+        }
+    }
+
+    unsafe fn no_tile(_: &TileJob, _: usize, _: usize) {
+        unreachable!("`layer::Products` takes the unit")
+    }
+
+    /// Operations of 16 products of tiles whose words hold so many numbers.
+    const fn operations(per_word: usize) -> f64 {
+        (16 * 2 * amx::ROWS * amx::ROW_WORDS * amx::ROW_WORDS * per_word) as f64
+    }
+
+    macro_rules! unit {
+        ($name:ident, $as:literal, $of:path, $weights:ident, $gathering:expr, $gather:ident,
+         [$multiply:ident, $set_up:path, $release:path, $peak:ident], $per_word:literal) => {
+            pub static $name: Set = Set {
+                name: $as,
+                height: HEIGHT,
+                weights: WeightFormat::$weights,
+                tile: no_tile,
+                tile_f32,
+                unit: Some(&MatrixUnit {
+                    gathering: $gathering,
+                    gather: amx::$gather,
+                    multiply: amx::$multiply,
+                    set_up: $set_up,
+                    release: $release,
+                    peak: amx::$peak,
+                    peak_operations: operations($per_word),
+                }),
+                ..$of
+            };
+        };
+    }
+    macro_rules! units {
+        ($as:literal, $bf16:ident, $split:ident, $int8:ident, [$multiply_bf16:ident, $multiply_int8:ident],
+         [$peak_bf16:ident, $peak_int8:ident], $set_up:path, $release:path) => {
+            unit!(
+                $bf16,
+                $as,
+                avx512_bf16::SET,
+                Bf16,
+                Gathering::Words { joined: false },
+                gather,
+                [$multiply_bf16, $set_up, $release, $peak_bf16],
+                2
+            );
+            unit!(
+                $split,
+                $as,
+                avx512_f32::SET,
+                SplitBf16,
+                Gathering::Split,
+                gather_split,
+                [$multiply_bf16, $set_up, $release, $peak_bf16],
+                2
+            );
+            unit!(
+                $int8,
+                $as,
+                avx512_vnni::SET,
+                I8,
+                Gathering::Words { joined: true },
+                gather,
+                [$multiply_int8, $set_up, $release, $peak_int8],
+                4
+            );
+        };
+    }
+
+    /// The replica needs no unit.
+    unsafe fn nothing() {}
+
+    units!("amx", BF16, SPLIT, INT8, [multiply_bf16, multiply_int8], [peak_bf16, peak_int8], amx::set_up, amx::release);
+    units!(
+        "amx replica",
+        REPLICA_BF16,
+        REPLICA_SPLIT,
+        REPLICA_INT8,
+        [replica_bf16, replica_int8],
+        [replica_peak_bf16, replica_peak_int8],
+        nothing,
+        nothing
+    );
+}
+
 #[cfg(target_arch = "x86_64")]
 macro_rules! avx2 {
     ($module:ident, $($rest:tt)+) => { set!($module, "avx2+fma", Avx2, "avx2,fma", 6, [2 <= 2, 4 <= 4, 6 <= 6], $($rest)+); };
@@ -291,8 +434,15 @@ pub(crate) fn avx2() -> bool {
     has!("avx2") && has!("fma")
 }
 
+/// Whether this CPU has Intel's matrix unit with bf16 and int8, and the system lets this process use it.
+#[cfg(target_arch = "x86_64")]
+#[must_use]
+pub fn has_amx() -> bool {
+    avx512() && amx::hardware()
+}
+
 /// The precisions that the kernels compute in.
-pub const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Int8];
+pub const PRECISIONS: [Precision; 4] = [Precision::F32, Precision::Bf16x3, Precision::Bf16, Precision::Int8];
 
 /// The requested kernels, or the fastest for `auto`; `None` if this CPU lacks them or they lack the precision.
 #[must_use]
@@ -304,16 +454,28 @@ pub fn choose(kernels: Kernels, precision: Precision) -> Option<&'static Set> {
 #[must_use]
 pub fn able(kernels: Kernels, precision: Precision) -> Vec<&'static Set> {
     match kernels {
-        Kernels::Auto => NAMED.into_iter().flat_map(|kernels| able(kernels, precision)).collect(),
+        Kernels::Auto => fast().flat_map(|kernels| able(kernels, precision)).collect(),
+        #[cfg(target_arch = "x86_64")]
+        Kernels::Amx => {
+            let of = |sets: [&'static Set; 3]| {
+                let precisions = [Precision::Bf16x3, Precision::Bf16, Precision::Int8];
+                precisions.into_iter().zip(sets).filter(|(of, _)| *of == precision).map(|(_, set)| set)
+            };
+            let hardware = of([&matrix::SPLIT, &matrix::BF16, &matrix::INT8]).filter(|_| has_amx());
+            let replica = of([&matrix::REPLICA_SPLIT, &matrix::REPLICA_BF16, &matrix::REPLICA_INT8]);
+            hardware.chain(replica.filter(|_| amx::replica())).collect()
+        }
         #[cfg(target_arch = "x86_64")]
         Kernels::Avx512 if avx512() => {
             let bf16 = std::arch::is_x86_feature_detected!("avx512bf16").then_some(&avx512_bf16::SET);
             let vnni = std::arch::is_x86_feature_detected!("avx512vnni").then_some(&avx512_vnni::SET);
             match precision {
                 Precision::F32 => vec![&avx512_f32::SET],
+                // Of the same bytes.
+                Precision::Bf16 if slow_bf16() => [&avx512_rounded::SET].into_iter().chain(bf16).collect(),
                 Precision::Bf16 => bf16.into_iter().chain([&avx512_rounded::SET]).collect(),
                 Precision::Int8 => vnni.into_iter().chain([&avx512_i16::SET]).collect(),
-                Precision::Tf32 | Precision::F16 => Vec::new(),
+                Precision::Bf16x3 | Precision::Tf32 | Precision::F16 => Vec::new(),
             }
         }
         #[cfg(target_arch = "x86_64")]
@@ -325,10 +487,32 @@ pub fn able(kernels: Kernels, precision: Precision) -> Vec<&'static Set> {
     }
 }
 
+/// Whether `vdpbf16ps` is slower than f32's multiply-adds: on Intel's CPUs, where the network ran at 99.6 against 134.0 faces/s
+/// (`docs/cpu-kernels.md`).
+#[cfg(target_arch = "x86_64")]
+fn slow_bf16() -> bool {
+    let vendor = std::arch::x86_64::__cpuid(0);
+    [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).concat() == b"GenuineIntel"
+}
+
+/// Kernels that are worth having for their speed, the widest first.
+fn fast() -> impl Iterator<Item = Kernels> {
+    #[cfg(target_arch = "x86_64")]
+    let matrix = has_amx();
+    #[cfg(not(target_arch = "x86_64"))]
+    let matrix = false;
+    matrix.then_some(Kernels::Amx).into_iter().chain(NAMED)
+}
+
 /// Kernels that go by the name of an instruction set, the widest first.
 const NAMED: [Kernels; 4] = [Kernels::Avx512, Kernels::Avx2, Kernels::Neon, Kernels::Portable];
 
-/// The one of three sets that has a precision of [`PRECISIONS`].
+/// The one of three sets that has the precision.
 fn of(precision: Precision, sets: [&'static Set; 3]) -> Vec<&'static Set> {
-    PRECISIONS.into_iter().zip(sets).filter(|(of, _)| *of == precision).map(|(_, set)| set).collect()
+    [Precision::F32, Precision::Bf16, Precision::Int8]
+        .into_iter()
+        .zip(sets)
+        .filter(|(of, _)| *of == precision)
+        .map(|(_, set)| set)
+        .collect()
 }

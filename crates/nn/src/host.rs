@@ -9,11 +9,17 @@ use facevault_kernels::{Kernels, Precision};
 /// # Errors
 /// [`ModelError::NoKernels`] where this CPU lacks them, [`ModelError::Precision`] where none have the precision.
 pub(crate) fn choose(kernels: Kernels, precision: Precision) -> Result<&'static Set, ModelError> {
-    let cpu = device::instruction_sets();
-    if !sets::PRECISIONS.contains(&precision) {
-        return Err(ModelError::Precision { precision, device: format!("CPU ({cpu})"), able: &sets::PRECISIONS });
-    }
-    sets::choose(kernels, precision).ok_or(ModelError::NoKernels { kernels: kernels.name(), cpu })
+    sets::choose(kernels, precision).ok_or_else(|| {
+        let cpu = device::instruction_sets();
+        let able: Vec<_> =
+            sets::PRECISIONS.into_iter().filter(|&precision| sets::choose(kernels, precision).is_some()).collect();
+        if able.is_empty() {
+            return ModelError::NoKernels { kernels: kernels.name(), cpu };
+        }
+        let with =
+            if kernels == Kernels::Auto { String::new() } else { format!(" with `kernels: {}`", kernels.name()) };
+        ModelError::Precision { precision, device: format!("CPU ({cpu}){with}"), able }
+    })
 }
 
 /// As many as rayon's default pool, unless configured.

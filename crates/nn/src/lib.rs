@@ -263,7 +263,7 @@ fn backend(network: Network, options: &Execution, say: &dyn Fn(&str)) -> Result<
         let chosen = device::candle(options.device, &needs_candle(network, options), say)?;
         if options.precision != Precision::F32 {
             let device = format!("{} with candle", chosen.name);
-            return Err(ModelError::Precision { precision: options.precision, device, able: &[Precision::F32] });
+            return Err(ModelError::Precision { precision: options.precision, device, able: vec![Precision::F32] });
         }
         return Ok(Backend::Candle(chosen));
     }
@@ -306,7 +306,7 @@ fn candle_runs(options: &Execution) -> Result<bool, ModelError> {
 /// Rejects a precision that the engine does not compute in.
 fn engine_precision(network: Network, options: &Execution) -> Result<(), ModelError> {
     match options.precision {
-        Precision::F32 | Precision::Bf16 | Precision::Int8 => Ok(()),
+        Precision::F32 | Precision::Bf16x3 | Precision::Bf16 | Precision::Int8 => Ok(()),
         other => Err(ModelError::OnlyEngine {
             network: network.facts().name,
             option: "precision",
@@ -487,6 +487,7 @@ fn available_with(precision: Precision) -> &'static str {
     match precision {
         Precision::Tf32 | Precision::F16 => "`device: cuda`",
         Precision::Int8 => "`device: cpu` with `kernels: auto`",
+        Precision::Bf16x3 => "a CPU with AMX, or `kernels: amx`, which also computes it without, slowly",
         Precision::F32 | Precision::Bf16 => "`kernels: auto`",
     }
 }
@@ -515,7 +516,7 @@ pub enum ModelError {
         precision.name(),
         available_with(*precision)
     )]
-    Precision { precision: Precision, device: String, able: &'static [Precision] },
+    Precision { precision: Precision, device: String, able: Vec<Precision> },
     /// An option that the engine for graphs does not support.
     #[error(
         "`embed.{option}: {value}` is not available with `model.network: {network}`, which runs on the CPU in f32, bf16 and \

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use facevault_kernels::kernels::TileJob;
+use facevault_kernels::layer::{MOST_HEIGHT, MOST_SUMS};
 
 use super::{Pass, position};
 use crate::step::MatMul;
@@ -38,8 +39,8 @@ impl Pass<'_> {
         let mut at = [0isize; 3];
         let storage = self.storage(&p.out);
         let bytes = storage.bytes() as isize;
-        let mut offsets = [0u32; MAX_HEIGHT];
-        let mut sums = [0f32; MAX_HEIGHT * 32];
+        let mut offsets = [0u32; MOST_HEIGHT];
+        let mut sums = [0f32; MOST_SUMS];
         for unit in self.member.share(faces.len() * batches * splits) {
             let (face, product, split) =
                 (faces.start + unit / (batches * splits), unit / splits % batches, unit % splits);
@@ -89,9 +90,6 @@ impl Pass<'_> {
         }
     }
 }
-
-/// Rows of every set's tiles at most.
-const MAX_HEIGHT: usize = 12;
 
 /// A panel of `count` columns of a matrix, zeros up to `width`.
 ///

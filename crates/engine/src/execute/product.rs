@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use facevault_kernels::kernels::{DEPTHWISE_HEIGHT, DEPTHWISE_WIDTH, DepthwiseTile, TileJob, WinogradIn, WinogradOut};
+use facevault_kernels::layer::{MOST_SUMS, Products, Tiles};
 
 use super::Pass;
 use crate::kernels::chain::{Block, Operand, Place, TwinTarget};
@@ -14,9 +15,6 @@ use crate::step::{Depthwise, Product, Winograd};
 
 /// Activations of a pixel tile and its channels while a panel is swept over them: half of the second cache.
 const BLOCK_BYTES: usize = 512 << 10;
-
-/// Sums of the tallest and widest tile.
-const MOST_SUMS: usize = 12 * 2 * 16;
 
 /// Channels of a Winograd tile that are finished at once.
 const STRIP: usize = 64;
@@ -37,10 +35,22 @@ impl Pass<'_> {
             (0..p.panels.len(), self.member.share(tiles))
         };
         let written: usize = p.panels.iter().map(|panel| panel.channels * 4).sum();
-        let tile_kernel = if p.narrow { set.tile } else { set.tile_f32 };
         let stride = p.geometry.stride.0 * p.geometry.stride.1;
         let bytes_of_tile = set.height * (p.input.channels * storage.bytes() * stride + written);
-        let block = (BLOCK_BYTES / bytes_of_tile).max(1);
+        let mut products = Products::new(
+            set,
+            !p.narrow,
+            Tiles {
+                arena: self.arena.start(),
+                taps: &table.taps,
+                offsets: &table.offsets,
+                ends: &table.tiles,
+                pixels: table.places.len(),
+                height: table.height,
+                words: p.words,
+            },
+        );
+        let block = products.block((BLOCK_BYTES / bytes_of_tile).max(1));
         let operands = self.operands(&p.finish, first);
         let target = self.target(&p.finish.out, first);
         let twins = self.twins(&p.finish, first);
@@ -50,33 +60,21 @@ impl Pass<'_> {
             let tiles = start..(start + block).min(tiles.end);
             for panel in &p.panels[panels.clone()] {
                 let width = panel.vectors * set.lanes;
-                // SAFETY: the plan sized weights, tables and buffers for this convolution; members write disjoint tiles or
-                // panels. Constants of channels are padded to whole panels, and only the panel's own channels are read of
-                // others.
+                // SAFETY: the plan sized weights, tables and buffers for this convolution, which does not write over its
+                // input; members write disjoint tiles or panels. Constants of channels are padded to whole panels, and only
+                // the panel's own channels are read of others.
                 unsafe {
+                    products.gather(tiles.clone(), panel.input * storage.bytes());
                     shift(&mut shifted, (&operands, &twins), panel.channel);
                     let target = target.from(panel.channel);
+                    let weights = p.weights.as_ptr().add(panel.weights);
                     for tile in tiles.clone() {
-                        let taps = table.tiles[tile] as usize..table.tiles[tile + 1] as usize;
-                        let places = &table.places[tile * table.height..];
-                        let places = &places[..places.len().min(table.height)];
-                        let job = TileJob {
-                            arena: self.arena.start().add(panel.input * storage.bytes()),
-                            taps: table.taps.as_ptr().add(taps.start),
-                            offsets: table.offsets.as_ptr().add(taps.start * table.height),
-                            height: table.height,
-                            runs: taps.len(),
-                            words: p.words,
-                            weights: p.weights.as_ptr().add(panel.weights),
-                            out: sums.as_mut_ptr().cast(),
-                            stride: width,
-                        };
-                        tile_kernel(&job, places.len(), panel.vectors);
+                        let rows = products.multiply(tile, weights, panel.vectors, sums.as_mut_ptr().cast(), width);
                         let block = Block {
                             values: sums.as_mut_ptr(),
                             stride: width,
                             width: panel.channels,
-                            places,
+                            places: &table.places[tile * table.height..][..rows],
                             links: &p.finish.links,
                             operands: &shifted.0,
                             twins: &shifted.1,

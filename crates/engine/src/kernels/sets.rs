@@ -84,10 +84,10 @@ maps!(baseline, "neon");
 pub fn maps(set: &Set) -> &'static Maps {
     #[cfg(target_arch = "x86_64")]
     {
-        if set.name.starts_with("avx512") {
+        if set.lanes == 16 {
             return &avx512::MAPS;
         }
-        if set.name.starts_with("avx2") {
+        if set.lanes == 8 {
             return &avx2::MAPS;
         }
     }

@@ -22,6 +22,9 @@ const WINOGRAD_CHANNELS: usize = 16;
 /// Weights of a Winograd layer that a few faces are worth reading for.
 const WINOGRAD_WEIGHTS: usize = 16 << 20;
 
+/// Fewest channels of a pixel that are split into bf16s.
+const SPLIT_CHANNELS: usize = 16;
+
 /// Channels of an epilogue are padded to whole registers of the widest panel.
 const PANEL: usize = 32;
 
@@ -211,10 +214,10 @@ impl Lowering<'_> {
         let computed = geometry.height.next_multiple_of(4) * geometry.width.next_multiple_of(4);
         let wasteful = geometry.height * geometry.width * 5 < computed * 4;
         let bytes = 36 * 4 * input.channels * outputs;
-        if self.storage(&input.view) == Storage::F32 {
+        if self.storage(&input.view) == Storage::F32 && self.set.weights != WeightFormat::SplitBf16 {
             !wasteful || bytes <= WINOGRAD_WEIGHTS
         } else {
-            !wasteful && self.set.weights.winograd_pays(outputs)
+            !wasteful && self.set.winograd_pays(outputs)
         }
     }
 
@@ -281,6 +284,8 @@ impl Lowering<'_> {
         let storage = self.storage(&input.view);
         let narrow = match storage.steps() {
             Some(_) => Self::suits_wholes(inputs_of_one, inputs_of_one * taps, || (&parameters.weight[..]).into()),
+            // Of few channels, most of a block would be empty.
+            None if self.set.weights == WeightFormat::SplitBf16 => per_input >= SPLIT_CHANNELS,
             None => storage != Storage::F32 && per_input.is_multiple_of(2),
         };
         let input = if narrow || self.storage(&input.view) == Storage::F32 { input } else { self.widened(&input) };
@@ -288,7 +293,7 @@ impl Lowering<'_> {
         let words = per_input / per_word;
         let (runs, words) = if rows_whole { (geometry.kernel.0, geometry.kernel.1 * words) } else { (taps, words) };
         let channels: Channels = (0..per_input).map(|channel| (channel, 1.0)).collect();
-        let shape = Shape { taps, inputs: per_input, padded: per_input };
+        let shape = Shape { taps, run: taps / runs, inputs: per_input, padded: per_input };
         // Padding is worth what stands for 0.
         let pad = match storage.steps() {
             Some(steps)
@@ -324,6 +329,9 @@ impl Lowering<'_> {
                 let rows = filters.weight.chunks_exact(per_input * taps);
                 rows.zip(&scales).for_each(|(weights, &quantiser)| whole.add(weights, quantiser));
             }
+        }
+        if narrow {
+            packed.resize(packed.len() + self.set.words_behind(), 0);
         }
         let bias = whole.as_ref().map_or(&parameters.bias, |whole| &whole.bias);
         let mut finish = self.with_bias(finish, bias);
@@ -400,7 +408,7 @@ impl Lowering<'_> {
                 component[i] = value as f32;
             }
         }
-        let shape = Shape { taps: 1, inputs, padded: inputs };
+        let shape = Shape { taps: 1, run: 1, inputs, padded: inputs };
         let channels: Channels = (0..inputs).map(|channel| (channel, 1.0)).collect();
         let mut packed = Vec::new();
         for weight in &components {

@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::plan::{Conv, CpuPlan, GROUP, PlanStep, StepWork, Winograd};
 use facevault_kernels::arena::ArenaPointer;
 use facevault_kernels::kernels::{Finish, MaxPool, TileJob, WinogradIn, WinogradOut};
+use facevault_kernels::layer::{MOST_SUMS, Products, Tiles};
 use facevault_kernels::team::TeamMember;
 
 /// Activations of a pixel tile and its channels while a panel is swept over them: half of a small second cache.
@@ -154,11 +155,11 @@ impl Pass<'_> {
 
     fn conv(&self, conv: &Conv, table: &PixelTable, first: usize) {
         let set = self.plan.set;
-        let (tile_kernel, finish) = match (conv.float, conv.last) {
-            (false, false) => (set.tile, set.finish),
-            (false, true) => (set.tile, set.finish_last),
-            (true, false) => (set.tile_f32, set.finish_f32),
-            (true, true) => (set.tile_f32, set.finish_head),
+        let finish = match (conv.float, conv.last) {
+            (false, false) => set.finish,
+            (false, true) => set.finish_last,
+            (true, false) => set.finish_f32,
+            (true, true) => set.finish_head,
         };
         let input = &self.plan.buffers[conv.input];
         let tiles = table.tiles.len() - 1;
@@ -172,10 +173,26 @@ impl Pass<'_> {
         let written: usize =
             conv.panels.iter().map(|panel| panel.vectors * set.lanes * self.plan.buffers[panel.out.0].bytes).sum();
         let bytes_of_tile = set.height * (input.pixel() * conv.stride * conv.stride + written);
-        let block = (BLOCK_BYTES / bytes_of_tile).max(1);
+        let mut products = Products::new(
+            set,
+            conv.float,
+            Tiles {
+                arena: self.arena.start(),
+                taps: &table.taps,
+                offsets: &table.offsets,
+                ends: &table.tiles,
+                pixels: table.pixels.len(),
+                height: set.height,
+                words: conv.words,
+            },
+        );
+        let block = products.block((BLOCK_BYTES / bytes_of_tile).max(1));
         let mut sums = [0u32; MOST_SUMS];
         for start in tiles.clone().step_by(block) {
             let tiles = start..(start + block).min(tiles.end);
+            // SAFETY: tables hold places in the arena, whose last map has room for a run behind it; a layer does not write
+            // over its input.
+            unsafe { products.gather(tiles.clone(), 0) };
             for panel in &conv.panels[panels.clone()] {
                 let stride = panel.vectors * set.lanes;
                 let out = &self.plan.buffers[panel.out.0];
@@ -188,21 +205,9 @@ impl Pass<'_> {
                         let buffer = &self.plan.buffers[from];
                         (self.at(from, first).add(panel.out.1 * buffer.bytes).cast_const(), buffer.pixel())
                     });
+                    let weights = conv.packed.weights.as_ptr().add(panel.weights);
                     for tile in tiles.clone() {
-                        let taps = table.tiles[tile] as usize..table.tiles[tile + 1] as usize;
-                        let rows = (table.pixels.len() - tile * set.height).min(set.height);
-                        let job = TileJob {
-                            arena: self.arena.start(),
-                            taps: table.taps.as_ptr().add(taps.start),
-                            offsets: table.offsets.as_ptr().add(taps.start * set.height),
-                            height: set.height,
-                            runs: taps.len(),
-                            words: conv.words,
-                            weights: conv.packed.weights.as_ptr().add(panel.weights),
-                            out: sums.as_mut_ptr(),
-                            stride,
-                        };
-                        tile_kernel(&job, rows, panel.vectors);
+                        let rows = products.multiply(tile, weights, panel.vectors, sums.as_mut_ptr(), stride);
                         finish(&Finish {
                             sums: sums.as_ptr(),
                             stride,
@@ -368,8 +373,5 @@ impl Pass<'_> {
         }
     }
 }
-
-/// Sums of the tallest and widest tile.
-const MOST_SUMS: usize = 12 * 2 * 16;
 
 static ONLY_TAP: u32 = 0;

@@ -279,7 +279,7 @@ impl<'a> PlanBuilder<'a> {
             Op::Standardise { out } => self.step(name, 0.0, Vec::new(), StepWork::Standardise { out: *out }),
             Op::Product(product) => {
                 let c = product.geometry();
-                let pays = product.residual.is_none() && self.set.weights.winograd_pays(c.outputs);
+                let pays = product.residual.is_none() && self.set.winograd_pays(c.outputs);
                 let suits = c.kernel == (3, 3) && c.stride == 1 && pays && !self.buffers[product.input].plain();
                 if suits && self.source.winograd { self.winograd(product) } else { self.product(name, product) }
             }
@@ -353,7 +353,7 @@ impl<'a> PlanBuilder<'a> {
             });
             let name = residual.map_or(&spec.key, |residual| &residual.block);
             let unit = if conv.last { 1.0 } else { self.unit(name) };
-            let shape = Shape { taps, inputs: spec.inputs, padded };
+            let shape = Shape { taps, run: taps / runs, inputs: spec.inputs, padded };
             // A residual's output has the parts of its block's input, a layer's own output the one it was given.
             let parts: Vec<usize> =
                 if residual.is_some() { (0..self.buffers[buffer].parts.len()).collect() } else { vec![part] };
@@ -370,7 +370,7 @@ impl<'a> PlanBuilder<'a> {
                     let width = vectors * set.lanes;
                     let here = at.min(out.channels)..(at + width).min(out.channels);
                     conv.panels.push(Panel { weights: length, vectors, channel, out: (buffer, out.at + at), factor });
-                    length += runs * words * width;
+                    length += runs * kind.rows(words) * width;
                     channel += width;
                     let Some(folded) = &folded else { continue };
                     let channels_out = first + here.start..first + here.end;
@@ -388,6 +388,9 @@ impl<'a> PlanBuilder<'a> {
                 }
                 first += out.channels;
             }
+        }
+        if !float && !packed.weights.is_empty() {
+            packed.weights.resize(length + set.words_behind(), 0);
         }
         conv.packed = self.packed(packed);
         self.step(name, product.flop(height * width), outputs, StepWork::Conv(conv));
@@ -427,7 +430,7 @@ impl<'a> PlanBuilder<'a> {
                     component[i] = value as f32;
                 }
             }
-            let shape = Shape { taps: 1, inputs: spec.inputs, padded: inputs };
+            let shape = Shape { taps: 1, run: 1, inputs: spec.inputs, padded: inputs };
             let scale = |_| unit.recip();
             for values in &components {
                 for panel in &all_panels {

@@ -53,7 +53,7 @@ impl Numbers {
 /// What a set keeps of an activation whose 255 is `range`, as f64, and its bits.
 fn kept(set: &Set, value: f32, range: f32) -> (f64, u32) {
     match set.weights {
-        WeightFormat::F32 => (f64::from(value), value.to_bits()),
+        WeightFormat::F32 | WeightFormat::SplitBf16 => (f64::from(value), value.to_bits()),
         WeightFormat::RoundedF32 => {
             let value = half::bf16::from_f32(value).to_f32();
             (f64::from(value), value.to_bits())
@@ -82,7 +82,7 @@ fn read(set: &Set, from: *const u8, range: f32) -> f64 {
     unsafe { std::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), set.bytes) };
     let bits = u32::from_le_bytes(bytes);
     match set.weights {
-        WeightFormat::F32 | WeightFormat::RoundedF32 => f64::from(f32::from_bits(bits)),
+        WeightFormat::F32 | WeightFormat::RoundedF32 | WeightFormat::SplitBf16 => f64::from(f32::from_bits(bits)),
         WeightFormat::Bf16 => f64::from(f32::from_bits(bits << 16)),
         WeightFormat::I8 | WeightFormat::I16 => f64::from(bits) * f64::from(range) / 255.0,
     }
@@ -92,7 +92,7 @@ fn read(set: &Set, from: *const u8, range: f32) -> f64 {
 fn weight_kept(set: &Set, weight: f32, largest: f32, through_winograd: bool) -> f64 {
     match set.weights {
         _ if through_winograd => f64::from(weight),
-        WeightFormat::F32 => f64::from(weight),
+        WeightFormat::F32 | WeightFormat::SplitBf16 => f64::from(weight),
         WeightFormat::RoundedF32 | WeightFormat::Bf16 => f64::from(half::bf16::from_f32(weight).to_f32()),
         WeightFormat::I8 | WeightFormat::I16 => {
             let steps = f64::from((weight / largest * 127.0).round_ties_even());
@@ -204,7 +204,7 @@ fn check(set: &'static Set, case: &Case, team: usize) -> Result<(), TestCaseErro
                     }
                     let expected = sum.max(0.0);
                     let (expected, rounding) = match set.weights {
-                        WeightFormat::F32 => (expected, 0.0),
+                        WeightFormat::F32 | WeightFormat::SplitBf16 => (expected, 0.0),
                         WeightFormat::RoundedF32 | WeightFormat::Bf16 => (expected, expected / 256.0),
                         WeightFormat::I8 | WeightFormat::I16 => {
                             (expected.min(f64::from(range("c"))), 0.51 * f64::from(range("c")) / 255.0)
@@ -213,7 +213,9 @@ fn check(set: &'static Set, case: &Case, team: usize) -> Result<(), TestCaseErro
                     let place = at(0, out_size, y, x) * output.pixel() + o * set.bytes;
                     // SAFETY: inside the buffer.
                     let got = read(set, unsafe { alone.at(1, image).add(place) }, range("c"));
-                    let arithmetic = size_of_sum * if through { 3e-5 } else { 3e-6 };
+                    // Each factor of a split product is off by up to 2⁻¹⁷.
+                    let split = if set.weights == WeightFormat::SplitBf16 { 2e-5 } else { 0.0 };
+                    let arithmetic = size_of_sum * (if through { 3e-5 } else { 3e-6 } + split);
                     prop_assert!(
                         (got - expected).abs() <= arithmetic + rounding + undecided,
                         "{} {:?}: {got} for {expected} at face {image}, ({y}, {x}), channel {o}; {case:?}",
@@ -230,10 +232,10 @@ fn check(set: &'static Set, case: &Case, team: usize) -> Result<(), TestCaseErro
 /// At every precision; says so where this CPU lacks an instruction set.
 #[test]
 fn every_kernel_equals_the_definition() {
-    for kernels in [Kernels::Portable, Kernels::Avx2, Kernels::Avx512, Kernels::Neon] {
+    for kernels in [Kernels::Portable, Kernels::Avx2, Kernels::Avx512, Kernels::Amx, Kernels::Neon] {
         for precision in sets::PRECISIONS {
             let able = sets::able(kernels, precision);
-            if able.is_empty() {
+            if able.is_empty() && sets::able(kernels, Precision::Bf16).is_empty() {
                 println!("skipped: this CPU has no {kernels:?}");
             }
             for set in able {
@@ -273,7 +275,16 @@ fn embedded_by_every_set(precision: Precision) -> Vec<(&'static Set, Vec<u32>)> 
         network.embed(batch, &mut rows).unwrap();
         (set, rows.into_iter().map(f32::to_bits).collect())
     };
-    sets::able(Kernels::Auto, precision).into_iter().map(embed).collect()
+    every_set(precision).into_iter().map(embed).collect()
+}
+
+/// Those that `auto` takes and those that only exist for their bytes.
+fn every_set(precision: Precision) -> Vec<&'static Set> {
+    let others = sets::able(Kernels::Amx, precision);
+    let fast = sets::able(Kernels::Auto, precision);
+    let known = |set: &&'static Set| fast.iter().any(|fast| fast.name == set.name);
+    let others: Vec<_> = others.into_iter().filter(|set| !known(set)).collect();
+    fast.into_iter().chain(others).collect()
 }
 
 /// Sets of one arithmetic give the same bytes, sets of different ones do not: what runs are named by is what counts.
@@ -301,15 +312,20 @@ fn instruction_sets_give_the_same_bytes_where_they_say_so() {
 
 /// Which sets are of one arithmetic is part of what docs/cpu-kernels.md promises.
 #[test]
-fn f32_and_bf16_have_one_arithmetic_wherever_multiply_adds_are_fused_and_int8_has_two() {
+fn f32_has_one_arithmetic_wherever_multiply_adds_are_fused_and_bf16_and_int8_have_two() {
     let kinds = |precision| {
-        let fused = sets::able(Kernels::Auto, precision).into_iter().filter(|set| set.fused);
+        let fused = every_set(precision).into_iter().filter(|set| set.fused);
         fused
-            .map(|set| (set.weights.integer() && set.bytes == 1, set.arithmetic()))
+            .map(|set| {
+                (if precision == Precision::Int8 { set.bytes == 1 } else { set.has_matrix_unit() }, set.arithmetic())
+            })
             .collect::<std::collections::BTreeSet<_>>()
     };
-    for precision in [Precision::F32, Precision::Bf16] {
-        assert!(kinds(precision).iter().all(|(_, kind)| kind.is_empty()), "{:?}", kinds(precision));
+    for precision in [Precision::F32, Precision::Bf16x3, Precision::Bf16] {
+        for (unit, kind) in kinds(precision) {
+            let other = unit && precision == Precision::Bf16;
+            assert_eq!(kind, if other { ", sums of 32 products" } else { "" }, "{precision:?}");
+        }
     }
     for (bytes, kind) in kinds(Precision::Int8) {
         assert_eq!(kind, if bytes { ", 8-bit products" } else { ", 16-bit products" });

@@ -115,7 +115,7 @@ fn numbers(precision: Precision, info: &EmbedderInfo) -> Result<NumberFormat, Mo
     NumberFormat::of(precision).ok_or_else(|| ModelError::Precision {
         precision,
         device: info.device_name.clone(),
-        able: PRECISIONS,
+        able: PRECISIONS.to_vec(),
     })
 }
 

@@ -30,7 +30,7 @@ impl NetworkKernels {
             Precision::Tf32 => ptx::NETWORK_TF32,
             Precision::F16 => ptx::NETWORK_F16,
             Precision::Bf16 => ptx::NETWORK_BF16,
-            Precision::F32 | Precision::Int8 => ptx::NETWORK_F32,
+            Precision::F32 | Precision::Bf16x3 | Precision::Int8 => ptx::NETWORK_F32,
         };
         let (module, last, name) = (card.module(ptx)?, card.module(ptx::HEAD)?, precision.name());
         let convolution = |module: &Module, name: &str, tile: BlockTile| {

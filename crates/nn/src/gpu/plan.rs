@@ -34,7 +34,7 @@ impl NumberFormat {
         let bytes = match precision {
             Precision::F32 | Precision::Tf32 => 4,
             Precision::F16 | Precision::Bf16 => 2,
-            Precision::Int8 => return None,
+            Precision::Bf16x3 | Precision::Int8 => return None,
         };
         Some(Self { precision, bytes })
     }

@@ -1,0 +1,144 @@
+//! A layer's products: tiles of pixels with panels of output channels, by the tile kernel of a set or by its matrix unit.
+
+// Tested by: `every_kernel_equals_the_definition` in crates/nn/src/cpu/tests.rs
+// Tested by: `every_operator_equals_its_definition` in crates/engine/src/tests.rs
+
+use std::ops::Range;
+
+#[cfg(target_arch = "x86_64")]
+use crate::amx::Gathered;
+use crate::kernels::TileJob;
+use crate::sets::{Set, TileKernel};
+
+/// Sums of the tallest and widest tile of any set: room for [`Products::multiply`].
+pub const MOST_SUMS: usize = MOST_HEIGHT * 2 * 16;
+
+/// Pixels of the tallest tile of any set.
+pub const MOST_HEIGHT: usize = 32;
+
+/// Where the pixels of each tile find their words.
+#[derive(Clone, Copy)]
+pub struct Tiles<'a> {
+    /// Base of the offsets.
+    pub arena: *const u8,
+    /// Which taps of the kernel see more than padding, tile after tile.
+    pub taps: &'a [u32],
+    /// For each of `taps`, the place of each pixel's words in the arena, bytes: `height` of them.
+    pub offsets: &'a [u32],
+    /// First of `taps` of each tile, and the end.
+    pub ends: &'a [u32],
+    /// Pixels in all tiles.
+    pub pixels: usize,
+    /// Of a tile, the last excepted: the set's.
+    pub height: usize,
+    /// Words of each tap.
+    pub words: usize,
+}
+
+impl Tiles<'_> {
+    /// Pixels of a tile.
+    #[must_use]
+    pub fn rows(&self, tile: usize) -> usize {
+        (self.pixels - tile * self.height).min(self.height)
+    }
+
+    /// Which of `taps` are a tile's.
+    pub(crate) fn runs_of(&self, tile: usize) -> Range<usize> {
+        self.ends[tile] as usize..self.ends[tile + 1] as usize
+    }
+
+    /// A tile's taps.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn runs(&self, tile: usize) -> &[u32] {
+        &self.taps[self.runs_of(tile)]
+    }
+}
+
+/// A layer's products on one thread.
+pub struct Products<'a> {
+    tiles: Tiles<'a>,
+    tile: TileKernel,
+    input: usize,
+    #[cfg(target_arch = "x86_64")]
+    gathered: Option<Gathered>,
+}
+
+impl<'a> Products<'a> {
+    /// Of the set's precision, or of f32 whatever that is.
+    #[must_use]
+    pub fn new(set: &'static Set, float: bool, tiles: Tiles<'a>) -> Self {
+        Self {
+            tiles,
+            tile: if float { set.tile_f32 } else { set.tile },
+            input: 0,
+            #[cfg(target_arch = "x86_64")]
+            gathered: set.unit.filter(|_| !float).map(Gathered::new),
+        }
+    }
+
+    /// Tiles that panels are swept over, of those that `wanted` are good for the caches.
+    #[must_use]
+    pub fn block(&self, wanted: usize) -> usize {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(gathered) = &self.gathered {
+            return gathered.tiles_at_once(&self.tiles);
+        }
+        wanted
+    }
+
+    /// Before some tiles are multiplied: their words are `input` bytes from where the offsets say.
+    ///
+    /// # Safety
+    /// The offsets are of memory that is valid for the words of a run, `input` bytes further on too, and nobody writes
+    /// there before the tiles are multiplied.
+    pub unsafe fn gather(&mut self, which: Range<usize>, input: usize) {
+        self.input = input;
+        #[cfg(target_arch = "x86_64")]
+        if let Some(gathered) = &mut self.gathered {
+            // SAFETY: handed on from the caller.
+            unsafe { gathered.gather(&self.tiles, which, input) };
+            return;
+        }
+        let _ = which;
+    }
+
+    /// The sums of one of these tiles and of `vectors` registers of channels, `stride` words from pixel to pixel. Returns its
+    /// pixels.
+    ///
+    /// # Safety
+    /// `weights` are those of a panel of a layer with these taps, as [`crate::pack`] writes them for the set; `out` is valid for
+    /// [`MOST_HEIGHT`] pixels.
+    pub unsafe fn multiply(
+        &self,
+        tile: usize,
+        weights: *const u32,
+        vectors: usize,
+        out: *mut u32,
+        stride: usize,
+    ) -> usize {
+        let rows = self.tiles.rows(tile);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(gathered) = &self.gathered {
+            // SAFETY: handed on from the caller.
+            unsafe { gathered.multiply(tile, rows, weights, vectors, out, stride) };
+            return rows;
+        }
+        let runs = self.tiles.runs_of(tile);
+        // SAFETY: handed on from the caller; a set is handed out only where the CPU has it.
+        unsafe {
+            let job = TileJob {
+                arena: self.tiles.arena.add(self.input),
+                taps: self.tiles.taps.as_ptr().add(runs.start),
+                offsets: self.tiles.offsets.as_ptr().add(runs.start * self.tiles.height),
+                height: self.tiles.height,
+                runs: runs.len(),
+                words: self.tiles.words,
+                weights,
+                out,
+                stride,
+            };
+            (self.tile)(&job, rows, vectors);
+        }
+        rows
+    }
+}
