@@ -291,15 +291,16 @@ mod matrix {
     use super::{Set, TileJob, WeightFormat, avx512_bf16, avx512_f32, avx512_vnni};
     use crate::amx::{self, Gathering, HEIGHT, MatrixUnit};
 
-    /// f32 tiles as high as the unit's, in several of the set's own.
+    /// f32 tiles as high as the unit's, in several of the set's own: the last begins where it ends with the pixels, since a tile
+    /// is computed whole.
     unsafe fn tile_f32(job: &TileJob, rows: usize, vectors: usize) {
         let own = avx512_f32::SET.height;
         for first in (0..rows).step_by(own) {
+            let first = first.min(rows.saturating_sub(own));
             // SAFETY: handed on from the caller.
             unsafe {
-                let offsets = job.offsets.add(first);
-                let out = job.out.add(first * job.stride);
-                (avx512_f32::SET.tile)(&TileJob { offsets, out, ..*job }, own.min(rows - first), vectors);
+                let (offsets, out) = (job.offsets.add(first), job.out.add(first * job.stride));
+                (avx512_f32::SET.tile)(&TileJob { offsets, out, ..*job }, own.min(rows), vectors);
             }
         }
     }
@@ -485,6 +486,18 @@ pub fn able(kernels: Kernels, precision: Precision) -> Vec<&'static Set> {
         Kernels::Portable => of(precision, [&portable_f32::SET, &portable_rounded::SET, &portable_i16::SET]),
         _ => Vec::new(),
     }
+}
+
+/// All sets that this CPU can run: the fast ones, then the replica of a matrix unit, which is there for its bytes.
+#[must_use]
+pub fn every(precision: Precision) -> Vec<&'static Set> {
+    let mut sets = able(Kernels::Auto, precision);
+    for set in able(Kernels::Amx, precision) {
+        if sets.iter().all(|known| known.name != set.name) {
+            sets.push(set);
+        }
+    }
+    sets
 }
 
 /// Whether `vdpbf16ps` is slower than f32's multiply-adds: on Intel's CPUs, where the network ran at 99.6 against 134.0 faces/s

@@ -275,16 +275,7 @@ fn embedded_by_every_set(precision: Precision) -> Vec<(&'static Set, Vec<u32>)> 
         network.embed(batch, &mut rows).unwrap();
         (set, rows.into_iter().map(f32::to_bits).collect())
     };
-    every_set(precision).into_iter().map(embed).collect()
-}
-
-/// Those that `auto` takes and those that only exist for their bytes.
-fn every_set(precision: Precision) -> Vec<&'static Set> {
-    let others = sets::able(Kernels::Amx, precision);
-    let fast = sets::able(Kernels::Auto, precision);
-    let known = |set: &&'static Set| fast.iter().any(|fast| fast.name == set.name);
-    let others: Vec<_> = others.into_iter().filter(|set| !known(set)).collect();
-    fast.into_iter().chain(others).collect()
+    sets::every(precision).into_iter().map(embed).collect()
 }
 
 /// Sets of one arithmetic give the same bytes, sets of different ones do not: what runs are named by is what counts.
@@ -314,7 +305,7 @@ fn instruction_sets_give_the_same_bytes_where_they_say_so() {
 #[test]
 fn f32_has_one_arithmetic_wherever_multiply_adds_are_fused_and_bf16_and_int8_have_two() {
     let kinds = |precision| {
-        let fused = every_set(precision).into_iter().filter(|set| set.fused);
+        let fused = sets::every(precision).into_iter().filter(|set| set.fused);
         fused
             .map(|set| {
                 (if precision == Precision::Int8 { set.bytes == 1 } else { set.has_matrix_unit() }, set.arithmetic())
