@@ -500,6 +500,16 @@ pub fn every(precision: Precision) -> Vec<&'static Set> {
     sets
 }
 
+/// The set of the matrix unit, whatever this CPU has.
+#[cfg(all(test, target_arch = "x86_64"))]
+pub(crate) fn with_amx(precision: Precision) -> &'static Set {
+    match precision {
+        Precision::Bf16x3 => &matrix::SPLIT,
+        Precision::Bf16 => &matrix::BF16,
+        _ => &matrix::INT8,
+    }
+}
+
 /// Whether `vdpbf16ps` is slower than f32's multiply-adds: on Intel's CPUs, where the network ran at 99.6 against 134.0 faces/s
 /// (`docs/cpu-kernels.md`).
 #[cfg(target_arch = "x86_64")]

@@ -12,6 +12,8 @@ mod replica;
 mod scratch;
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, target_os = "linux"))]
+mod trap;
 
 pub(crate) use gather::{gather, gather_split};
 pub(crate) use hardware::{hardware, multiply_bf16, multiply_int8, peak_bf16, peak_int8, release, set_up};
