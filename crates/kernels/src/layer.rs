@@ -10,7 +10,7 @@ use crate::amx::Gathered;
 use crate::kernels::TileJob;
 use crate::sets::{Set, TileKernel};
 
-/// Sums of the tallest and widest tile of any set: room for [`Products::multiply`].
+/// Sums of the tallest and widest tile of any set.
 pub const MOST_SUMS: usize = MOST_HEIGHT * 2 * 16;
 
 /// Pixels of the tallest tile of any set.
@@ -58,7 +58,10 @@ impl Tiles<'_> {
 pub struct Products<'a> {
     tiles: Tiles<'a>,
     tile: TileKernel,
+    lanes: usize,
     input: usize,
+    /// Of two tiles.
+    sums: [u32; 2 * MOST_SUMS],
     #[cfg(target_arch = "x86_64")]
     gathered: Option<Gathered>,
 }
@@ -70,7 +73,9 @@ impl<'a> Products<'a> {
         Self {
             tiles,
             tile: if float { set.tile_f32 } else { set.tile },
+            lanes: set.lanes,
             input: 0,
+            sums: [0; 2 * MOST_SUMS],
             #[cfg(target_arch = "x86_64")]
             gathered: set.unit.filter(|_| !float).map(Gathered::new),
         }
@@ -102,26 +107,63 @@ impl<'a> Products<'a> {
         let _ = which;
     }
 
-    /// The sums of one of these tiles and of `vectors` registers of channels, `stride` words from pixel to pixel. Returns its
-    /// pixels.
+    /// The sums of these tiles and of `vectors` registers of channels: calls `finish` with each tile, its pixels and their sums,
+    /// `vectors` registers from pixel to pixel.
+    ///
+    /// A unit computes a tile while the one before is finished: that work waits for no product, and follows the tile's in the
+    /// program, so that a CPU which looks far enough ahead does both at once.
     ///
     /// # Safety
-    /// `weights` are those of a panel of a layer with these taps, as [`crate::pack`] writes them for the set; `out` is valid for
-    /// [`MOST_HEIGHT`] pixels.
-    pub unsafe fn multiply(
+    /// `which` were gathered; `weights` are those of a panel of a layer with these taps, as [`crate::pack`] writes them for the
+    /// set, and [`Set::words_behind`] zeros behind them.
+    pub unsafe fn sweep(
+        &mut self,
+        which: Range<usize>,
+        weights: *const u32,
+        vectors: usize,
+        mut finish: impl FnMut(usize, usize, *mut u32),
+    ) {
+        let both = self.sums.as_mut_ptr();
+        let stride = vectors * self.lanes;
+        let mut before = None;
+        for tile in which {
+            let rows = self.tiles.rows(tile);
+            // SAFETY: there is room for the sums of two tiles.
+            let sums = unsafe { both.add(tile % 2 * MOST_SUMS) };
+            // SAFETY: handed on from the caller.
+            unsafe { self.multiply(tile, rows, weights, vectors, sums, stride) };
+            let ready = if self.has_unit() { before.replace((tile, rows, sums)) } else { Some((tile, rows, sums)) };
+            if let Some((tile, rows, sums)) = ready {
+                finish(tile, rows, sums);
+            }
+        }
+        if let Some((tile, rows, sums)) = before {
+            finish(tile, rows, sums);
+        }
+    }
+
+    fn has_unit(&self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self.gathered.is_some();
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
+    /// # Safety
+    /// As [`Self::sweep`]; `out` is valid for [`MOST_SUMS`].
+    unsafe fn multiply(
         &self,
         tile: usize,
+        rows: usize,
         weights: *const u32,
         vectors: usize,
         out: *mut u32,
         stride: usize,
-    ) -> usize {
-        let rows = self.tiles.rows(tile);
+    ) {
         #[cfg(target_arch = "x86_64")]
         if let Some(gathered) = &self.gathered {
             // SAFETY: handed on from the caller.
-            unsafe { gathered.multiply(tile, rows, weights, vectors, out, stride) };
-            return rows;
+            return unsafe { gathered.multiply(tile, rows, weights, vectors, out, stride) };
         }
         let runs = self.tiles.runs_of(tile);
         // SAFETY: handed on from the caller; a set is handed out only where the CPU has it.
@@ -139,6 +181,5 @@ impl<'a> Products<'a> {
             };
             (self.tile)(&job, rows, vectors);
         }
-        rows
     }
 }

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use facevault_kernels::kernels::{DEPTHWISE_HEIGHT, DEPTHWISE_WIDTH, DepthwiseTile, TileJob, WinogradIn, WinogradOut};
-use facevault_kernels::layer::{MOST_SUMS, Products, Tiles};
+use facevault_kernels::layer::{Products, Tiles};
 
 use super::Pass;
 use crate::kernels::chain::{Block, Operand, Place, TwinTarget};
@@ -55,11 +55,9 @@ impl Pass<'_> {
         let target = self.target(&p.finish.out, first);
         let twins = self.twins(&p.finish, first);
         let mut shifted = (operands.clone(), twins.clone());
-        let mut sums = [0f32; MOST_SUMS];
         for start in tiles.clone().step_by(block) {
             let tiles = start..(start + block).min(tiles.end);
             for panel in &p.panels[panels.clone()] {
-                let width = panel.vectors * set.lanes;
                 // SAFETY: the plan sized weights, tables and buffers for this convolution, which does not write over its
                 // input; members write disjoint tiles or panels. Constants of channels are padded to whole panels, and only
                 // the panel's own channels are read of others.
@@ -68,11 +66,10 @@ impl Pass<'_> {
                     shift(&mut shifted, (&operands, &twins), panel.channel);
                     let target = target.from(panel.channel);
                     let weights = p.weights.as_ptr().add(panel.weights);
-                    for tile in tiles.clone() {
-                        let rows = products.multiply(tile, weights, panel.vectors, sums.as_mut_ptr().cast(), width);
+                    products.sweep(tiles.clone(), weights, panel.vectors, |tile, rows, sums| {
                         let block = Block {
-                            values: sums.as_mut_ptr(),
-                            stride: width,
+                            values: sums.cast(),
+                            stride: panel.vectors * set.lanes,
                             width: panel.channels,
                             places: &table.places[tile * table.height..][..rows],
                             links: &p.finish.links,
@@ -80,7 +77,7 @@ impl Pass<'_> {
                             twins: &shifted.1,
                         };
                         (self.plan.maps.finish)(&block, &target);
-                    }
+                    });
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::plan::{Conv, CpuPlan, GROUP, PlanStep, StepWork, Winograd};
 use facevault_kernels::arena::ArenaPointer;
 use facevault_kernels::kernels::{Finish, MaxPool, TileJob, WinogradIn, WinogradOut};
-use facevault_kernels::layer::{MOST_SUMS, Products, Tiles};
+use facevault_kernels::layer::{Products, Tiles};
 use facevault_kernels::team::TeamMember;
 
 /// Activations of a pixel tile and its channels while a panel is swept over them: half of a small second cache.
@@ -187,14 +187,12 @@ impl Pass<'_> {
             },
         );
         let block = products.block((BLOCK_BYTES / bytes_of_tile).max(1));
-        let mut sums = [0u32; MOST_SUMS];
         for start in tiles.clone().step_by(block) {
             let tiles = start..(start + block).min(tiles.end);
             // SAFETY: tables hold places in the arena, whose last map has room for a run behind it; a layer does not write
             // over its input.
             unsafe { products.gather(tiles.clone(), 0) };
             for panel in &conv.panels[panels.clone()] {
-                let stride = panel.vectors * set.lanes;
                 let out = &self.plan.buffers[panel.out.0];
                 // SAFETY: the plan sized weights, tables and buffers for this convolution; members write disjoint
                 // tiles or panels; where a residual is written over, each number is read before it is written.
@@ -206,11 +204,10 @@ impl Pass<'_> {
                         (self.at(from, first).add(panel.out.1 * buffer.bytes).cast_const(), buffer.pixel())
                     });
                     let weights = conv.packed.weights.as_ptr().add(panel.weights);
-                    for tile in tiles.clone() {
-                        let rows = products.multiply(tile, weights, panel.vectors, sums.as_mut_ptr(), stride);
+                    products.sweep(tiles.clone(), weights, panel.vectors, |tile, rows, sums| {
                         finish(&Finish {
-                            sums: sums.as_ptr(),
-                            stride,
+                            sums,
+                            stride: panel.vectors * set.lanes,
                             rows,
                             vectors: panel.vectors,
                             scale: if conv.packed.scale.is_empty() {
@@ -227,7 +224,7 @@ impl Pass<'_> {
                             out: to,
                             out_stride: out.pixel(),
                         });
-                    }
+                    });
                 }
             }
         }
