@@ -1,4 +1,4 @@
-//! The minimum cost of the network, and a speed as a share of a GPU's peak. Pure.
+//! The minimum cost of the network, and a speed as a share of the device's peak. Pure.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -21,9 +21,10 @@ pub struct Floor {
 pub struct Reached {
     /// 10¹² floating-point operations a second.
     pub tflops: f64,
-    /// Peak of the GPU in this precision, from its data sheet; absent for a CPU and for an unlisted GPU.
+    /// Peak of the GPU in this precision, from its data sheet; of a CPU, products of the kernels' kind from registers, on as many
+    /// threads, as measured beforehand. Absent for an unlisted GPU and for kernels that are not ours.
     pub peak_tflops: Option<f64>,
-    /// Share of the peak, 0 … 1.
+    /// Share of the peak; above 1 where an algorithm such as Winograd's spares operations.
     pub share: Option<f64>,
 }
 

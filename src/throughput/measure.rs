@@ -36,6 +36,8 @@ pub(super) struct VariantMeasurement {
     /// Faces that the stages cover.
     pub staged: usize,
     pub energy: EnergySum,
+    /// Operations a second of the device's products alone, where they are measured.
+    pub peak: Option<f64>,
     /// The device at the end of the last timed window.
     pub state: Option<CardState>,
 }
@@ -243,6 +245,7 @@ impl Bench<'_> {
             stages,
             staged: 0,
             energy: EnergySum::default(),
+            peak: embedder.peak(),
             state: None,
         })
     }

@@ -394,7 +394,7 @@ fn judged(
                 let energy = found.energy.total();
                 let precision = variant.engine.precision;
                 let peak = match variant.engine.device {
-                    DeviceKind::Cpu => None,
+                    DeviceKind::Cpu => found.peak.map(|peak| peak / 1e12),
                     DeviceKind::Cuda => floor::peak_tflops(&found.info.device_name, precision),
                 };
                 VariantOutcome::Measured(Box::new(MeasuredVariant {

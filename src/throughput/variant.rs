@@ -1,4 +1,4 @@
-//! What to measure, and in which order. Pure.
+//! What to measure, and in which order.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::embed::EmbedOptions;
-use crate::model::{BATCH, DeviceKind, Kernels, Precision};
+use crate::model::{self, BATCH, DeviceKind, Kernels, Precision};
 
 /// A network on a device, loaded once and measured at several batch sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -93,12 +93,12 @@ pub struct VariantSelection {
     pub batches: Choice<usize>,
 }
 
-/// The precisions that a device supports.
+/// The precisions that a device supports, those of a CPU as far as this one is made for them.
 #[must_use]
-pub fn precisions_of(device: DeviceKind) -> &'static [Precision] {
+pub fn precisions_of(device: DeviceKind) -> Vec<Precision> {
     match device {
-        DeviceKind::Cpu => &[Precision::F32, Precision::Bf16, Precision::Int8],
-        DeviceKind::Cuda => &[Precision::F32, Precision::Tf32, Precision::F16, Precision::Bf16],
+        DeviceKind::Cpu => model::precisions_of_this_cpu(),
+        DeviceKind::Cuda => vec![Precision::F32, Precision::Tf32, Precision::F16, Precision::Bf16],
     }
 }
 
@@ -133,7 +133,7 @@ impl VariantSelection {
                 }
             };
             let batches = self.batches.resolve(&[options.batch_size.or(BATCH)], grid_of(device));
-            for precision in self.precisions.resolve(&[options.precision], precisions_of(device)) {
+            for precision in self.precisions.resolve(&[options.precision], &precisions_of(device)) {
                 for &(kernels, threads) in &ways {
                     let engine = NetworkSetup { device, precision, kernels, threads };
                     variants.extend(batches.iter().map(|&batch| BenchVariant { engine, batch }));

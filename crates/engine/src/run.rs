@@ -87,6 +87,18 @@ impl Engine {
         self.plan.group
     }
 
+    /// Its kernels.
+    #[must_use]
+    pub fn set(&self) -> &'static Set {
+        self.plan.set
+    }
+
+    /// Its threads.
+    #[must_use]
+    pub fn pool(&self) -> &rayon::ThreadPool {
+        &self.pool
+    }
+
     /// Numbers of an embedding.
     #[must_use]
     pub fn dimension(&self) -> usize {

@@ -8,6 +8,7 @@ use crate::arithmetic::{Bf16Pairs, Float, FloatPairs, I16Pairs, InBf16, InF32, I
 use crate::kernels::{self, DepthwiseTile, Finish, MaxPool, TileJob, WinogradIn, WinogradOut};
 use crate::simd::Simd;
 use crate::{Kernels, Precision};
+use std::time::{Duration, Instant};
 
 /// A tile kernel: the job, its pixels and its vectors of channels.
 pub(crate) type TileKernel = unsafe fn(&TileJob, usize, usize);
@@ -102,6 +103,23 @@ impl Set {
             // have them.
             WeightFormat::RoundedF32 | WeightFormat::Bf16 => outputs > 32,
             WeightFormat::SplitBf16 | WeightFormat::I8 => false,
+        }
+    }
+
+    /// Operations a second that one thread's products reach without reading memory, as measured in a few hundredths of a second.
+    #[must_use]
+    pub fn peak(&self) -> f64 {
+        /// Short enough to be waited for, long enough for the clock to rise.
+        const LEAST: Duration = Duration::from_millis(20);
+        let mut rounds = 64;
+        loop {
+            let start = Instant::now();
+            let operations = self.run_peak(rounds);
+            let time = start.elapsed();
+            if time >= LEAST {
+                return operations / time.as_secs_f64();
+            }
+            rounds *= 2;
         }
     }
 
@@ -273,6 +291,18 @@ avx512!(
     2,
     WeightFormat::Bf16
 );
+// Stores bf16 without its instructions. Its tiles are never used.
+#[cfg(target_arch = "x86_64")]
+avx512!(
+    avx512_storing_bf16,
+    "avx512",
+    "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma",
+    FloatPairs,
+    InBf16,
+    2,
+    2,
+    WeightFormat::Bf16
+);
 #[cfg(target_arch = "x86_64")]
 avx512!(
     avx512_vnni,
@@ -288,7 +318,7 @@ avx512!(
 /// Sets with the products of a matrix unit, and all else of AVX-512.
 #[cfg(target_arch = "x86_64")]
 mod matrix {
-    use super::{Set, TileJob, WeightFormat, avx512_bf16, avx512_f32, avx512_vnni};
+    use super::{Set, TileJob, WeightFormat, avx512_f32, avx512_storing_bf16, avx512_vnni};
     use crate::amx::{self, Gathering, HEIGHT, MatrixUnit};
 
     /// f32 tiles as high as the unit's, in several of the set's own: the last begins where it ends with the pixels, since a tile
@@ -316,7 +346,7 @@ mod matrix {
 
     macro_rules! unit {
         ($name:ident, $as:literal, $of:path, $weights:ident, $gathering:expr, $gather:ident,
-         [$multiply:ident, $set_up:path, $release:path, $peak:ident], $per_word:literal) => {
+         [$multiply:ident, $set_up:path, $release:path, $peak:ident], $operations:expr) => {
             pub static $name: Set = Set {
                 name: $as,
                 height: HEIGHT,
@@ -330,7 +360,7 @@ mod matrix {
                     set_up: $set_up,
                     release: $release,
                     peak: amx::$peak,
-                    peak_operations: operations($per_word),
+                    peak_operations: $operations,
                 }),
                 ..$of
             };
@@ -342,12 +372,12 @@ mod matrix {
             unit!(
                 $bf16,
                 $as,
-                avx512_bf16::SET,
+                avx512_storing_bf16::SET,
                 Bf16,
                 Gathering::Words { joined: false },
                 gather,
                 [$multiply_bf16, $set_up, $release, $peak_bf16],
-                2
+                operations(2)
             );
             unit!(
                 $split,
@@ -357,7 +387,7 @@ mod matrix {
                 Gathering::Split,
                 gather_split,
                 [$multiply_bf16, $set_up, $release, $peak_bf16],
-                2
+                operations(2) / 3.0
             );
             unit!(
                 $int8,
@@ -367,7 +397,7 @@ mod matrix {
                 Gathering::Words { joined: true },
                 gather,
                 [$multiply_int8, $set_up, $release, $peak_int8],
-                4
+                operations(4)
             );
         };
     }
@@ -458,9 +488,15 @@ pub fn able(kernels: Kernels, precision: Precision) -> Vec<&'static Set> {
         Kernels::Auto => fast().flat_map(|kernels| able(kernels, precision)).collect(),
         #[cfg(target_arch = "x86_64")]
         Kernels::Amx => {
-            let of = |sets: [&'static Set; 3]| {
-                let precisions = [Precision::Bf16x3, Precision::Bf16, Precision::Int8];
-                precisions.into_iter().zip(sets).filter(|(of, _)| *of == precision).map(|(_, set)| set)
+            // A unit has no product of f32s.
+            let of = |[split, bf16, int8]: [&'static Set; 3]| {
+                let sets: [(_, &'static Set); 4] = [
+                    (Precision::F32, &avx512_f32::SET),
+                    (Precision::Bf16x3, split),
+                    (Precision::Bf16, bf16),
+                    (Precision::Int8, int8),
+                ];
+                sets.into_iter().filter(|(of, _)| *of == precision).map(|(_, set)| set)
             };
             let hardware = of([&matrix::SPLIT, &matrix::BF16, &matrix::INT8]).filter(|_| has_amx());
             let replica = of([&matrix::REPLICA_SPLIT, &matrix::REPLICA_BF16, &matrix::REPLICA_INT8]);

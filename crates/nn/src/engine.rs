@@ -112,6 +112,10 @@ impl Embedder for GraphEmbedder {
         self.engine.dimension()
     }
 
+    fn peak(&self) -> Option<f64> {
+        Some(host::peak(self.engine.set(), self.engine.pool()))
+    }
+
     fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
         check(&self.engine, &batch, out)?;
         self.engine.run(batch.pixels, batch.count, &batch.standardise.values(), out);

@@ -22,9 +22,20 @@ pub(crate) fn choose(kernels: Kernels, precision: Precision) -> Result<&'static 
     })
 }
 
+/// The precisions that this CPU has kernels for that are made for their speed.
+#[must_use]
+pub fn precisions_of_this_cpu() -> Vec<Precision> {
+    sets::PRECISIONS.into_iter().filter(|&precision| sets::choose(Kernels::Auto, precision).is_some()).collect()
+}
+
 /// As many as rayon's default pool, unless configured.
 pub(crate) fn threads(configured: Option<usize>) -> usize {
     configured.filter(|&threads| threads > 0).unwrap_or_else(rayon::current_num_threads)
+}
+
+/// Operations a second that the set's products reach on all threads of a pool at once.
+pub(crate) fn peak(set: &Set, pool: &rayon::ThreadPool) -> f64 {
+    pool.broadcast(|_| set.peak()).into_iter().sum()
 }
 
 /// The device in words.

@@ -45,6 +45,7 @@ use facevault_engine::EngineError;
 pub use facevault_graph::onnx;
 pub use facevault_kernels::{Kernels, Precision};
 use facevault_ort::OrtError;
+pub use host::precisions_of_this_cpu;
 pub use networks::{
     Facts, ModelSpec, Network, RunsOn, UNIT_RANGE, adopt, inception_resnet_v1, parameters, unused_keys,
 };
@@ -162,6 +163,12 @@ pub trait Embedder: Send {
     /// last. Finish every batch that you start before you drop the queue.
     fn queue(&mut self) -> Box<dyn Queue + '_> {
         Box::new(SequentialQueue::new(self))
+    }
+
+    /// Operations a second that products reach on all of the network's threads without reading memory, as measured now; `None`
+    /// where only a data sheet says.
+    fn peak(&self) -> Option<f64> {
+        None
     }
 
     /// The library that computes, if it is not a part of this program.

@@ -1,4 +1,4 @@
-//! Energy, and arithmetic against the card's peak.
+//! Energy, and arithmetic against the device's peak.
 
 use super::super::page::{DataTable, Section};
 use super::super::words::{capitalised, count, or_dash};
@@ -53,8 +53,7 @@ pub(super) fn energy(measured: &Throughput) -> Section {
 }
 
 pub(super) fn floor(measured: &Throughput) -> Section {
-    let mut table =
-        DataTable::new("Arithmetic throughput", &["variant", "#TFLOP/s", "#peak of the card", "#share of peak"]);
+    let mut table = DataTable::new("Arithmetic throughput", &["variant", "#TFLOP/s", "#peak", "#share of peak"]);
     for (cell, one) in measured.measured() {
         let Some(reached) = one.reached else { continue };
         table.row([
@@ -67,12 +66,12 @@ pub(super) fn floor(measured: &Throughput) -> Section {
     Section::new("floor", "Minimum work per face")
         .text(format!("The least work: {}.", measured.floor_text()))
         .text(
-            "No speed can exceed the peak divided by the operations per face; the gap between the two is the cost of the \
-             implementation.",
+            "The gap between the speed and the peak is the cost of the implementation. Only an algorithm that spares operations, \
+             such as Winograd's, can come above.",
         )
         .with(table.note(
             "Operations are counted as the network is defined: a faster algorithm for the same sums, such as Winograd's, counts \
-             as the operations it replaces. Peaks are dense peaks from NVIDIA's data sheets, known by name for some cards; CPUs \
-             and other cards have none here.",
+             as the operations it replaces. A CPU's peak is that of the kernels' own products from registers, on as many threads, \
+             measured before the rounds. A card's is the dense peak of NVIDIA's data sheets, known by name for some cards.",
         ))
 }

@@ -226,8 +226,14 @@ fn products_of_gathered_pixels_equal_their_definition() {
 fn a_matrix_unit_is_measured_in_its_own_operations() {
     for precision in [Precision::Bf16, Precision::Bf16x3, Precision::Int8] {
         for set in units(precision) {
-            let per_word = if precision == Precision::Int8 { 4.0 } else { 2.0 };
-            assert_eq!(set.run_peak(3), 3.0 * 16.0 * 2.0 * 16.0 * 16.0 * 16.0 * per_word, "{}", set.name);
+            // bf16x3 takes three products for one.
+            let numbers = match precision {
+                Precision::Int8 => 64.0,
+                Precision::Bf16 => 32.0,
+                _ => 32.0 / 3.0,
+            };
+            let expected: f64 = 3.0 * 16.0 * 2.0 * 16.0 * 16.0 * numbers;
+            assert!((set.run_peak(3) - expected).abs() < 1.0, "{}: {}", set.name, set.run_peak(3));
         }
     }
 }

@@ -235,6 +235,10 @@ impl Embedder for CpuEmbedder {
         DIMENSION
     }
 
+    fn peak(&self) -> Option<f64> {
+        Some(host::peak(self.plan.set, &self.pool))
+    }
+
     fn embed(&mut self, batch: FaceBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
         batch.check(out, DIMENSION)?;
         self.fit(batch.side);
