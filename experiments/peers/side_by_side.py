@@ -13,7 +13,7 @@ leaves its own warm-up out of its figures. The program after `--` gets `--thread
 its JSON with `precision` and `faces_per_second` (a number, or an object with `median`) is one figure.
 
 Prints a row for each engine and setting: faces/s as median and quartiles of the rounds, and for facevault the ratio to
-the fastest peer in the same precision, as median and quartiles of the rounds' own ratios, in which drift cancels.
+the fastest peer in the same precision (of bf16x3: in f32), as median and quartiles of the rounds' own ratios, in which drift cancels.
 """
 
 import argparse
@@ -151,7 +151,9 @@ def table(rounds):
         engine, *same = key
         low, median, high = middle[key]
         ratio = " | "
-        peers = [k for k in middle if k[0] != OURS and list(k[1:]) == same]
+        # bf16x3 is for those who want f32's numbers.
+        peer_precision = "f32" if same[0] == "bf16x3" else same[0]
+        peers = [k for k in middle if k[0] != OURS and list(k[1:]) == [peer_precision, *same[1:]]]
         if engine == OURS and peers:
             best = max(peers, key=lambda k: middle[k][1])
             below, ratio, above = quartiles([one[key] / one[best] for one in rounds])

@@ -64,6 +64,40 @@ fn bf16_and_int8_runs_say_how_they_agree_with_f32_and_are_sealed_with_it() {
 }
 
 #[test]
+fn amx_is_replicated_on_other_cpus_with_avx512_and_bf16x3_is_nearly_f32() {
+    for (precision, cosine) in [("bf16x3", 0.999_999_99), ("bf16", 0.9995), ("int8", 0.99)] {
+        let workspace =
+            Workspace::synthetic(6, 6, &format!("embed: {{device: cpu, precision: {precision}, kernels: amx}}"));
+        let tried = workspace.command(&["embed", "config.yaml"]).output().unwrap();
+        let stderr = String::from_utf8_lossy(&tried.stderr);
+        if stderr.contains("cannot run on this CPU") {
+            println!("skipped: this CPU has neither AMX nor AVX-512 with VNNI");
+            return;
+        }
+        assert!(tried.status.success(), "{stderr}");
+        let run = workspace.only_run();
+        at_least(&json(&run.join("agreement.json")), cosine);
+        let embedder = json(&run.join("plan.json"))["model"]["embedder"].clone();
+        let kind = match precision {
+            "bf16x3" => "fused",
+            "bf16" => "fused, sums of 32 products",
+            _ => "fused, 8-bit products",
+        };
+        assert!(embedder.as_str().unwrap().contains(&format!("({kind})")), "{embedder}");
+    }
+}
+
+#[test]
+fn bf16x3_needs_a_matrix_unit() {
+    let workspace = Workspace::synthetic(2, 2, "embed: {device: cpu, precision: bf16x3, kernels: portable}");
+    let (_, stderr) = workspace.run(1, &["embed", "config.yaml"]);
+    let line = stderr.lines().find(|line| line.contains("bf16x3")).unwrap();
+    let (before, after) = line.split_once("CPU (").unwrap();
+    let after = after.split_once(')').unwrap().1;
+    insta::assert_snapshot!(format!("{before}CPU{after}"), @"error: `embed.precision: bf16x3` is not available on CPU with `kernels: portable`, which computes in `f32`, `bf16` and `int8`; bf16x3 needs a CPU with AMX (`kernels: amx` replicates it in AVX-512, slowly), and `f32` runs everywhere");
+}
+
+#[test]
 fn an_f32_run_has_neither_file() {
     let workspace = Workspace::synthetic(5, 4, "");
     workspace.run(0, &["experiment", "config.yaml"]);

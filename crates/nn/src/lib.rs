@@ -276,8 +276,8 @@ fn backend(network: Network, options: &Execution, say: &dyn Fn(&str)) -> Result<
     }
     let cpu_only = if options.kernels != Kernels::Auto {
         Some(format!("`kernels: {}` is only supported on the CPU", options.kernels.name()))
-    } else if options.precision == Precision::Int8 {
-        Some("int8 is only supported on the CPU".into())
+    } else if [Precision::Bf16x3, Precision::Int8].contains(&options.precision) {
+        Some(format!("{} is only supported on the CPU", options.precision.name()))
     } else {
         None
     };
@@ -494,7 +494,7 @@ fn available_with(precision: Precision) -> &'static str {
     match precision {
         Precision::Tf32 | Precision::F16 => "`device: cuda`",
         Precision::Int8 => "`device: cpu` with `kernels: auto`",
-        Precision::Bf16x3 => "a CPU with AMX, or `kernels: amx`, which also computes it without, slowly",
+        Precision::Bf16x3 => "a CPU with AMX (`kernels: amx` replicates it in AVX-512, slowly)",
         Precision::F32 | Precision::Bf16 => "`kernels: auto`",
     }
 }
