@@ -1,6 +1,8 @@
 //! AMX for tests on a CPU without it: its instructions are illegal there, so each one raises a signal, and is computed in the
 //! handler as Intel's manual (volume 2) defines it.
 
+// Tested by: `products_of_gathered_pixels_equal_their_definition` in crates/kernels/src/amx/tests.rs
+
 use std::cell::RefCell;
 use std::sync::Once;
 
