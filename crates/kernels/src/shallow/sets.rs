@@ -119,7 +119,8 @@ pub(super) fn able(kernels: Kernels) -> Option<&'static Entry> {
     match kernels {
         Kernels::Auto => [Kernels::Avx512, Kernels::Avx2, Kernels::Neon, Kernels::Portable].into_iter().find_map(able),
         #[cfg(target_arch = "x86_64")]
-        Kernels::Avx512 if crate::sets::avx512() => Some(&avx512::ENTRY),
+        // A matrix unit has no product of f32s.
+        Kernels::Avx512 | Kernels::Amx if crate::sets::avx512() => Some(&avx512::ENTRY),
         #[cfg(target_arch = "x86_64")]
         Kernels::Avx2 if crate::sets::avx2() => Some(&avx2::ENTRY),
         #[cfg(target_arch = "aarch64")]
