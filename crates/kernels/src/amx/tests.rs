@@ -15,6 +15,8 @@ struct Case {
     words: usize,
     vectors: usize,
     input: usize,
+    /// What pixels and weights are multiplied with.
+    scales: [f32; 2],
     seed: u64,
 }
 
@@ -25,11 +27,13 @@ const TAPS: u32 = 6;
 
 fn cases() -> impl Strategy<Value = Case> {
     let taps = prop::collection::vec(any::<[bool; TAPS as usize]>(), 1..4);
-    (taps, 1..=HEIGHT, 1..70usize, 1..=2usize, 0..3usize, any::<u64>()).prop_map(
-        |(taps, last, words, vectors, input, seed)| {
+    // Small enough that products, or the numbers themselves, count as 0.
+    let scale = || prop::sample::select(vec![1.0, 1.0, 1e-20, 3e-39, 1e10]);
+    (taps, 1..=HEIGHT, 1..70usize, 1..=2usize, 1..3usize, [scale(), scale()], any::<u64>()).prop_map(
+        |(taps, last, words, vectors, input, scales, seed)| {
             let pixels = (taps.len() - 1) * HEIGHT + last;
             let seen = |taps: &[bool; TAPS as usize]| (0..TAPS).filter(|&tap| taps[tap as usize]).collect();
-            Case { taps: taps.iter().map(seen).collect(), pixels, words, vectors, input: 4 * input, seed }
+            Case { taps: taps.iter().map(seen).collect(), pixels, words, vectors, input: 4 * input, scales, seed }
         },
     )
 }
@@ -42,20 +46,18 @@ impl Numbers {
         (self.0 >> 32) as u32
     }
 
-    /// Of either sign, most near 1, some small enough that their products count as 0.
-    fn float(&mut self) -> f32 {
-        let value = (self.next() as f32 / 2f32.powi(31)) - 1.0;
-        if self.next().is_multiple_of(16) { value * 1e-20 } else { value }
+    /// From −`scale` to `scale`.
+    fn float(&mut self, scale: f32) -> f32 {
+        ((self.next() as f32 / 2f32.powi(31)) - 1.0) * scale
     }
 
-    fn word(&mut self, weights: WeightFormat) -> u32 {
+    fn word(&mut self, weights: WeightFormat, scale: f32) -> u32 {
         match weights {
-            WeightFormat::SplitBf16 => self.float().to_bits(),
-            WeightFormat::Bf16 => [(); 2]
-                .map(|()| half::bf16::from_f32(self.float()).to_bits())
-                .iter()
-                .rev()
-                .fold(0, |word, &bits| word << 16 | u32::from(bits)),
+            WeightFormat::SplitBf16 => self.float(scale).to_bits(),
+            WeightFormat::Bf16 => {
+                let [low, high] = [(); 2].map(|()| u32::from(half::bf16::from_f32(self.float(scale)).to_bits()));
+                high << 16 | low
+            }
             _ => self.next(),
         }
     }
@@ -134,13 +136,16 @@ fn defined(set: &Set, runs: &[(u32, &[u32])], words: usize, weight: impl Fn(usiz
 }
 
 fn check(set: &'static Set, case: &Case) -> Result<(), TestCaseError> {
-    let Case { taps, pixels, words, vectors, input, seed } = case;
+    let Case { taps, pixels, words, vectors, input, scales, seed } = case;
     let mut numbers = Numbers(*seed);
-    let arena: Vec<u32> = (0..512 + words).map(|_| numbers.word(set.weights)).collect();
+    let arena: Vec<u32> = (0..512 + words).map(|_| numbers.word(set.weights, scales[0])).collect();
     let width = vectors * set.lanes;
     let rows = TAPS as usize * set.weights.rows(*words);
     let mut weights: Vec<u32> = (0..rows * width)
-        .map(|_| numbers.word(if set.weights == WeightFormat::SplitBf16 { WeightFormat::Bf16 } else { set.weights }))
+        .map(|_| {
+            let weights = if set.weights == WeightFormat::SplitBf16 { WeightFormat::Bf16 } else { set.weights };
+            numbers.word(weights, scales[1])
+        })
         .collect();
     // What is read there is multiplied with 0.
     weights.resize(rows * width + set.words_behind(), 0x3f80_4049);
@@ -158,9 +163,10 @@ fn check(set: &'static Set, case: &Case) -> Result<(), TestCaseError> {
         words: *words,
     };
     let mut products = Products::new(set, false, tiles);
-    for which in [0..taps.len(), taps.len() - 1..taps.len()] {
+    let last = taps.len() - 1..taps.len();
+    for (which, input) in [(0..taps.len(), *input), (last.clone(), *input), (last, 0)] {
         // SAFETY: offsets, the input's and the words of a run lie inside the arena.
-        unsafe { products.gather(which.clone(), *input) };
+        unsafe { products.gather(which.clone(), input) };
         let mut found = Vec::new();
         let mut keep = |tile, rows, sums: *mut u32| {
             // SAFETY: the tile has so many rows of sums.
