@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! simd ─┬─ arithmetic ─ kernels ─┬─ sets (a table of kernels for each instruction set) ─┬─ layer (tiles with panels)
-//!       │                  amx ─┘                                                       └─ products (all pairs)
-//!       └─ shallow (convolutions of few channels, for detectors)
+//!       │                  amx ─┘                                                       └─┬─ products (all pairs)
+//!       └─ shallow (convolutions of few channels, for detectors)         tally ─ counting ─┘
 //! ```
 
 // A vector trait's operations must be inlined into the kernel that is compiled for the set; arenas are bytes, with buffers at
@@ -15,6 +15,7 @@
 mod amx;
 pub mod arena;
 mod arithmetic;
+mod counting;
 pub mod kernels;
 pub mod layer;
 mod options;
