@@ -34,8 +34,10 @@ fn measure(run: &[f32], tail: f32, bins: &mut [[u16; LANES]; COLUMNS / LANES], s
         (_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512());
     let (mut least, mut most) = (_mm512_set1_ps(sums.min), _mm512_set1_ps(sums.max));
     hits.found = 0;
-    for (number, (products, bins)) in run.chunks(LANES).zip(bins).enumerate() {
-        let given = u16::MAX >> (LANES - products.len());
+    let mut first = 0;
+    for bins in &mut bins[..run.len().div_ceil(LANES)] {
+        let products = &run[first..];
+        let given = u16::MAX >> LANES.saturating_sub(products.len());
         // SAFETY: `given` are the first lanes, as many as there are products. The others are 0 and add nothing to a sum.
         let products = unsafe { _mm512_maskz_loadu_ps(given, products.as_ptr()) };
         let cosines = _mm512_min_ps(_mm512_max_ps(products, lowest), highest);
@@ -60,9 +62,10 @@ fn measure(run: &[f32], tail: f32, bins: &mut [[u16; LANES]; COLUMNS / LANES], s
 
         let mut reaching = _mm512_mask_cmp_ps_mask::<_CMP_GE_OQ>(given, cosines, tail);
         while reaching != 0 {
-            hits.add(number * LANES + reaching.trailing_zeros() as usize, true);
+            hits.add(first + reaching.trailing_zeros() as usize, true);
             reaching &= reaching - 1;
         }
+        first += LANES;
     }
     sums.count += run.len() as u64;
     sums.sum += _mm512_reduce_add_epi64(sum);
