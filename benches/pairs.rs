@@ -13,7 +13,7 @@ use facevault::similarity::engine::PairEngine;
 use facevault::similarity::kernel::Rows;
 use facevault::similarity::sampling::Quota;
 use facevault::similarity::{Cards, NoCheckpoint, PairRequest, Population, compare, compare_resumably};
-use facevault_kernels::products::{self, Block, COLUMNS, LEFT, Left, Products};
+use facevault_kernels::products::{self, Block, COLUMNS, Left, Products};
 use facevault_stats::testing::{faces, names};
 use rayon::prelude::*;
 
@@ -59,7 +59,7 @@ fn pairs(criterion: &mut Criterion) {
     });
 
     let operations = |pairs: usize| Throughput::Elements((pairs * 2 * DIMENSION) as u64);
-    group.throughput(operations(threads * LEFT * RIGHT));
+    group.throughput(operations(threads * products.strip() * RIGHT));
     group.bench_function("products", |bencher| {
         let rows = || data.chunks_exact(DIMENSION);
         let mut right = products::Right::default();
@@ -69,7 +69,7 @@ fn pairs(criterion: &mut Criterion) {
             (0..threads).into_par_iter().for_each(|_| {
                 let (mut left, mut block) = (Left::default(), Block::default());
                 for _ in 0..iterations {
-                    products.left(rows(), &mut left);
+                    products.left(rows().take(products.strip()), &mut left);
                     for first in (0..RIGHT).step_by(COLUMNS) {
                         black_box(products.multiply(&left, &right, first, &mut block));
                     }

@@ -10,7 +10,7 @@ use crate::similarity::kernel::Rows;
 use crate::similarity::product::PackedRows;
 
 /// Probes of one piece of work.
-const PROBES: usize = 8 * LEFT;
+const PROBES: usize = 3 * LEFT;
 
 /// Templates of the gallery that are packed at once: 4 MB with 512 numbers a row.
 const TEMPLATES: usize = 2_048;

@@ -11,7 +11,7 @@ use facevault_base::progress::Cancel;
 use facevault_kernels::products::LEFT;
 
 /// Faces of one piece of work.
-const BLOCK: usize = 4 * LEFT;
+const BLOCK: usize = 2 * LEFT;
 /// Rows whose mean is shorter cancel out: they have no direction.
 const SHORTEST: f64 = 1e-6;
 

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::kernel::Rows;
 use super::population::Population;
 use super::{Collector, PairKind};
-use facevault_kernels::products::{Block, COLUMNS, Hits, LEFT, Left, Products, Right, Sums, cosine_of};
+use facevault_kernels::products::{Block, COLUMNS, Hits, Left, Products, Right, Sums, cosine_of};
 
 /// Faces packed at once: 8 MB with 512 components.
 const PACKED: usize = 4096;
@@ -71,8 +71,8 @@ impl Blocks<'_> {
                 self.products.right(packed.clone().map(row), &mut scratch.right);
                 scratch.packed.clone_from(&packed);
             }
-            for top in left.clone().step_by(LEFT) {
-                let tall = top..(top + LEFT).min(left.end);
+            for top in left.clone().step_by(self.products.strip()) {
+                let tall = top..(top + self.products.strip()).min(left.end);
                 self.products.left(tall.clone().map(row), &mut scratch.left);
                 for first in packed.clone().step_by(COLUMNS) {
                     let wide = first..(first + COLUMNS).min(packed.end);

@@ -1,6 +1,6 @@
 //! Dot products of rows with all of a few hundred or thousand others.
 
-use facevault_kernels::products::{Block, COLUMNS, LEFT, Left, Products, Right};
+use facevault_kernels::products::{Block, COLUMNS, Left, Products, Right};
 
 /// Rows that many others are multiplied with.
 #[derive(Debug)]
@@ -30,13 +30,14 @@ impl PackedRows {
     /// rows come in order.
     pub fn products(&self, left: &[&[f32]], mut visit: impl FnMut(usize, usize, f32)) {
         let (mut packed, mut block) = (Left::default(), Block::default());
-        for (strip, rows) in left.chunks(LEFT).enumerate() {
+        let height = self.products.strip();
+        for (strip, rows) in left.chunks(height).enumerate() {
             self.products.left(rows.iter().copied(), &mut packed);
             for first in (0..self.rows).step_by(COLUMNS) {
                 let columns = self.products.multiply(&packed, &self.right, first, &mut block);
                 for place in 0..rows.len() {
                     for (column, &product) in block.row(place)[..columns].iter().enumerate() {
-                        visit(strip * LEFT + place, first + column, product);
+                        visit(strip * height + place, first + column, product);
                     }
                 }
             }
