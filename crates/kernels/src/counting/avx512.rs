@@ -1,7 +1,8 @@
 //! Counting with AVX-512: 16 products at once, sums and extremes in registers. Left to the compiler, the same loops take twice
 //! as long.
 
-// Tested by: `any_products_are_counted_as_defined` in crates/kernels/src/counting/tests.rs, `every_pair_is_collected_once_whatever_the_kernels` in crates/stats/src/similarity/blocks.rs
+// Tested by: `any_products_are_counted_as_defined` in crates/kernels/src/counting/tests.rs
+// Tested by: `every_pair_is_collected_once_whatever_the_kernels` in crates/stats/src/similarity/blocks.rs
 
 #[allow(clippy::wildcard_imports)] // All of it are intrinsics.
 use std::arch::x86_64::*;

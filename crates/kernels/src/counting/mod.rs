@@ -1,7 +1,8 @@
 //! Counts of cosines: in bins, as sums and extremes, and those that reach the tail one by one. All of it is the same in any
 //! order.
 
-// Tested by: `any_products_are_counted_as_defined` in crates/kernels/src/counting/tests.rs, `every_pair_is_collected_once_whatever_the_kernels` in crates/stats/src/similarity/blocks.rs
+// Tested by: `any_products_are_counted_as_defined` in crates/kernels/src/counting/tests.rs
+// Tested by: `every_pair_is_collected_once_whatever_the_kernels` in crates/stats/src/similarity/blocks.rs
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
