@@ -61,7 +61,8 @@ impl Gathered {
         }
         (self.tiles, self.input) = (which.clone(), input);
         let Room { blocks, stretches, starts } = &mut self.room;
-        (stretches.clear(), starts.clear());
+        stretches.clear();
+        starts.clear();
         let mut end = 0;
         for tile in which.clone() {
             starts.push(stretches.len());
