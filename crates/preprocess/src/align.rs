@@ -1,9 +1,9 @@
 //! Five landmarks → the upright face, as insightface's `face_align.norm_crop` cuts it out: the similarity transform that
-//! brings the landmarks closest to a template, then [`warp`].
+//! brings the landmarks closest to a template, then [`warp()`].
 
+use facevault_pixels::{PixelView, warp};
 use image::RgbImage;
 
-use super::warp::warp;
 use super::{Landmarks, PreprocessError};
 
 /// Where the landmarks should be in a face of side 112 (`arcface_dst` in insightface's `face_align.py`).
@@ -29,7 +29,8 @@ pub(super) fn align(
     let landmarks = *landmarks.ok_or(PreprocessError::NoLandmarks)?;
     let unusable = |problem| PreprocessError::UnusableLandmarks { landmarks, problem };
     let transform = Similarity::between(&landmarks, template(side)).map_err(unusable)?;
-    if !warp(picture, transform.inverse(), side, out) {
+    let source = PixelView::new(picture, width as usize * 3, width as usize, height as usize);
+    if !warp(source, transform.inverse(), side, out) {
         return Err(PreprocessError::AlignedOutside { landmarks, width, height });
     }
     let covered = (side as f64 / transform.scale()).round().clamp(1.0, f64::from(u32::MAX)) as usize;

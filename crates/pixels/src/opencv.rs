@@ -1,13 +1,14 @@
 //! OpenCV's `cv2.resize` with `INTER_LINEAR` for 8-bit pixels: the four nearest pixels, whatever the scale.
 
-use super::PixelView;
+use crate::PixelView;
+use crate::widest::{Kernel, on_widest};
 
 /// Fraction bits of a weight (`INTER_RESIZE_COEF_BITS`).
 const PRECISION: u32 = 11;
 
-/// Buffers of the two passes.
+/// Buffers and weights. Keep one per thread: pictures of one size share their weights.
 #[derive(Debug, Default)]
-pub(super) struct OpencvResampler {
+pub struct OpencvResampler {
     across: AxisTaps,
     down: AxisTaps,
     /// Two source rows resized along x, not yet rounded; `held` says which.
@@ -17,10 +18,15 @@ pub(super) struct OpencvResampler {
 
 impl OpencvResampler {
     /// Resizes to `size` × `size` pixels.
-    pub(super) fn resize(&mut self, source: PixelView, size: usize, out: &mut [u8]) {
+    pub fn resize(&mut self, source: PixelView, size: usize, out: &mut [u8]) {
         self.across.prepare(source.width, size, Edge::Pinned);
         self.down.prepare(source.height, size, Edge::Repeated);
         self.held = [None; 2];
+        on_widest(Passes { of: self, source, size, out });
+    }
+
+    #[inline(always)]
+    fn passes(&mut self, source: PixelView, size: usize, out: &mut [u8]) {
         for (target, to) in out.chunks_exact_mut(size * 3).enumerate() {
             let Taps { pixels: [upper, lower], weights: [above, below] } = self.down.taps[target];
             if self.held[1] == Some(upper) {
@@ -37,6 +43,7 @@ impl OpencvResampler {
         }
     }
 
+    #[inline(always)]
     /// Makes `lines[slot]` source row `y`, resized along x.
     fn hold(&mut self, slot: usize, y: usize, source: PixelView) {
         if self.held[slot] == Some(y) {
@@ -50,6 +57,23 @@ impl OpencvResampler {
             let (left, right) = (row[left], row[right]);
             line.extend([0, 1, 2].map(|c| i32::from(left[c]) * weights[0] + i32::from(right[c]) * weights[1]));
         }
+    }
+}
+
+/// Both passes, once the weights are there.
+struct Passes<'a> {
+    of: &'a mut OpencvResampler,
+    source: PixelView<'a>,
+    size: usize,
+    out: &'a mut [u8],
+}
+
+impl Kernel for Passes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.of.passes(self.source, self.size, self.out);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Pillow's `Image.resize` for 8-bit pixels (its `Resample.c`): a weighted sum along rows, rounded to 8 bits, then one
 //! along columns. When it shrinks, the filter is stretched over all pixels that a target pixel covers.
 
-use super::PixelView;
+use crate::PixelView;
+use crate::widest::{Kernel, on_widest};
 
 /// Fraction bits of a weight: 32 less 8 of the pixel and 2 for weights that overshoot.
 const PRECISION: u32 = 32 - 8 - 2;
@@ -9,7 +10,7 @@ const HALF: i32 = 1 << (PRECISION - 1);
 
 /// A filter's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FilterShape {
+pub enum FilterShape {
     /// `Image.BILINEAR`.
     Triangle,
     /// `Image.BICUBIC`, a = −0.5.
@@ -36,9 +37,9 @@ impl FilterShape {
     }
 }
 
-/// Buffers of the two passes.
+/// Buffers and weights. Keep one per thread: pictures of one size share their weights.
 #[derive(Debug, Default)]
-pub(super) struct PillowResampler {
+pub struct PillowResampler {
     across: FilterWeights,
     down: FilterWeights,
     /// The picture after the first pass: source height × size pixels.
@@ -49,10 +50,14 @@ pub(super) struct PillowResampler {
 
 impl PillowResampler {
     /// Resizes to `size` × `size` pixels.
-    pub(super) fn resize(&mut self, source: PixelView, kernel: FilterShape, size: usize, out: &mut [u8]) {
+    pub fn resize(&mut self, source: PixelView, kernel: FilterShape, size: usize, out: &mut [u8]) {
         self.across.prepare(kernel, source.width, size);
         self.down.prepare(kernel, source.height, size);
+        on_widest(Passes { of: self, source, size, out });
+    }
 
+    #[inline(always)]
+    fn passes(&mut self, source: PixelView, size: usize, out: &mut [u8]) {
         let row_bytes = size * 3;
         self.narrowed.resize(source.height * row_bytes, 0);
         for (to, y) in self.narrowed.chunks_exact_mut(row_bytes).zip(0..) {
@@ -77,7 +82,25 @@ impl PillowResampler {
     }
 }
 
+/// Both passes, once the weights are there.
+struct Passes<'a> {
+    of: &'a mut PillowResampler,
+    source: PixelView<'a>,
+    size: usize,
+    out: &'a mut [u8],
+}
+
+impl Kernel for Passes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.of.passes(self.source, self.size, self.out);
+    }
+}
+
 /// One row resized along x, with `TAPS` weights a pixel. Four channels fill a register; the fourth is the next pixel's.
+#[inline(always)]
 fn across<const TAPS: usize>(line: &[u8], weights: &FilterWeights, to: &mut [u8]) {
     let weighted = weights.firsts.iter().zip(weights.values.as_chunks::<TAPS>().0);
     for (pixel, (&first, weights)) in to.as_chunks_mut::<3>().0.iter_mut().zip(weighted) {
@@ -94,6 +117,7 @@ fn across<const TAPS: usize>(line: &[u8], weights: &FilterWeights, to: &mut [u8]
 }
 
 /// The same with any number of weights.
+#[inline(always)]
 fn across_any(line: &[u8], weights: &FilterWeights, to: &mut [u8]) {
     let line = line.as_chunks::<3>().0;
     for (pixel, (first, weights)) in to.as_chunks_mut::<3>().0.iter_mut().zip(weights.iter()) {
@@ -108,6 +132,7 @@ fn across_any(line: &[u8], weights: &FilterWeights, to: &mut [u8]) {
 }
 
 /// One target row from the source rows that start with the first of `rows`; sums stay in registers.
+#[inline(always)]
 fn down(rows: &[u8], weights: &[i32], to: &mut [u8]) {
     const LANES: usize = 32;
     let row_bytes = to.len();
@@ -130,6 +155,7 @@ fn down(rows: &[u8], weights: &[i32], to: &mut [u8]) {
 }
 
 /// A sum of pixel × weight that started at [`HALF`] → the pixel.
+#[inline(always)]
 fn rounded(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }

@@ -4,19 +4,41 @@
 //! 4 (tried: 4.10 and 4.14) rounds positions to 1/32 pixel instead; its faces differ by a few grey levels where the picture
 //! is steep.
 
-use image::RgbImage;
+use crate::PixelView;
+use crate::widest::{Kernel, on_widest};
 
 /// Columns that `OpenCV` computes at once; the rest of a row is rounded in another order.
 const LANES: usize = 16;
 
 /// Fills `out`, `side` × `side` × 3 bytes: the pixel (x, y) is that of the picture at `to_source`·(x, y, 1), interpolated
 /// between the four next to it. Outside the picture is black. Returns whether anything of the picture was met.
-pub(super) fn warp(picture: &RgbImage, to_source: [[f64; 3]; 2], side: usize, out: &mut [u8]) -> bool {
-    let (width, height) = (picture.width() as i32, picture.height() as i32);
-    let pixels = picture.as_raw().as_chunks::<3>().0;
+#[must_use]
+pub fn warp(picture: PixelView, to_source: [[f64; 3]; 2], side: usize, out: &mut [u8]) -> bool {
+    on_widest(Warp { picture, to_source, side, out })
+}
+
+struct Warp<'a> {
+    picture: PixelView<'a>,
+    to_source: [[f64; 3]; 2],
+    side: usize,
+    out: &'a mut [u8],
+}
+
+impl Kernel for Warp<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        warped(self.picture, self.to_source, self.side, self.out)
+    }
+}
+
+#[inline(always)]
+fn warped(picture: PixelView, to_source: [[f64; 3]; 2], side: usize, out: &mut [u8]) -> bool {
+    let (width, height) = (picture.width as i32, picture.height as i32);
     let at = |x: i32, y: i32| {
         let inside = (0..width).contains(&x) && (0..height).contains(&y);
-        if inside { pixels[y as usize * width as usize + x as usize].map(f32::from) } else { [0.0; 3] }
+        if inside { picture.row(y as usize).as_chunks::<3>().0[x as usize].map(f32::from) } else { [0.0; 3] }
     };
     let rows = to_source.map(|row| row.map(|number| number as f32));
     let in_blocks = side / LANES * LANES;
@@ -49,16 +71,19 @@ pub(super) fn warp(picture: &RgbImage, to_source: [[f64; 3]; 2], side: usize, ou
 
 /// With one rounding to 32 bits, as a fused multiply-add has it: the product is exact in 64 bits, and what the sum loses
 /// there is too little to be seen in a byte. Faster than `mul_add`, which is a call where not every CPU has the instruction.
+#[inline(always)]
 fn between(a: f32, b: f32, part: f32) -> f32 {
     (f64::from(part) * f64::from(b - a) + f64::from(a)) as f32
 }
 
+#[inline(always)]
 fn floor(value: f32) -> i32 {
     let whole = value as i32;
     if (whole as f32) > value { whole - 1 } else { whole }
 }
 
 /// The whole number next to one in 0 … 255, an even one from the middle: what the sum with 1.5·2²³ is rounded to.
+#[inline(always)]
 fn rounded(value: f32) -> u8 {
     (value + 12_582_912.0).to_bits() as u8
 }

@@ -1,0 +1,16 @@
+//! What is done to every pixel of a face between the decoder and the network: resizing as Pillow and `OpenCV` do it, warping
+//! as `OpenCV` does it, and the sums that its quality is made of. Loops over plain arrays, compiled for the widest vectors
+//! of the CPU at hand; any of them gives the same bytes.
+
+mod opencv;
+mod pillow;
+mod sums;
+mod view;
+mod warp;
+mod widest;
+
+pub use opencv::OpencvResampler;
+pub use pillow::{FilterShape, PillowResampler};
+pub use sums::{FaceSums, PixelSums};
+pub use view::PixelView;
+pub use warp::warp;

@@ -1,0 +1,94 @@
+//! Sums over the grey levels of a face and over their Laplacian. They are integers, so that they are the same on every CPU.
+
+use crate::widest::{Kernel, on_widest};
+
+/// Count, sum and sum of squares of integers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PixelSums {
+    n: i64,
+    sum: i64,
+    squares: i64,
+}
+
+impl PixelSums {
+    /// Of a row: its sums fit into 32 bits, because faces are at most 1024 pixels wide.
+    #[inline(always)]
+    fn of(values: impl ExactSizeIterator<Item = i32>) -> Self {
+        let n = values.len() as i64;
+        let (sum, squares) = values.fold((0, 0), |(sum, squares), value| (sum + value, squares + value * value));
+        Self { n, sum: sum.into(), squares: squares.into() }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self { n: self.n + other.n, sum: self.sum + other.sum, squares: self.squares + other.squares }
+    }
+
+    /// The mean; 0 of nothing.
+    #[must_use]
+    pub fn mean(self) -> f64 {
+        if self.n == 0 { 0.0 } else { self.sum as f64 / self.n as f64 }
+    }
+
+    /// The population variance, not the sample estimate; 0 of nothing.
+    #[must_use]
+    pub fn variance(self) -> f64 {
+        if self.n == 0 { 0.0 } else { (self.n * self.squares - self.sum * self.sum) as f64 / (self.n * self.n) as f64 }
+    }
+}
+
+/// What the quality of a face is made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FaceSums {
+    /// Of its grey levels.
+    pub grey: PixelSums,
+    /// Of the 4-neighbour Laplacian of its inner pixels.
+    pub edges: PixelSums,
+}
+
+impl FaceSums {
+    /// Those of a face of `side` pixels a row, three bytes each. A pixel's grey level is the sum of its bytes times
+    /// `weights`, over 2^16, rounded. `grey` is a buffer; reuse one per thread.
+    #[must_use]
+    pub fn of(face: &[u8], side: usize, weights: [u16; 3], grey: &mut Vec<i16>) -> Self {
+        grey.resize(face.len() / 3, 0);
+        on_widest(Measuring { face, side: side.max(1), weights, grey })
+    }
+}
+
+struct Measuring<'a> {
+    face: &'a [u8],
+    side: usize,
+    weights: [u16; 3],
+    grey: &'a mut [i16],
+}
+
+impl Kernel for Measuring<'_> {
+    type Output = FaceSums;
+
+    #[inline(always)]
+    fn run(self) -> FaceSums {
+        let Self { face, side, weights, grey } = self;
+        for (grey, pixel) in grey.iter_mut().zip(face.as_chunks::<3>().0) {
+            let [a, b, c] = std::array::from_fn(|channel| u32::from(weights[channel]) * u32::from(pixel[channel]));
+            *grey = ((a + b + c + 0x8000) >> 16) as i16;
+        }
+        let rows = grey.chunks_exact(side);
+        let mut sums = FaceSums::default();
+        for row in rows.clone() {
+            sums.grey = sums.grey.plus(PixelSums::of(row.iter().copied().map(i32::from)));
+        }
+        for ((above, row), below) in rows.clone().zip(rows.clone().skip(1)).zip(rows.skip(2)) {
+            sums.edges = sums.edges.plus(laplacian(above, row, below));
+        }
+        sums
+    }
+}
+
+/// The Laplacian of a row's inner pixels.
+#[inline(always)]
+fn laplacian(above: &[i16], row: &[i16], below: &[i16]) -> PixelSums {
+    let Some(inner) = row.len().checked_sub(2) else { return PixelSums::default() };
+    let (up, down) = (&above[1..=inner], &below[1..=inner]);
+    let (left, centre, right) = (&row[..inner], &row[1..=inner], &row[2..]);
+    PixelSums::of((0..inner).map(|i| i32::from(left[i] + right[i] + up[i] + down[i] - 4 * centre[i])))
+}
