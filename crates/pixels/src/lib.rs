@@ -2,12 +2,17 @@
 //! as `OpenCV` does it, and the sums that its quality is made of. Loops over plain arrays, compiled for the widest vectors
 //! of the CPU at hand; any of them gives the same bytes.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod instructions;
 mod opencv;
 mod pillow;
+mod quads;
 mod sums;
+#[cfg(test)]
+mod tests;
 mod view;
 mod warp;
-mod widest;
 
 pub use opencv::OpencvResampler;
 pub use pillow::{FilterShape, PillowResampler};

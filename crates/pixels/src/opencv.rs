@@ -1,7 +1,8 @@
 //! OpenCV's `cv2.resize` with `INTER_LINEAR` for 8-bit pixels: the four nearest pixels, whatever the scale.
 
 use crate::PixelView;
-use crate::widest::{Kernel, on_widest};
+use crate::instructions::{Instructions, Kernel};
+use crate::quads::Quads;
 
 /// Fraction bits of a weight (`INTER_RESIZE_COEF_BITS`).
 const PRECISION: u32 = 11;
@@ -10,52 +11,59 @@ const PRECISION: u32 = 11;
 #[derive(Debug, Default)]
 pub struct OpencvResampler {
     across: AxisTaps,
+    quads: Quads,
     down: AxisTaps,
-    /// Two source rows resized along x, not yet rounded; `held` says which.
-    lines: [Vec<i32>; 2],
+    /// Two source rows resized along x, less four of their fraction bits; `held` says which.
+    lines: [Vec<i16>; 2],
     held: [Option<usize>; 2],
+    /// A source row, where the picture ends before what is read.
+    line: Vec<u8>,
 }
 
 impl OpencvResampler {
     /// Resizes to `size` × `size` pixels.
     pub fn resize(&mut self, source: PixelView, size: usize, out: &mut [u8]) {
-        self.across.prepare(source.width, size, Edge::Pinned);
+        self.resize_with(Instructions::best(), source, size, out);
+    }
+
+    pub(crate) fn resize_with(
+        &mut self,
+        instructions: Instructions,
+        source: PixelView,
+        size: usize,
+        out: &mut [u8],
+    ) {
+        if self.across.prepare(source.width, size, Edge::Pinned) {
+            let firsts: Vec<usize> = self.across.taps.iter().map(|taps| taps.pixels[0]).collect();
+            self.quads.prepare(&firsts, 2, |target, tap| self.across.taps[target].weights[tap] as i16);
+        }
         self.down.prepare(source.height, size, Edge::Repeated);
         self.held = [None; 2];
-        on_widest(Passes { of: self, source, size, out });
+        // Vector code writes a little beyond the last value.
+        self.lines.iter_mut().for_each(|line| line.resize(size.next_multiple_of(4) * 3 + 2, 0));
+        instructions.run(Passes { of: self, source, size, out });
     }
 
-    #[inline(always)]
-    fn passes(&mut self, source: PixelView, size: usize, out: &mut [u8]) {
-        for (target, to) in out.chunks_exact_mut(size * 3).enumerate() {
-            let Taps { pixels: [upper, lower], weights: [above, below] } = self.down.taps[target];
-            if self.held[1] == Some(upper) {
-                self.held.swap(0, 1);
-                self.lines.swap(0, 1);
-            }
-            self.hold(0, upper, source);
-            self.hold(1, lower, source);
-            for ((byte, &a), &b) in to.iter_mut().zip(&self.lines[0]).zip(&self.lines[1]) {
-                // The order of shifts is that of `VResizeLinear`; at most 2¹¹·2¹⁵ before them.
-                let sum = ((above * (a >> 4)) >> 16) + ((below * (b >> 4)) >> 16);
-                *byte = ((sum + 2) >> 2).clamp(0, 255) as u8;
-            }
-        }
-    }
-
-    #[inline(always)]
     /// Makes `lines[slot]` source row `y`, resized along x.
-    fn hold(&mut self, slot: usize, y: usize, source: PixelView) {
+    #[inline(always)]
+    fn hold(&mut self, instructions: Instructions, slot: usize, y: usize, source: PixelView) {
         if self.held[slot] == Some(y) {
             return;
         }
         self.held[slot] = Some(y);
-        let row = source.row(y).as_chunks::<3>().0;
         let line = &mut self.lines[slot];
-        line.clear();
-        for &Taps { pixels: [left, right], weights } in &self.across.taps {
-            let (left, right) = (row[left], row[right]);
-            line.extend([0, 1, 2].map(|c| i32::from(left[c]) * weights[0] + i32::from(right[c]) * weights[1]));
+        match instructions {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2(avx2) => {
+                avx2.shifted_row(&self.quads, source.row_and_more(y, self.quads.reach(), &mut self.line), line);
+            }
+            Instructions::Portable => {
+                let row = source.row(y).as_chunks::<3>().0;
+                for (to, &Taps { pixels, weights }) in line.as_chunks_mut::<3>().0.iter_mut().zip(&self.across.taps) {
+                    let [left, right] = pixels.map(|pixel| row[pixel].map(i32::from));
+                    *to = std::array::from_fn(|c| ((left[c] * weights[0] + right[c] * weights[1]) >> 4) as i16);
+                }
+            }
         }
     }
 }
@@ -72,8 +80,22 @@ impl Kernel for Passes<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
-        self.of.passes(self.source, self.size, self.out);
+    fn run(self, instructions: Instructions) {
+        let Self { of, source, size, out } = self;
+        for (target, to) in out.chunks_exact_mut(size * 3).enumerate() {
+            let Taps { pixels: [upper, lower], weights: [above, below] } = of.down.taps[target];
+            if of.held[1] == Some(upper) {
+                of.held.swap(0, 1);
+                of.lines.swap(0, 1);
+            }
+            of.hold(instructions, 0, upper, source);
+            of.hold(instructions, 1, lower, source);
+            for ((byte, &a), &b) in to.iter_mut().zip(&of.lines[0]).zip(&of.lines[1]) {
+                // The order of shifts is that of `VResizeLinear`; each product loses its lower half.
+                let part = |value: i16, weight: i32| ((i32::from(value) * weight) >> 16) as i16;
+                *byte = ((part(a, above) + part(b, below) + 2) >> 2).clamp(0, 255) as u8;
+            }
+        }
     }
 }
 
@@ -102,9 +124,10 @@ struct AxisTaps {
 }
 
 impl AxisTaps {
-    fn prepare(&mut self, from: usize, to: usize, edge: Edge) {
+    /// Returns whether the taps are other ones than before.
+    fn prepare(&mut self, from: usize, to: usize, edge: Edge) -> bool {
         if self.of == (from, to) {
-            return;
+            return false;
         }
         self.of = (from, to);
         let last = from - 1;
@@ -121,6 +144,7 @@ impl AxisTaps {
             let inside = |pixel: f32| (pixel.max(0.0) as usize).min(last);
             Taps { pixels: [near, near + 1.0].map(inside), weights: [1.0 - fraction, fraction].map(fixed) }
         }));
+        true
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sums over the grey levels of a face and over their Laplacian. They are integers, so that they are the same on every CPU.
 
-use crate::widest::{Kernel, on_widest};
+use crate::instructions::{Instructions, Kernel};
 
 /// Count, sum and sum of squares of integers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,13 +45,39 @@ pub struct FaceSums {
     pub edges: PixelSums,
 }
 
+/// Luma of red, green and blue (ITU-R BT.601), times 2^16.
+const WEIGHTS: [u16; 3] = [19_595, 38_470, 7_471];
+/// Half of 2^16, for rounding.
+pub(crate) const HALF: u32 = 1 << 15;
+
 impl FaceSums {
-    /// Those of a face of `side` pixels a row, three bytes each. A pixel's grey level is the sum of its bytes times
-    /// `weights`, over 2^16, rounded. `grey` is a buffer; reuse one per thread.
+    /// Those of a face of `side` pixels a row, three bytes each, red first or blue first. `grey` is a buffer; reuse one per
+    /// thread.
     #[must_use]
-    pub fn of(face: &[u8], side: usize, weights: [u16; 3], grey: &mut Vec<i16>) -> Self {
+    pub fn of(face: &[u8], side: usize, blue_first: bool, grey: &mut Vec<i16>) -> Self {
+        Self::with(Instructions::best(), face, side, blue_first, grey)
+    }
+
+    pub(crate) fn with(
+        instructions: Instructions,
+        face: &[u8],
+        side: usize,
+        blue_first: bool,
+        grey: &mut Vec<i16>,
+    ) -> Self {
         grey.resize(face.len() / 3, 0);
-        on_widest(Measuring { face, side: side.max(1), weights, grey })
+        let [red, green, blue] = WEIGHTS;
+        let weights = if blue_first { [blue, green, red] } else { WEIGHTS };
+        instructions.run(Measuring { face, side: side.max(1), weights, grey })
+    }
+}
+
+/// The grey levels of pixels.
+#[inline(always)]
+pub(crate) fn to_grey(pixels: &[u8], weights: [u16; 3], grey: &mut [i16]) {
+    for (grey, pixel) in grey.iter_mut().zip(pixels.as_chunks::<3>().0) {
+        let [a, b, c] = std::array::from_fn(|channel| u32::from(weights[channel]) * u32::from(pixel[channel]));
+        *grey = ((a + b + c + HALF) >> 16) as i16;
     }
 }
 
@@ -66,12 +92,14 @@ impl Kernel for Measuring<'_> {
     type Output = FaceSums;
 
     #[inline(always)]
-    fn run(self) -> FaceSums {
+    fn run(self, instructions: Instructions) -> FaceSums {
         let Self { face, side, weights, grey } = self;
-        for (grey, pixel) in grey.iter_mut().zip(face.as_chunks::<3>().0) {
-            let [a, b, c] = std::array::from_fn(|channel| u32::from(weights[channel]) * u32::from(pixel[channel]));
-            *grey = ((a + b + c + 0x8000) >> 16) as i16;
-        }
+        let done = match instructions {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2(avx2) => avx2.to_grey(face, weights, grey),
+            Instructions::Portable => 0,
+        };
+        to_grey(&face[done * 3..], weights, &mut grey[done..]);
         let rows = grey.chunks_exact(side);
         let mut sums = FaceSums::default();
         for row in rows.clone() {

@@ -5,7 +5,7 @@
 //! is steep.
 
 use crate::PixelView;
-use crate::widest::{Kernel, on_widest};
+use crate::instructions::{Instructions, Kernel};
 
 /// Columns that `OpenCV` computes at once; the rest of a row is rounded in another order.
 const LANES: usize = 16;
@@ -14,21 +14,21 @@ const LANES: usize = 16;
 /// between the four next to it. Outside the picture is black. Returns whether anything of the picture was met.
 #[must_use]
 pub fn warp(picture: PixelView, to_source: [[f64; 3]; 2], side: usize, out: &mut [u8]) -> bool {
-    on_widest(Warp { picture, to_source, side, out })
+    Instructions::best().run(Warp { picture, to_source, side, out })
 }
 
-struct Warp<'a> {
-    picture: PixelView<'a>,
-    to_source: [[f64; 3]; 2],
-    side: usize,
-    out: &'a mut [u8],
+pub(crate) struct Warp<'a> {
+    pub picture: PixelView<'a>,
+    pub to_source: [[f64; 3]; 2],
+    pub side: usize,
+    pub out: &'a mut [u8],
 }
 
 impl Kernel for Warp<'_> {
     type Output = bool;
 
     #[inline(always)]
-    fn run(self) -> bool {
+    fn run(self, _: Instructions) -> bool {
         warped(self.picture, self.to_source, self.side, self.out)
     }
 }

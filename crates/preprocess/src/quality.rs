@@ -84,11 +84,7 @@ impl Extend<Quality> for Qualities {
 #[must_use]
 pub fn measure(face: &[u8], side: usize, channels: ChannelOrder, source: [usize; 2], luma: &mut Vec<i16>) -> Quality {
     assert_eq!(face.len(), side * side * 3, "the face has side {side}");
-    let weights = match channels {
-        ChannelOrder::Rgb => [19_595, 38_470, 7_471],
-        ChannelOrder::Bgr => [7_471, 38_470, 19_595],
-    };
-    let FaceSums { grey, edges } = FaceSums::of(face, side, weights, luma);
+    let FaceSums { grey, edges } = FaceSums::of(face, side, channels == ChannelOrder::Bgr, luma);
     Quality {
         sharpness: hundredths(edges.variance()),
         exposure: hundredths(grey.mean()),
