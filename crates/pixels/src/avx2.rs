@@ -32,16 +32,16 @@ impl HasAvx2 {
         unsafe { run(kernel, self) }
     }
 
-    /// A row as Pillow resizes it; see [`pillow::SplitTaps`]. `line` holds what the taps reach, `to` four bytes more than
-    /// the row.
+    /// Rows as Pillow resizes them, to bytes; see [`pillow`]. The weights are in two parts, of equal [`Quads::firsts`]. `line`
+    /// holds [`Quads::reach`] bytes, `to` four bytes more than the row's whole quads.
     #[inline]
-    pub fn rounded_row(self, high: &Quads, low: &[[[i16; 16]; 2]], line: &[u8], to: &mut [u8]) {
+    pub fn rounded_row(self, high: &Quads, low: &Quads, line: &[u8], to: &mut [u8]) {
         // SAFETY: `self` proves that the CPU has AVX2.
         unsafe { rounded_row(high, low, line, to) }
     }
 
-    /// A row as `OpenCV` resizes it, with four fraction bits; see [`crate::opencv`]. `line` holds what the taps reach, `to`
-    /// two values more than the row.
+    /// A row as `OpenCV` resizes it, to sums less four of their fraction bits; see [`crate::opencv`]. `line` holds
+    /// [`Quads::reach`] bytes, `to` two values more than the row's whole quads.
     #[inline]
     pub fn shifted_row(self, quads: &Quads, line: &[u8], to: &mut [i16]) {
         // SAFETY: `self` proves that the CPU has AVX2.
@@ -77,7 +77,7 @@ fn load_lanes(values: &[i16; 16]) -> __m256i {
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn store(to: &mut [u8; 16], value: __m128i) {
+fn store16(to: &mut [u8; 16], value: __m128i) {
     // SAFETY: the array is 16 bytes long; the store needs no alignment.
     unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), value) }
 }
@@ -89,12 +89,11 @@ fn store8(to: &mut [i16; 8], value: __m128i) {
     unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), value) }
 }
 
-/// The 16 bytes from `at` on in the lower half, those from `upper` on in the upper; zeros beyond the end.
+/// Two loads of 16 bytes, in the lower and in the upper half.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn two_loads(bytes: &[u8], lower: usize, upper: usize) -> __m256i {
-    let load = |at: usize| load16(bytes.get(at..).and_then(|rest| rest.first_chunk()).unwrap_or(&[0; 16]));
-    _mm256_set_m128i(load(upper), load(lower))
+fn two_loads(lower: &[u8; 16], upper: &[u8; 16]) -> __m256i {
+    _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(load16(lower)), load16(upper))
 }
 
 /// Where each byte comes from, the same in both halves; −1: zero.
@@ -111,44 +110,64 @@ fn pair_up() -> __m256i {
     both_halves([0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1])
 }
 
-/// The source pixels of a pair: of target pixels 0 and 2, and of 1 and 3.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn sources(line: &[u8], firsts: [usize; 4], pair: usize, pair_up: __m256i) -> [__m256i; 2] {
-    let [a, b, c, d] = firsts.map(|first| first + pair * 6);
-    [_mm256_shuffle_epi8(two_loads(line, a, c), pair_up), _mm256_shuffle_epi8(two_loads(line, b, d), pair_up)]
-}
+/// A row that is long enough for all taps of its quads.
+#[derive(Clone, Copy)]
+struct LongRow<'a>(&'a [u8]);
 
-#[target_feature(enable = "avx2")]
-#[inline]
-fn rounded_row(high: &Quads, low: &[[[i16; 16]; 2]], line: &[u8], to: &mut [u8]) {
-    // What is known when compiled is unrolled: faces that are enlarged have one pair, and by half reduced ones two.
-    match high.pairs {
-        1 => rounded(high, low, 1, line, to),
-        2 => rounded(high, low, 2, line, to),
-        pairs => rounded(high, low, pairs, line, to),
+impl<'a> LongRow<'a> {
+    fn new(line: &'a [u8], quads: &Quads) -> Self {
+        assert!(line.len() >= quads.reach(), "the row ends before the taps do");
+        Self(line)
+    }
+
+    /// The source pixels of a pair: of target pixels 0 and 2, and of 1 and 3.
+    ///
+    /// # Safety
+    ///
+    /// `firsts` are of the quads that the row is for, and `pair` is below their number.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    unsafe fn sources(self, firsts: [u32; 4], pair: usize, pair_up: __m256i) -> [__m256i; 2] {
+        let [a, b, c, d] = firsts.map(|first| {
+            let at = first as usize + pair * 6;
+            // SAFETY: the caller's promise is that of `Quads::reach`, and `new` has compared that with the row's length.
+            unsafe { self.0.get_unchecked(at..at + Quads::READ).as_array().unwrap_unchecked() }
+        });
+        [_mm256_shuffle_epi8(two_loads(a, c), pair_up), _mm256_shuffle_epi8(two_loads(b, d), pair_up)]
     }
 }
 
 #[target_feature(enable = "avx2")]
-#[inline]
-fn rounded(high: &Quads, low: &[[[i16; 16]; 2]], pairs: usize, line: &[u8], to: &mut [u8]) {
-    let pair_up = pair_up();
-    let half = _mm256_set1_epi32(pillow::HALF);
-    // Of eight 16-bit values that became bytes, the three of each pixel.
-    let lower = both_halves([0, 1, 2, 4, 5, 6, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1]);
-    let upper = both_halves([-1, -1, -1, -1, -1, -1, 0, 1, 2, 4, 5, 6, -1, -1, -1, -1]);
-    let compact = _mm256_blend_epi32::<0xf0>(lower, upper);
-    let weights = high.weights.chunks_exact(pairs).zip(low.chunks_exact(pairs));
-    for ((at, &firsts), (high, low)) in (0..).step_by(12).zip(&high.firsts).zip(weights) {
-        let mut highs = [_mm256_setzero_si256(); 2];
-        let mut lows = [half; 2];
-        for (pair, (high, low)) in high.iter().zip(low).enumerate() {
-            let sources = sources(line, firsts, pair, pair_up);
+fn rounded_row(high: &Quads, low: &Quads, line: &[u8], to: &mut [u8]) {
+    // What is known when compiled is unrolled: faces that are enlarged have one pair, reduced ones mostly two.
+    match high.pairs() {
+        1 => rounded::<1>(high, low, line, to),
+        2 => rounded::<2>(high, low, line, to),
+        _ => rounded::<0>(high, low, line, to),
+    }
+}
+
+/// With so many pairs of source pixels; 0: any number.
+#[target_feature(enable = "avx2")]
+fn rounded<const PAIRS: usize>(high: &Quads, low: &Quads, line: &[u8], to: &mut [u8]) {
+    let pairs = if PAIRS == 0 { high.pairs() } else { PAIRS };
+    let line = LongRow::new(line, high);
+    let (pair_up, half) = (pair_up(), _mm256_set1_epi32(pillow::HALF));
+    // Of four channels the first three, the upper half's behind those of the lower.
+    let compact = _mm256_blend_epi32::<0xf0>(
+        both_halves([0, 1, 2, 4, 5, 6, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1]),
+        both_halves([-1, -1, -1, -1, -1, -1, 0, 1, 2, 4, 5, 6, -1, -1, -1, -1]),
+    );
+    let weights = high.weights().chunks_exact(pairs).zip(low.weights().chunks_exact(pairs));
+    for ((at, &firsts), (high, low)) in (0..).step_by(12).zip(high.firsts()).zip(weights) {
+        let (mut highs, mut lows) = ([_mm256_setzero_si256(); 2], [half; 2]);
+        for pair in 0..pairs {
+            // SAFETY: the row is for `high`, whose firsts these are.
+            let sources = unsafe { line.sources(firsts, pair, pair_up) };
             for side in 0..2 {
                 let product = |weights| _mm256_madd_epi16(sources[side], load_lanes(weights));
-                highs[side] = _mm256_add_epi32(highs[side], product(&high[side]));
-                lows[side] = _mm256_add_epi32(lows[side], product(&low[side]));
+                highs[side] = _mm256_add_epi32(highs[side], product(&high[pair][side]));
+                lows[side] = _mm256_add_epi32(lows[side], product(&low[pair][side]));
             }
         }
         let pixels = |side: usize| {
@@ -158,40 +177,28 @@ fn rounded(high: &Quads, low: &[[[i16; 16]; 2]], pairs: usize, line: &[u8], to: 
         let words = _mm256_packs_epi32(pixels(0), pixels(1));
         let bytes = _mm256_shuffle_epi8(_mm256_packus_epi16(words, words), compact);
         let bytes = _mm_or_si128(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256::<1>(bytes));
-        put(to, at, bytes);
-    }
-}
-
-/// Writes 16 bytes from `at` on, or as many as there is room for.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn put(to: &mut [u8], at: usize, bytes: __m128i) {
-    let to = &mut to[at..];
-    if let Some(to) = to.first_chunk_mut() {
-        store(to, bytes);
-    } else {
-        let mut all = [0; 16];
-        store(&mut all, bytes);
-        to.copy_from_slice(&all[..to.len()]);
+        if let Some(to) = to.get_mut(at..at + 16).and_then(|to| to.as_mut_array()) {
+            store16(to, bytes);
+        }
     }
 }
 
 #[target_feature(enable = "avx2")]
-#[inline]
 fn shifted_row(quads: &Quads, line: &[u8], to: &mut [i16]) {
+    let line = LongRow::new(line, quads);
     let pair_up = pair_up();
-    // Of the eight 16-bit values of two pixels, the three of each.
+    // Of four channels of 16 bits the first three.
     let compact = both_halves([0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13, -1, -1, -1, -1]);
-    for ((at, &firsts), weights) in (0..).step_by(12).zip(&quads.firsts).zip(&quads.weights) {
-        let [left, right] = sources(line, firsts, 0, pair_up);
-        let shifted =
-            |pixels, weights| _mm256_srai_epi32::<4>(_mm256_madd_epi16(pixels, load_lanes(weights)));
+    for ((at, &firsts), weights) in (0..).step_by(12).zip(quads.firsts()).zip(quads.weights()) {
+        // SAFETY: the row is for `quads`, whose firsts these are; it has a pair for each.
+        let [left, right] = unsafe { line.sources(firsts, 0, pair_up) };
+        let shifted = |pixels, weights| _mm256_srai_epi32::<4>(_mm256_madd_epi16(pixels, load_lanes(weights)));
         let words = _mm256_packs_epi32(shifted(left, &weights[0]), shifted(right, &weights[1]));
         let words = _mm256_shuffle_epi8(words, compact);
-        for (at, half) in [(at, _mm256_castsi256_si128(words)), (at + 6, _mm256_extracti128_si256::<1>(words))] {
-            if let Some(to) = to.get_mut(at..).and_then(|to| to.first_chunk_mut()) {
-                store8(to, half);
-            }
+        if let Some(to) = to.get_mut(at..at + 14) {
+            let (lower, upper) = (_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+            to.first_chunk_mut().into_iter().for_each(|to| store8(to, lower));
+            to.last_chunk_mut().into_iter().for_each(|to| store8(to, upper));
         }
     }
 }
@@ -206,20 +213,24 @@ fn to_grey(pixels: &[u8], weights: [u16; 3], grey: &mut [i16]) -> usize {
         both_halves([0, -1, 1, -1, 3, -1, 4, -1, 6, -1, 7, -1, 9, -1, 10, -1]),
         both_halves([1, -1, 2, -1, 4, -1, 5, -1, 7, -1, 8, -1, 10, -1, 11, -1]),
     ];
-    let eight = |at: usize| {
-        let bytes = two_loads(pixels, at, at + 24);
+    // Pixels 0 to 3 and 8 to 11, or the others, of 16.
+    let eight = |lower: &[u8; 16], upper: &[u8; 16]| {
+        let bytes = two_loads(lower, upper);
         let part = |k: usize| _mm256_madd_epi16(_mm256_shuffle_epi8(bytes, from[k]), weights[k]);
         let sum = _mm256_add_epi32(_mm256_add_epi32(part(0), part(1)), _mm256_set1_epi32(sums::HALF as i32));
         _mm256_srli_epi32::<16>(sum)
     };
-    // The last load takes four bytes of the pixels behind.
-    let blocks = (pixels.len().saturating_sub(4) / 48).min(grey.len() / 16);
-    for (block, grey) in grey.as_chunks_mut::<16>().0[..blocks].iter_mut().enumerate() {
-        let words = _mm256_packs_epi32(eight(block * 48), eight(block * 48 + 12));
+    let mut done = 0;
+    for grey in grey.as_chunks_mut::<16>().0 {
+        // Four bytes more than the pixels have.
+        let Some(bytes) = pixels.get(done * 3..).and_then(|rest| rest.first_chunk::<52>()) else { break };
+        let four = |k: usize| bytes[k * 12..].first_chunk().unwrap_or(&[0; 16]);
+        let words = _mm256_packs_epi32(eight(four(0), four(2)), eight(four(1), four(3)));
         let halves = [_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words)];
         for (grey, half) in grey.as_chunks_mut().0.iter_mut().zip(halves) {
             store8(grey, half);
         }
+        done += 16;
     }
-    blocks * 16
+    done
 }

@@ -95,14 +95,16 @@ impl Kernel for Passes<'_> {
     fn run(self, instructions: Instructions) {
         let Self { of: PillowResampler { across, high, low, down, narrowed, line }, source, size, out } = self;
         let row_bytes = size * 3;
-        narrowed.resize(source.height * row_bytes, 0);
-        let reach = high.reach().max((source.width + across.stride) * 3);
-        for (to, y) in narrowed.chunks_exact_mut(row_bytes).zip(0..) {
-            let line = source.row_and_more(y, reach, line);
+        // Vector code writes a little beyond the end of a row.
+        narrowed.resize(source.height * row_bytes + 16, 0);
+        for y in 0..source.height {
+            let to = &mut narrowed[y * row_bytes..];
             match instructions {
                 #[cfg(target_arch = "x86_64")]
-                Instructions::Avx2(avx2) => avx2.rounded_row(high, &low.weights, line, to),
-                Instructions::Portable => across_row(line, across, to),
+                Instructions::Avx2(avx2) => {
+                    avx2.rounded_row(high, low, source.row_and_more(y, high.reach(), line), to);
+                }
+                Instructions::Portable => across_row(source.row(y), across, &mut to[..row_bytes]),
             }
         }
         for (to, (first, weights)) in out.chunks_exact_mut(row_bytes).zip(down.iter()) {
@@ -142,10 +144,16 @@ fn down_row(rows: &[u8], weights: &[i32], to: &mut [u8]) {
                 *sum += i32::from(value) * weight;
             }
         }
-        *block = sums.map(rounded);
+        for (byte, sum) in block.iter_mut().zip(sums) {
+            *byte = rounded(sum);
+        }
     }
     for (byte, at) in rest.iter_mut().zip(done..) {
-        *byte = rounded(weighted().fold(HALF, |sum, (row, &weight)| sum + i32::from(row[at]) * weight));
+        let mut sum = HALF;
+        for (row, &weight) in weighted() {
+            sum += i32::from(row[at]) * weight;
+        }
+        *byte = rounded(sum);
     }
 }
 

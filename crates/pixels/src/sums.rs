@@ -13,10 +13,14 @@ pub struct PixelSums {
 impl PixelSums {
     /// Of a row: its sums fit into 32 bits, because faces are at most 1024 pixels wide.
     #[inline(always)]
-    fn of(values: impl ExactSizeIterator<Item = i32>) -> Self {
-        let n = values.len() as i64;
-        let (sum, squares) = values.fold((0, 0), |(sum, squares), value| (sum + value, squares + value * value));
-        Self { n, sum: sum.into(), squares: squares.into() }
+    fn of(n: usize, value: impl Fn(usize) -> i16) -> Self {
+        let (mut sum, mut squares) = (0, 0);
+        for i in 0..n {
+            let value = i32::from(value(i));
+            sum += value;
+            squares += value * value;
+        }
+        Self { n: n as i64, sum: sum.into(), squares: squares.into() }
     }
 
     fn plus(self, other: Self) -> Self {
@@ -103,7 +107,7 @@ impl Kernel for Measuring<'_> {
         let rows = grey.chunks_exact(side);
         let mut sums = FaceSums::default();
         for row in rows.clone() {
-            sums.grey = sums.grey.plus(PixelSums::of(row.iter().copied().map(i32::from)));
+            sums.grey = sums.grey.plus(PixelSums::of(row.len(), |x| row[x]));
         }
         for ((above, row), below) in rows.clone().zip(rows.clone().skip(1)).zip(rows.skip(2)) {
             sums.edges = sums.edges.plus(laplacian(above, row, below));
@@ -118,5 +122,5 @@ fn laplacian(above: &[i16], row: &[i16], below: &[i16]) -> PixelSums {
     let Some(inner) = row.len().checked_sub(2) else { return PixelSums::default() };
     let (up, down) = (&above[1..=inner], &below[1..=inner]);
     let (left, centre, right) = (&row[..inner], &row[1..=inner], &row[2..]);
-    PixelSums::of((0..inner).map(|i| i32::from(left[i] + right[i] + up[i] + down[i] - 4 * centre[i])))
+    PixelSums::of(inner, |x| left[x] + right[x] + up[x] + down[x] - 4 * centre[x])
 }

@@ -29,6 +29,12 @@ impl<'a> PixelView<'a> {
         &self.pixels[y * self.stride..][..self.width * 3]
     }
 
+    /// The pixel (x, y) and the one to its right.
+    #[inline(always)]
+    pub(crate) fn pair(&self, x: usize, y: usize) -> &'a [u8; 6] {
+        self.pixels[y * self.stride + x * 3..].first_chunk().unwrap_or(&[0; 6])
+    }
+
     /// At least `reach` bytes: those of a row, and whatever follows in the picture; where it ends, a copy in `line` with zeros
     /// behind.
     #[inline(always)]

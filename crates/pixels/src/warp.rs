@@ -28,52 +28,67 @@ impl Kernel for Warp<'_> {
     type Output = bool;
 
     #[inline(always)]
-    fn run(self, _: Instructions) -> bool {
-        warped(self.picture, self.to_source, self.side, self.out)
-    }
-}
-
-#[inline(always)]
-fn warped(picture: PixelView, to_source: [[f64; 3]; 2], side: usize, out: &mut [u8]) -> bool {
-    let (width, height) = (picture.width as i32, picture.height as i32);
-    let at = |x: i32, y: i32| {
-        let inside = (0..width).contains(&x) && (0..height).contains(&y);
-        if inside { picture.row(y as usize).as_chunks::<3>().0[x as usize].map(f32::from) } else { [0.0; 3] }
-    };
-    let rows = to_source.map(|row| row.map(|number| number as f32));
-    let in_blocks = side / LANES * LANES;
-    let mut met = false;
-    for (line, y) in out.chunks_exact_mut(side * 3).zip(0..) {
-        let y = y as f32;
-        for (x, to) in line.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-            let position = |[a, b, c]: [f32; 3]| {
-                if x < in_blocks { a.mul_add(x as f32, y * b + c) } else { a.mul_add(x as f32, y * b) + c }
-            };
-            let [from_x, from_y] = rows.map(position);
-            // Written so that it also turns NaN away.
-            if !(from_x >= -1.0 && from_y >= -1.0 && from_x < width as f32 && from_y < height as f32) {
-                *to = [0; 3];
-                continue;
+    fn run(self, instructions: Instructions) -> bool {
+        let Self { picture, to_source, side, out } = self;
+        let (width, height) = (picture.width as i32, picture.height as i32);
+        let at = |x: i32, y: i32| {
+            let inside = (0..width).contains(&x) && (0..height).contains(&y);
+            if inside { picture.row(y as usize).as_chunks::<3>().0[x as usize] } else { [0; 3] }
+        };
+        let rows = to_source.map(|row| row.map(|number| number as f32));
+        let in_blocks = side / LANES * LANES;
+        let mut met = false;
+        for (line, y) in out.chunks_exact_mut(side * 3).zip(0..) {
+            let y = y as f32;
+            for (x, to) in line.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+                let position = |[a, b, c]: [f32; 3]| {
+                    if x < in_blocks { a.mul_add(x as f32, y * b + c) } else { a.mul_add(x as f32, y * b) + c }
+                };
+                let [from_x, from_y] = [position(rows[0]), position(rows[1])];
+                // Written so that it also turns NaN away.
+                if !(from_x >= -1.0 && from_y >= -1.0 && from_x < width as f32 && from_y < height as f32) {
+                    *to = [0; 3];
+                    continue;
+                }
+                met = true;
+                let (left, top) = (floor(from_x), floor(from_y));
+                let parts = [from_x - left as f32, from_y - top as f32];
+                let inside = left >= 0 && top >= 0 && left + 1 < width && top + 1 < height;
+                let pair = |y: i32| {
+                    let [[a, b, c], [d, e, f]] = [at(left, y), at(left + 1, y)];
+                    [a, b, c, d, e, f]
+                };
+                *to = if inside {
+                    let [upper, lower] = [top, top + 1].map(|y| picture.pair(left as usize, y as usize));
+                    blended(upper, lower, parts, instructions)
+                } else {
+                    blended(&pair(top), &pair(top + 1), parts, instructions)
+                };
             }
-            met = true;
-            let (left, top) = (floor(from_x), floor(from_y));
-            let (right_part, lower_part) = (from_x - left as f32, from_y - top as f32);
-            let corners = [at(left, top), at(left + 1, top), at(left, top + 1), at(left + 1, top + 1)];
-            *to = std::array::from_fn(|c| {
-                let [a, b, c, d] = corners.map(|pixel| pixel[c]);
-                let (upper, lower) = (between(a, b, right_part), between(c, d, right_part));
-                rounded(between(upper, lower, lower_part))
-            });
         }
+        met
     }
-    met
 }
 
-/// With one rounding to 32 bits, as a fused multiply-add has it: the product is exact in 64 bits, and what the sum loses
-/// there is too little to be seen in a byte. Faster than `mul_add`, which is a call where not every CPU has the instruction.
+/// Two pixels of a row and the two below them → the one that lies so far to the right of the first, and below it.
 #[inline(always)]
-fn between(a: f32, b: f32, part: f32) -> f32 {
-    (f64::from(part) * f64::from(b - a) + f64::from(a)) as f32
+fn blended(upper: &[u8; 6], lower: &[u8; 6], [right, down]: [f32; 2], instructions: Instructions) -> [u8; 3] {
+    let channel = |c: usize| {
+        let across = |row: &[u8; 6]| between(f32::from(row[c]), f32::from(row[c + 3]), right, instructions);
+        rounded(between(across(upper), across(lower), down, instructions))
+    };
+    [channel(0), channel(1), channel(2)]
+}
+
+/// With one rounding to 32 bits, as a fused multiply-add has it. Where not every CPU has the instruction, that would be a
+/// call: the product is exact in 64 bits, and what the sum loses there is too little to be seen in a byte.
+#[inline(always)]
+fn between(a: f32, b: f32, part: f32, instructions: Instructions) -> f32 {
+    match instructions {
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx2(_) => part.mul_add(b - a, a),
+        Instructions::Portable => (f64::from(part) * f64::from(b - a) + f64::from(a)) as f32,
+    }
 }
 
 #[inline(always)]
