@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 SIDE, MARGIN, ROUNDS = 160, 14, 5
-STAGES = ["read", "digest", "decode", "crop and resize", "quality"]
+STAGES = ["read", "digest", "decode", "crop and resize", "quality", "decode the face"]
 FILTERS = {"pillow-bilinear": Image.BILINEAR, "pillow-bicubic": Image.BICUBIC, "opencv-linear": cv2.INTER_LINEAR}
 
 

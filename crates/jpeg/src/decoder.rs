@@ -365,8 +365,7 @@ impl<'f> Scans<'f> {
                 tables.add_standard();
             }
             let (width, height) = (self.frame.width as u32, self.frame.height as u32);
-            let announced =
-                Announced { width, height, exif: tables.exif.as_deref(), xmp: tables.xmp.as_deref() };
+            let announced = Announced { width, height, exif: tables.exif.as_deref(), xmp: tables.xmp.as_deref() };
             if let Some(part) = (self.part_of)(&announced) {
                 self.part = part;
             }

@@ -116,8 +116,8 @@ impl<'f> RowWriter<'f> {
         let mut lines: [&[u8]; 4] = [&[]; 4];
         for ((strip, component), line) in self.strips.iter_mut().zip(&frame.components).zip(&mut lines) {
             let ComponentStrip { upsampling, samples, stride, .. } = strip;
-            let columns = mcu_columns.start * SIDE * component.h
-                ..(mcu_columns.end * SIDE * component.h).min(component.width);
+            let columns =
+                mcu_columns.start * SIDE * component.h..(mcu_columns.end * SIDE * component.h).min(component.width);
             let of = |row: usize| {
                 let first = (row + KEPT * component.v - mcu_row * SIDE * component.v) * *stride;
                 &samples[first + columns.start..]

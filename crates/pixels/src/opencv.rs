@@ -26,13 +26,7 @@ impl OpencvResampler {
         self.resize_with(Instructions::best(), source, size, out);
     }
 
-    pub(crate) fn resize_with(
-        &mut self,
-        instructions: Instructions,
-        source: PixelView,
-        size: usize,
-        out: &mut [u8],
-    ) {
+    pub(crate) fn resize_with(&mut self, instructions: Instructions, source: PixelView, size: usize, out: &mut [u8]) {
         if self.across.prepare(source.width, size, Edge::Pinned) {
             let firsts: Vec<usize> = self.across.taps.iter().map(|taps| taps.pixels[0]).collect();
             self.quads.prepare(&firsts, 2, |target, tap| self.across.taps[target].weights[tap] as i16);

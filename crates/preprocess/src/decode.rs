@@ -367,8 +367,12 @@ mod tests {
             }
         }
         assert_eq!(asked(&flat_png(100, 16, 6, true)).unwrap(), (vec![11 * 10_000], 10_000));
-        let refused =
-            decode_when(&encoded(ImageFormat::Jpeg), &Limits::default(), &mut |_| Err(PreprocessError::Interrupted), &|_, _| None);
+        let refused = decode_when(
+            &encoded(ImageFormat::Jpeg),
+            &Limits::default(),
+            &mut |_| Err(PreprocessError::Interrupted),
+            &|_, _| None,
+        );
         assert!(matches!(refused, Err(PreprocessError::Interrupted)));
     }
 

@@ -23,7 +23,8 @@ pub(super) fn decode(bytes: &[u8], gate: &mut Gate<'_>) -> Result<RgbImage, Prep
         let metadata = Metadata { exif: announced.exif.map(Cow::Borrowed), xmp: announced.xmp.map(Cow::Borrowed) };
         // Of a picture that has to be turned, all is decoded.
         let is_upright = metadata.orientation() == Orientation::NoTransforms;
-        let Region { left, top, width, height } = (gate.part)(announced.width, announced.height).filter(|_| is_upright)?;
+        let Region { left, top, width, height } =
+            (gate.part)(announced.width, announced.height).filter(|_| is_upright)?;
         Some(Part { columns: left..left + width, rows: top..top + height })
     };
     let picture = facevault_jpeg::decode_part(bytes, limits, &mut may_take, &part);

@@ -82,12 +82,7 @@ impl PictureMemory {
         })
     }
 
-    fn decode_part(
-        &self,
-        bytes: &[u8],
-        limits: &Limits,
-        part: PartOf<'_>,
-    ) -> Result<HeldPicture<'_>, PreprocessError> {
+    fn decode_part(&self, bytes: &[u8], limits: &Limits, part: PartOf<'_>) -> Result<HeldPicture<'_>, PreprocessError> {
         let mut held = None;
         let mut take = |bytes| {
             if bytes >= SMALL_PIXELS && held.is_none() {
