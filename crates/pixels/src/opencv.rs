@@ -84,8 +84,10 @@ impl Kernel for Passes<'_> {
             }
             of.hold(instructions, 0, upper, source);
             of.hold(instructions, 1, lower, source);
+            // Known to fit 16 bits, of which there is an instruction for the upper half of a product.
+            let [above, below] = [above, below].map(|weight| i32::from(weight as i16));
             for ((byte, &a), &b) in to.iter_mut().zip(&of.lines[0]).zip(&of.lines[1]) {
-                // The order of shifts is that of `VResizeLinear`; each product loses its lower half.
+                // The order of shifts is that of `VResizeLinear`.
                 let part = |value: i16, weight: i32| ((i32::from(value) * weight) >> 16) as i16;
                 *byte = ((part(a, above) + part(b, below) + 2) >> 2).clamp(0, 255) as u8;
             }
