@@ -1,7 +1,7 @@
 """What a face costs before the network sees it, stage by stage, beside Pillow and OpenCV, alternating on one core.
 
     cargo build --release -p facevault-preprocess --example stages
-    pip install numpy opencv-python-headless pillow
+    pip install numpy opencv-python-headless 'pillow<13'
     python experiments/peers/preprocess.py FOLDER TABLE [--faces N] -- EXAMPLE [ANOTHER_BUILD_OF_IT …]
 
 FOLDER holds the photos that TABLE names: a CSV `file_name, x1, y1, x2, y2, …`, as that of facenet-pytorch's MTCNN in

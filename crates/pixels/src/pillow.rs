@@ -1,5 +1,7 @@
 //! Pillow's `Image.resize` for 8-bit pixels (its `Resample.c`): a weighted sum along rows, rounded to 8 bits, then one
 //! along columns. When it shrinks, the filter is stretched over all pixels that a target pixel covers.
+//!
+//! That order is Pillow's up to version 12; 13 begins with the columns where only these shrink.
 
 use crate::PixelView;
 use crate::instructions::{Instructions, Kernel};
