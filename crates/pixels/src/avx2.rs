@@ -208,7 +208,8 @@ fn shifted_row(quads: &Quads, line: &[u8], to: &mut [i16]) {
 fn to_grey(pixels: &[u8], weights: [u16; 3], grey: &mut [i16]) -> usize {
     // The middle channel's weight is too large for 16 bits: each pair has half of it.
     let [first, middle, last] = weights.map(i32::from);
-    let weights = [middle / 2 << 16 | first, last << 16 | (middle - middle / 2)].map(|pair| _mm256_set1_epi32(pair));
+    let weights = [[first, middle / 2], [middle - middle / 2, last]];
+    let weights = weights.map(|[lower, upper]| _mm256_set1_epi32((upper << 16) | lower));
     let from = [
         both_halves([0, -1, 1, -1, 3, -1, 4, -1, 6, -1, 7, -1, 9, -1, 10, -1]),
         both_halves([1, -1, 2, -1, 4, -1, 5, -1, 7, -1, 8, -1, 10, -1, 11, -1]),

@@ -2,6 +2,9 @@
 //! as `OpenCV` does it, and the sums that its quality is made of. Loops over plain arrays, compiled for the widest vectors
 //! of the CPU at hand; any of them gives the same bytes.
 
+// What is not inlined is compiled for every CPU of the target, not for the one at hand.
+#![allow(clippy::inline_always)]
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod instructions;
