@@ -35,49 +35,100 @@ impl Kernel for Warp<'_> {
             let inside = (0..width).contains(&x) && (0..height).contains(&y);
             if inside { picture.row(y as usize).as_chunks::<3>().0[x as usize] } else { [0; 3] }
         };
+        let pixel = |from_x: f32, from_y: f32, met: &mut bool| {
+            // Written so that it also turns NaN away.
+            if !(from_x >= -1.0 && from_y >= -1.0 && from_x < width as f32 && from_y < height as f32) {
+                return [0; 3];
+            }
+            *met = true;
+            let (left, top) = (floor(from_x), floor(from_y));
+            let [upper, lower] = [top, top + 1].map(|y| [at(left, y), at(left + 1, y)]);
+            blended(upper, lower, [from_x - left as f32, from_y - top as f32], instructions)
+        };
         let rows = to_source.map(|row| row.map(|number| number as f32));
         let in_blocks = side / LANES * LANES;
         let mut met = false;
+        // Where all four pixels to interpolate between are those of the picture.
+        let [last_x, last_y] = [width - 1, height - 1].map(|last| last as f32);
         for (line, y) in out.chunks_exact_mut(side * 3).zip(0..) {
             let y = y as f32;
-            for (x, to) in line.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-                let position = |[a, b, c]: [f32; 3]| {
-                    if x < in_blocks { a.mul_add(x as f32, y * b + c) } else { a.mul_add(x as f32, y * b) + c }
-                };
-                let [from_x, from_y] = [position(rows[0]), position(rows[1])];
-                // Written so that it also turns NaN away.
-                if !(from_x >= -1.0 && from_y >= -1.0 && from_x < width as f32 && from_y < height as f32) {
-                    *to = [0; 3];
-                    continue;
+            let (blocks, rest) = line.as_chunks_mut::<{ LANES * 3 }>();
+            for (block, first) in blocks.iter_mut().zip((0..).step_by(LANES)) {
+                let [from_x, from_y] = [positions(rows[0], first, y), positions(rows[1], first, y)];
+                let mut inside = true;
+                for lane in 0..LANES {
+                    inside &= from_x[lane] >= 0.0 && from_x[lane] < last_x;
+                    inside &= from_y[lane] >= 0.0 && from_y[lane] < last_y;
                 }
-                met = true;
-                let (left, top) = (floor(from_x), floor(from_y));
-                let parts = [from_x - left as f32, from_y - top as f32];
-                let inside = left >= 0 && top >= 0 && left + 1 < width && top + 1 < height;
-                let pair = |y: i32| {
-                    let [[a, b, c], [d, e, f]] = [at(left, y), at(left + 1, y)];
-                    [a, b, c, d, e, f]
-                };
-                *to = if inside {
-                    let [upper, lower] = [top, top + 1].map(|y| picture.pair(left as usize, y as usize));
-                    blended(upper, lower, parts, instructions)
+                if inside {
+                    met = true;
+                    block_inside(picture, &from_x, &from_y, block, instructions);
                 } else {
-                    blended(&pair(top), &pair(top + 1), parts, instructions)
-                };
+                    for (lane, to) in block.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+                        *to = pixel(from_x[lane], from_y[lane], &mut met);
+                    }
+                }
+            }
+            for (to, x) in rest.as_chunks_mut::<3>().0.iter_mut().zip(in_blocks..) {
+                let position = |[a, b, c]: [f32; 3]| a.mul_add(x as f32, y * b) + c;
+                *to = pixel(position(rows[0]), position(rows[1]), &mut met);
             }
         }
         met
     }
 }
 
+/// Where the pixels of a block lie along one axis of the picture.
+#[inline(always)]
+fn positions([a, b, c]: [f32; 3], first: usize, y: f32) -> [f32; LANES] {
+    let mut positions = [0.0; LANES];
+    for (position, x) in positions.iter_mut().zip(first..) {
+        *position = a.mul_add(x as f32, y * b + c);
+    }
+    positions
+}
+
+/// Pixels that lie between four of the picture each.
+#[inline(always)]
+fn block_inside(
+    picture: PixelView,
+    from_x: &[f32; LANES],
+    from_y: &[f32; LANES],
+    to: &mut [u8; LANES * 3],
+    instructions: Instructions,
+) {
+    // The pixels above and below, the left ones before the right ones, and how far between: a number for each byte.
+    let mut pixels = [[0; LANES * 3]; 4];
+    let mut parts = [[0.0; LANES * 3]; 2];
+    for lane in 0..LANES {
+        // What is not negative is rounded down.
+        let [left, top] = [from_x[lane] as usize, from_y[lane] as usize];
+        let at = lane * 3;
+        for (pair, y) in pixels.as_chunks_mut::<2>().0.iter_mut().zip(top..) {
+            let [left, right] = pair;
+            let bytes = picture.pair(from_x[lane] as usize, y);
+            left[at..at + 3].copy_from_slice(&bytes[..3]);
+            right[at..at + 3].copy_from_slice(&bytes[3..]);
+        }
+        parts[0][at..at + 3].fill(from_x[lane] - left as f32);
+        parts[1][at..at + 3].fill(from_y[lane] - top as f32);
+    }
+    let [a, b, c, d] = pixels;
+    for (i, to) in to.iter_mut().enumerate() {
+        let across = |left: u8, right: u8| between(f32::from(left), f32::from(right), parts[0][i], instructions);
+        *to = rounded(between(across(a[i], b[i]), across(c[i], d[i]), parts[1][i], instructions));
+    }
+}
+
 /// Two pixels of a row and the two below them → the one that lies so far to the right of the first, and below it.
 #[inline(always)]
-fn blended(upper: &[u8; 6], lower: &[u8; 6], [right, down]: [f32; 2], instructions: Instructions) -> [u8; 3] {
-    let channel = |c: usize| {
-        let across = |row: &[u8; 6]| between(f32::from(row[c]), f32::from(row[c + 3]), right, instructions);
-        rounded(between(across(upper), across(lower), down, instructions))
-    };
-    [channel(0), channel(1), channel(2)]
+fn blended(upper: [[u8; 3]; 2], lower: [[u8; 3]; 2], [right, down]: [f32; 2], instructions: Instructions) -> [u8; 3] {
+    let mut pixel = [0; 3];
+    for (c, byte) in pixel.iter_mut().enumerate() {
+        let across = |[a, b]: [[u8; 3]; 2]| between(f32::from(a[c]), f32::from(b[c]), right, instructions);
+        *byte = rounded(between(across(upper), across(lower), down, instructions));
+    }
+    pixel
 }
 
 /// With one rounding to 32 bits, as a fused multiply-add has it. Where not every CPU has the instruction, that would be a
