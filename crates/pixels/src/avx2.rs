@@ -1,37 +1,21 @@
-//! Kernels compiled for 256-bit vectors, and the loops for which the compiler finds none: those that move bytes about. They
-//! give the portable loops' bytes.
+//! The loops for which the compiler finds no vectors, those that move bytes about, with 256-bit vectors. They give the portable
+//! loops' bytes.
 
 // Tested by: `resizing_as_pillow_agrees` in crates/pixels/src/tests.rs
 // Tested by: `resizing_as_opencv_agrees` in crates/pixels/src/tests.rs
-// Tested by: `warping_agrees` in crates/pixels/src/tests.rs
 // Tested by: `sums_agree` in crates/pixels/src/tests.rs
 
 #![allow(clippy::wildcard_imports, reason = "half of the file is their names")]
 
 use std::arch::x86_64::*;
 
-use crate::instructions::{Instructions, Kernel};
+use crate::instructions::HasAvx2;
 use crate::pillow;
 use crate::quads::Quads;
 use crate::sums;
 
-/// Proof that this CPU has AVX2 and FMA.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct HasAvx2(());
-
 #[allow(clippy::unused_self, reason = "it is the proof")]
 impl HasAvx2 {
-    /// `None` where the CPU lacks them.
-    pub fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
-    }
-
-    /// Runs a kernel that is compiled for them.
-    pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        // SAFETY: `self` proves that the CPU has AVX2 and FMA.
-        unsafe { run(kernel, self) }
-    }
-
     /// Rows as Pillow resizes them, to bytes; see [`pillow`]. The weights are in two parts, of equal [`Quads::firsts`]. `line`
     /// holds [`Quads::reach`] bytes, `to` four bytes more than the row's whole quads.
     #[inline]
@@ -54,11 +38,6 @@ impl HasAvx2 {
         // SAFETY: `self` proves that the CPU has AVX2.
         unsafe { to_grey(pixels, weights, grey) }
     }
-}
-
-#[target_feature(enable = "avx2,fma")]
-fn run<K: Kernel>(kernel: K, avx2: HasAvx2) -> K::Output {
-    kernel.run(Instructions::Avx2(avx2))
 }
 
 #[target_feature(enable = "avx2")]

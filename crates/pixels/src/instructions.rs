@@ -1,7 +1,9 @@
 //! The choice of instructions. Any of them gives the same bytes.
 
-#[cfg(target_arch = "x86_64")]
-use crate::avx2::HasAvx2;
+// Tested by: `resizing_as_pillow_agrees` in crates/pixels/src/tests.rs
+// Tested by: `resizing_as_opencv_agrees` in crates/pixels/src/tests.rs
+// Tested by: `warping_agrees` in crates/pixels/src/tests.rs
+// Tested by: `sums_agree` in crates/pixels/src/tests.rs
 
 /// What a loop is compiled for.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +41,27 @@ impl Instructions {
         match self {
             Self::Portable => kernel.run(self),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.run(kernel),
+            // SAFETY: `avx2` proves that the CPU has what the function is compiled for.
+            Self::Avx2(avx2) => unsafe { run_on_avx2(kernel, avx2) },
         }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn run_on_avx2<K: Kernel>(kernel: K, avx2: HasAvx2) -> K::Output {
+    kernel.run(Instructions::Avx2(avx2))
+}
+
+/// Proof that this CPU has AVX2 and FMA.
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HasAvx2(());
+
+#[cfg(target_arch = "x86_64")]
+impl HasAvx2 {
+    /// `None` where the CPU lacks them.
+    fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
     }
 }
