@@ -874,7 +874,7 @@ pub struct ThroughputArgs {
     /// Devices: `cpu`, `cuda`, or `all` that this machine has [default: cpu].
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named_or_all::<DeviceKind>)]
     pub devices: Vec<OrAll<DeviceKind>>,
-    /// Precisions: `f32`, `tf32`, `bf16x3`, `f16`, `bf16`, `int8`, or `all` that each device supports [default: the config's].
+    /// Precisions: `f32`, `bf16x3`, `tf32`, `f16`, `bf16`, `int8`, or `all` that each device supports [default: the config's].
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = named_or_all::<Precision>)]
     pub precisions: Vec<OrAll<Precision>>,
     /// Kernels: `auto`, `amx`, `avx512`, `avx2`, `neon`, `portable`, `candle`, `onnxruntime`; on a GPU, only `auto` and

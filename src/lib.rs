@@ -18,7 +18,8 @@
 //! facevault-engine      any graph on the CPU                facevault-graph   ONNX files → graphs
 //! facevault-jpeg        libjpeg-turbo's pixels              facevault-cuda    NVIDIA cards through the driver
 //! facevault-ort         ONNX Runtime, where there is one    facevault-objects S3, Google's and Azure's stores
-//! facevault-map         files as slices of numbers          facevault-base    digests, files, locks, progress
+//! facevault-pixels      resizing, with Pillow's bytes       facevault-map     files as slices of numbers
+//! facevault-base        digests, files, locks, progress
 //! ```
 //!
 //! Each module uses only modules on lines below its own:

@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn arguments_are_checked_as_a_config_is() {
         insta::assert_snapshot!(refused(&demo(&json!({ "device": "cpu", "precision": "f8" })), None), @r#"
-        error: `embed.precision` must be `f32`, `tf32`, `f16`, `bf16` or `int8`, got `f8`
+        error: `embed.precision` must be `f32`, `bf16x3`, `tf32`, `f16`, `bf16` or `int8`, got `f8`
           --> Embedder:22:18
            |
         22 |     "precision": "f8"

@@ -449,6 +449,8 @@ pub fn bytes(manifest: &Manifest, row: usize) -> Result<Vec<u8>, ReadError> {
             let file = files::open(&path)?;
             let (size, mut bytes) = (file.metadata()?.len(), Vec::new());
             if size <= LARGEST_PICTURE {
+                // One more, to see the end: so it is read at once.
+                bytes.try_reserve_exact(size as usize + 1).map_err(|_| ErrorKind::OutOfMemory)?;
                 file.take(LARGEST_PICTURE).read_to_end(&mut bytes)?;
             }
             Ok((size, bytes))

@@ -97,7 +97,10 @@ impl<'a> FaceReader<'a> {
                 if matches!(error, ReadError::Changed { .. }) { FailureKind::Changed } else { FailureKind::Read };
             FaceFailure { may_pass: error.may_pass(), ..FaceFailure::new(kind, error.to_string()) }
         })?;
-        self.memory.decode(&bytes, &self.limits).map_err(|error| undecoded(&error))
+        let Face { bbox, landmarks, .. } = &self.manifest.faces[row];
+        self.memory
+            .decode_face(&bytes, &self.limits, bbox.as_ref(), landmarks.as_ref(), self.preprocess)
+            .map_err(|error| undecoded(&error))
     }
 
     /// Returns width and height of the crop before resizing.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::JpegError;
 use crate::colour::Colours;
-use crate::frame::{Block, Frame, Process, ZIGZAG};
+use crate::frame::{Block, Frame, Part, Process, ZIGZAG};
 use crate::huffman::{Damage, HuffmanTable};
 use crate::kernels::Instructions;
 use crate::rows::RowWriter;
@@ -44,6 +44,19 @@ pub struct DecodedPicture {
     pub xmp: Option<Vec<u8>>,
 }
 
+/// What is known of a picture before its pixels are decoded.
+#[derive(Debug, Clone, Copy)]
+pub struct Announced<'a> {
+    /// Pixels per row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// As in [`DecodedPicture`].
+    pub exif: Option<&'a [u8]>,
+    /// As in [`DecodedPicture`].
+    pub xmp: Option<&'a [u8]>,
+}
+
 /// Decodes a JPEG to RGB as stored; the caller applies the EXIF orientation.
 ///
 /// # Errors
@@ -64,7 +77,22 @@ pub fn decode_when(
     limits: &Limits,
     may_take: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<DecodedPicture, JpegError> {
-    decode_with(bytes, limits, Instructions::best(), may_take)
+    decode_part(bytes, limits, may_take, &|_| None)
+}
+
+/// [`decode_when`] of a part of the picture: `part` gives the rectangle whose pixels are needed, `None` where all are. The
+/// rest of the picture is checked and stays black.
+///
+/// # Errors
+///
+/// Those of [`decode_when`].
+pub fn decode_part(
+    bytes: &[u8],
+    limits: &Limits,
+    may_take: &mut dyn FnMut(u64, u64) -> bool,
+    part: &dyn Fn(&Announced<'_>) -> Option<Part>,
+) -> Result<DecodedPicture, JpegError> {
+    decode_with(bytes, limits, Instructions::best(), may_take, part)
 }
 
 pub(crate) fn decode_with(
@@ -72,6 +100,7 @@ pub(crate) fn decode_with(
     limits: &Limits,
     kernels: Instructions,
     may_take: &mut dyn FnMut(u64, u64) -> bool,
+    part: &dyn Fn(&Announced<'_>) -> Option<Part>,
 ) -> Result<DecodedPicture, JpegError> {
     let mut segments = Segments::new(bytes);
     segments.start()?;
@@ -94,7 +123,7 @@ pub(crate) fn decode_with(
     if width.max(height) > limits.side || u64::from(width) * u64::from(height) > limits.pixels {
         return Err(JpegError::TooLarge { width, height });
     }
-    let mut scans = Scans::new(&frame, limits, kernels, may_take);
+    let mut scans = Scans::new(&frame, limits, kernels, may_take, part);
     loop {
         let marker = if tables.is_settled { segments.marker_at_once() } else { segments.marker() };
         let marker = match marker {
@@ -279,6 +308,10 @@ struct Scans<'f> {
     budget: u64,
     /// Whether so many bytes may be taken, for pixels and in addition.
     may_take: &'f mut dyn FnMut(u64, u64) -> bool,
+    /// Which part is needed, before the first scan.
+    part_of: &'f dyn Fn(&Announced<'_>) -> Option<Part>,
+    /// And from then on.
+    part: Part,
 }
 
 enum State {
@@ -295,6 +328,7 @@ impl<'f> Scans<'f> {
         limits: &Limits,
         kernels: Instructions,
         may_take: &'f mut dyn FnMut(u64, u64) -> bool,
+        part_of: &'f dyn Fn(&Announced<'_>) -> Option<Part>,
     ) -> Self {
         let count = frame.components.len();
         let blocks: u64 = (0..count).map(|component| frame.blocks(component) as u64).sum();
@@ -309,6 +343,8 @@ impl<'f> Scans<'f> {
             // Seconds at most; encoders use a dozen scans, and small pictures may have thousands.
             budget: 64 * blocks + (1 << 24),
             may_take,
+            part_of,
+            part: Part { columns: 0..frame.width, rows: 0..frame.height },
         }
     }
 
@@ -327,6 +363,11 @@ impl<'f> Scans<'f> {
             self.colours = Colours::guess(&ids, tables.has_jfif, tables.adobe_transform);
             if self.frame.process == Process::Sequential {
                 tables.add_standard();
+            }
+            let (width, height) = (self.frame.width as u32, self.frame.height as u32);
+            let announced = Announced { width, height, exif: tables.exif.as_deref(), xmp: tables.xmp.as_deref() };
+            if let Some(part) = (self.part_of)(&announced) {
+                self.part = part;
             }
         }
         self.note(&header).map_err(damaged)?;
@@ -419,7 +460,7 @@ impl<'f> Scans<'f> {
     }
 
     fn rows(&self) -> RowWriter<'f> {
-        RowWriter::new(self.frame, &self.tables(), self.colours, self.kernels)
+        RowWriter::new(self.frame, &self.tables(), self.colours, self.kernels, &self.part)
     }
 
     /// The picture, once its end was found.
@@ -436,6 +477,9 @@ impl<'f> Scans<'f> {
         let mut rows = self.rows();
         let extents = vec![63; frame.mcus_wide * frame.h_max];
         for mcu_row in 0..frame.mcus_high {
+            if !rows.needs(mcu_row) {
+                continue;
+            }
             for (index, component) in frame.components.iter().enumerate() {
                 for y in 0..component.v.min(component.blocks_high - mcu_row * component.v) {
                     let first = (mcu_row * component.v + y) * component.block_stride;
@@ -510,13 +554,18 @@ impl Sink for StreamingSink<'_> {
         };
         for (index, component) in self.frame.components.iter().enumerate() {
             let (blocks, extents) = &mut self.grids[index];
-            let rows = blocks.chunks_exact(component.block_stride).zip(extents.chunks_exact(component.block_stride));
-            for (y, (blocks, extents)) in rows.enumerate() {
-                let wide = component.blocks_wide;
-                self.rows.blocks(index, y, &blocks[..wide], &extents[..wide]);
+            if self.rows.needs(mcu_row) {
+                let stride = component.block_stride;
+                let rows = blocks.chunks_exact(stride).zip(extents.chunks_exact(stride));
+                for (y, (blocks, extents)) in rows.enumerate() {
+                    let wide = component.blocks_wide;
+                    self.rows.blocks(index, y, &blocks[..wide], &extents[..wide]);
+                }
             }
             blocks.fill([0; 64]);
         }
-        self.rows.finish(mcu_row);
+        if self.rows.needs(mcu_row) {
+            self.rows.finish(mcu_row);
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The frame header (SOF), and the sizes that follow from it (T.81 A.1, A.2; libjpeg's `jdinput.c`).
 
+use std::ops::Range;
+
 use crate::JpegError;
 
 /// Samples along a block's side.
@@ -41,6 +43,26 @@ pub(crate) struct Component {
     pub blocks_high: usize,
     /// Blocks from one row to the next, filled up to whole MCUs.
     pub block_stride: usize,
+}
+
+/// A rectangle of a picture as stored, pixels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// From left to right.
+    pub columns: Range<usize>,
+    /// From top to bottom.
+    pub rows: Range<usize>,
+}
+
+impl Part {
+    /// The part of it that the picture has.
+    pub(crate) fn within(&self, frame: &Frame) -> Self {
+        let within = |range: &Range<usize>, length: usize| {
+            let start = range.start.min(length);
+            start..range.end.clamp(start, length)
+        };
+        Self { columns: within(&self.columns, frame.width), rows: within(&self.rows, frame.height) }
+    }
 }
 
 /// The picture according to its frame header.

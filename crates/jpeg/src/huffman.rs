@@ -285,37 +285,43 @@ impl<'a> Bits<'a> {
         *last_dc = last_dc.wrapping_add(self.dc_difference(dc)?);
         block[0] = *last_dc as i16;
         let (mut next, mut last) = (1, 0);
-        while next < 64 {
-            // Each time: a branch that is now and then mispredicted costs more.
+        'block: while next < 64 {
+            // Enough for two codes with their values. Not when it is due: a branch that is now and then mispredicted costs
+            // more.
             self.refill();
-            let entry = ac.lookup[self.peek(WIDE) as usize];
-            self.skip(entry.bits());
-            let value = if entry.is_whole() {
-                next += usize::from(entry.symbol() >> 4);
-                entry.value()
-            } else {
-                let symbol = if entry.bits() == 0 { self.long_symbol(ac)? } else { entry.symbol() };
-                let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
-                if size == 0 {
-                    if run != 15 {
-                        break;
+            for _ in 0..2 {
+                let entry = ac.lookup[self.peek(WIDE) as usize];
+                self.skip(entry.bits());
+                let value = if entry.is_whole() {
+                    next += usize::from(entry.symbol() >> 4);
+                    entry.value()
+                } else {
+                    let symbol = if entry.bits() == 0 { self.long_symbol(ac)? } else { entry.symbol() };
+                    let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
+                    if size == 0 {
+                        if run != 15 {
+                            break 'block;
+                        }
+                        next += 16;
+                        if next > 64 {
+                            return Err(TOO_LONG);
+                        }
+                        continue 'block;
                     }
-                    next += 16;
-                    if next > 64 {
-                        return Err(TOO_LONG);
+                    next += run;
+                    // T.81 table F.2 ends at 10 for 8-bit samples.
+                    if size > 10 {
+                        return Err(TOO_WIDE);
                     }
-                    continue;
+                    self.value(size)
+                };
+                block[usize::from(PLACES[next & 127] & 63)] = value as i16;
+                last = next;
+                next += 1;
+                if next > 63 {
+                    break 'block;
                 }
-                next += run;
-                // T.81 table F.2 ends at 10 for 8-bit samples.
-                if size > 10 {
-                    return Err(TOO_WIDE);
-                }
-                self.value(size)
-            };
-            block[usize::from(PLACES[next & 127] & 63)] = value as i16;
-            last = next;
-            next += 1;
+            }
         }
         if last > 63 { Err(TOO_LONG) } else { Ok(last as u8) }
     }

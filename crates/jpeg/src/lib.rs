@@ -42,5 +42,6 @@ mod scan;
 mod segments;
 mod upsample;
 
-pub use decoder::{DecodedPicture, Limits, decode, decode_when};
+pub use decoder::{Announced, DecodedPicture, Limits, decode, decode_part, decode_when};
 pub use error::JpegError;
+pub use frame::Part;

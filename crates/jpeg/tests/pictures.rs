@@ -1,6 +1,6 @@
 //! The corpus of `corpus/make.py`: JPEGs of every kind, each with the digest of Pillow's pixels or the error that it must give.
 
-use facevault_jpeg::{DecodedPicture, JpegError, Limits, decode};
+use facevault_jpeg::{DecodedPicture, JpegError, Limits, Part, decode, decode_part};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -93,6 +93,38 @@ fn every_picture_has_pillows_pixels_and_every_damage_its_error() {
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
     assert!(pictures >= 270 && errors >= 70, "{pictures} pictures, {errors} errors");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_part_has_the_pixels_of_the_whole_picture(corners in any::<[prop::sample::Index; 4]>()) {
+        for (name, file) in whole() {
+            let picture = read(file).unwrap();
+            let (width, height) = (picture.width as usize, picture.height as usize);
+            // Empty ones too, and some that reach beyond the picture.
+            let range = |a: usize, b: usize| a.min(b)..a.max(b);
+            let [left, right, top, bottom] = corners;
+            let part = Part {
+                columns: range(left.index(width + 1), right.index(width + 3)),
+                rows: range(top.index(height + 1), bottom.index(height + 3)),
+            };
+            let cut = decode_part(file, &LIMITS, &mut |_, _| true, &|announced| {
+                assert_eq!((announced.width, announced.height), (picture.width, picture.height));
+                assert_eq!((announced.exif, announced.xmp), (picture.exif.as_deref(), picture.xmp.as_deref()));
+                Some(part.clone())
+            });
+            let mut expected = picture.rgb.clone();
+            for (at, pixel) in expected.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+                if !(part.columns.contains(&(at % width)) && part.rows.contains(&(at / width))) {
+                    *pixel = [0; 3];
+                }
+            }
+            let cut = cut.unwrap();
+            prop_assert!(cut.rgb == expected, "{name} {part:?}");
+        }
+    }
 }
 
 /// However little is missing.

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! simd ─┬─ arithmetic ─ kernels ─┬─ sets (a table of kernels for each instruction set) ─┬─ layer (tiles with panels)
-//!       │                  amx ─┘                                                       └─┬─ products (all pairs)
+//!       │           tiles ─ amx ─┘                                                      └─┬─ products (all pairs)
 //!       └─ shallow (convolutions of few channels, for detectors)         tally ─ counting ─┘
 //! ```
 
@@ -16,6 +16,8 @@ mod amx;
 pub mod arena;
 mod arithmetic;
 mod counting;
+#[cfg(target_arch = "x86_64")]
+pub mod cpu;
 pub mod kernels;
 pub mod layer;
 mod options;
@@ -26,5 +28,6 @@ pub mod shallow;
 mod simd;
 pub mod tally;
 pub mod team;
+mod tiles;
 
 pub use options::{Kernels, Precision};

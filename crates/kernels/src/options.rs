@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 pub enum Precision {
     /// 32-bit floats.
     F32,
-    /// Factors of products rounded to 10 bits of fraction, all else in 32-bit floats. On the GPU.
-    Tf32,
     /// Factors of products as two bfloat16s each, three products for one, all else in 32-bit floats: close to f32, and faster where
     /// the CPU has a matrix unit (AMX).
     Bf16x3,
+    /// Factors of products rounded to 10 bits of fraction, all else in 32-bit floats. On the GPU.
+    Tf32,
     /// Weights and activations in 16-bit floats, sums in 32-bit floats. On the GPU.
     F16,
     /// Weights and activations in bfloat16, sums in 32-bit floats.
@@ -24,15 +24,15 @@ pub enum Precision {
 
 impl Precision {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::F32, Self::Tf32, Self::Bf16x3, Self::F16, Self::Bf16, Self::Int8];
+    pub const ALL: [Self; 6] = [Self::F32, Self::Bf16x3, Self::Tf32, Self::F16, Self::Bf16, Self::Int8];
 
     /// As configs spell it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
-            Self::Tf32 => "tf32",
             Self::Bf16x3 => "bf16x3",
+            Self::Tf32 => "tf32",
             Self::F16 => "f16",
             Self::Bf16 => "bf16",
             Self::Int8 => "int8",

@@ -6,7 +6,7 @@
 
 // Tested by: `every_pair_is_collected_once_whatever_the_kernels` in crates/stats/src/similarity/blocks.rs
 
-pub use crate::counting::{Hits, Sums, cosine_of};
+pub use crate::counting::{COLUMNS, Hits, Sums, cosine_of};
 
 use crate::counting::{self, CountKernel};
 use crate::kernels::TileJob;
@@ -15,9 +15,6 @@ use crate::{Kernels, Precision};
 
 /// Rows of a [`Left`] at most.
 pub const LEFT: usize = 144;
-
-/// Columns of products that are computed before they are counted.
-pub const COLUMNS: usize = 512;
 
 /// Numbers of a row that are packed at once.
 const PIECE: usize = 16;

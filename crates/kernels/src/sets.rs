@@ -3,8 +3,10 @@
 // Tested by: `every_kernel_equals_the_definition` in crates/nn/src/cpu/tests.rs
 
 #[cfg(target_arch = "x86_64")]
-use crate::amx::{self, MatrixUnit};
+use crate::amx::MatrixUnit;
 use crate::arithmetic::{Bf16Pairs, Float, FloatPairs, I16Pairs, InBf16, InF32, InU8, InU16, RoundedInF32, U8Quads};
+#[cfg(target_arch = "x86_64")]
+use crate::cpu;
 use crate::kernels::{self, DepthwiseTile, Finish, MaxPool, TileJob, WinogradIn, WinogradOut};
 use crate::simd::Simd;
 use crate::{Kernels, Precision};
@@ -353,25 +355,6 @@ portable!(portable_f32, Float, InF32, 1, 4, WeightFormat::F32);
 portable!(portable_rounded, FloatPairs, RoundedInF32, 1, 4, WeightFormat::RoundedF32);
 portable!(portable_i16, I16Pairs, InU16, 2, 2, WeightFormat::I16);
 
-#[cfg(target_arch = "x86_64")]
-pub(crate) fn avx512() -> bool {
-    use std::arch::is_x86_feature_detected as has;
-    has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") && avx2()
-}
-
-#[cfg(target_arch = "x86_64")]
-pub(crate) fn avx2() -> bool {
-    use std::arch::is_x86_feature_detected as has;
-    has!("avx2") && has!("fma")
-}
-
-/// Whether this CPU has Intel's matrix unit with bf16 and int8, and the system lets this process use it.
-#[cfg(target_arch = "x86_64")]
-#[must_use]
-pub fn has_amx() -> bool {
-    avx512() && amx::hardware()
-}
-
 /// The precisions that the kernels compute in.
 pub const PRECISIONS: [Precision; 4] = [Precision::F32, Precision::Bf16x3, Precision::Bf16, Precision::Int8];
 
@@ -398,25 +381,25 @@ pub fn able(kernels: Kernels, precision: Precision) -> Vec<&'static Set> {
                 ];
                 sets.into_iter().filter(|(of, _)| *of == precision).map(|(_, set)| set)
             };
-            let hardware = of([&matrix::SPLIT, &matrix::BF16, &matrix::INT8]).filter(|_| has_amx());
+            let hardware = of([&matrix::SPLIT, &matrix::BF16, &matrix::INT8]).filter(|_| cpu::has_amx());
             let replica = of([&matrix::REPLICA_SPLIT, &matrix::REPLICA_BF16, &matrix::REPLICA_INT8]);
-            hardware.chain(replica.filter(|_| amx::replica())).collect()
+            hardware.chain(replica.filter(|_| cpu::replicates_amx())).collect()
         }
         #[cfg(target_arch = "x86_64")]
-        Kernels::Avx512 if avx512() => {
+        Kernels::Avx512 if cpu::avx512() => {
             let bf16 = std::arch::is_x86_feature_detected!("avx512bf16").then_some(&avx512_bf16::SET);
             let vnni = std::arch::is_x86_feature_detected!("avx512vnni").then_some(&avx512_vnni::SET);
             match precision {
                 Precision::F32 => vec![&avx512_f32::SET],
                 // Of the same bytes.
-                Precision::Bf16 if slow_bf16() => [&avx512_rounded::SET].into_iter().chain(bf16).collect(),
+                Precision::Bf16 if cpu::slow_bf16() => [&avx512_rounded::SET].into_iter().chain(bf16).collect(),
                 Precision::Bf16 => bf16.into_iter().chain([&avx512_rounded::SET]).collect(),
                 Precision::Int8 => vnni.into_iter().chain([&avx512_i16::SET]).collect(),
                 Precision::Bf16x3 | Precision::Tf32 | Precision::F16 => Vec::new(),
             }
         }
         #[cfg(target_arch = "x86_64")]
-        Kernels::Avx2 if avx2() => of(precision, [&avx2_f32::SET, &avx2_rounded::SET, &avx2_i16::SET]),
+        Kernels::Avx2 if cpu::avx2() => of(precision, [&avx2_f32::SET, &avx2_rounded::SET, &avx2_i16::SET]),
         #[cfg(target_arch = "aarch64")]
         Kernels::Neon => of(precision, [&neon_f32::SET, &neon_rounded::SET, &neon_i16::SET]),
         Kernels::Portable => of(precision, [&portable_f32::SET, &portable_rounded::SET, &portable_i16::SET]),
@@ -446,18 +429,10 @@ pub(crate) fn with_amx(precision: Precision) -> &'static Set {
     }
 }
 
-/// Whether `vdpbf16ps` is slower than f32's multiply-adds: on Intel's CPUs, where the network ran at 99.6 against 134.0 faces/s
-/// (`docs/cpu-kernels.md`).
-#[cfg(target_arch = "x86_64")]
-fn slow_bf16() -> bool {
-    let vendor = std::arch::x86_64::__cpuid(0);
-    [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).concat() == b"GenuineIntel"
-}
-
 /// Kernels that are worth having for their speed, the widest first.
 fn fast() -> impl Iterator<Item = Kernels> {
     #[cfg(target_arch = "x86_64")]
-    let matrix = has_amx();
+    let matrix = cpu::has_amx();
     #[cfg(not(target_arch = "x86_64"))]
     let matrix = false;
     matrix.then_some(Kernels::Amx).into_iter().chain(NAMED)

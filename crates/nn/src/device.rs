@@ -113,7 +113,7 @@ pub fn instruction_sets() -> String {
             ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
             ("avx512vnni", std::arch::is_x86_feature_detected!("avx512vnni")),
             ("avx512bf16", std::arch::is_x86_feature_detected!("avx512bf16")),
-            ("amx", facevault_kernels::sets::has_amx()),
+            ("amx", facevault_kernels::cpu::has_amx()),
         ];
         let present: Vec<_> = sets.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
         if present.is_empty() { "x86-64".into() } else { present.join("+") }

@@ -1,9 +1,10 @@
 //! Five landmarks → the upright face, as insightface's `face_align.norm_crop` cuts it out: the similarity transform that
-//! brings the landmarks closest to a template, then [`warp`].
+//! brings the landmarks closest to a template, then [`warp()`].
 
+use facevault_pixels::{PixelView, warp};
 use image::RgbImage;
 
-use super::warp::warp;
+use super::crop::Region;
 use super::{Landmarks, PreprocessError};
 
 /// Where the landmarks should be in a face of side 112 (`arcface_dst` in insightface's `face_align.py`).
@@ -29,11 +30,28 @@ pub(super) fn align(
     let landmarks = *landmarks.ok_or(PreprocessError::NoLandmarks)?;
     let unusable = |problem| PreprocessError::UnusableLandmarks { landmarks, problem };
     let transform = Similarity::between(&landmarks, template(side)).map_err(unusable)?;
-    if !warp(picture, transform.inverse(), side, out) {
+    let source = PixelView::new(picture, width as usize * 3, width as usize, height as usize);
+    if !warp(source, transform.inverse(), side, out) {
         return Err(PreprocessError::AlignedOutside { landmarks, width, height });
     }
     let covered = (side as f64 / transform.scale()).round().clamp(1.0, f64::from(u32::MAX)) as usize;
     Ok([covered, covered])
+}
+
+/// The part of a picture that [`align()`] looks at; `None` if it cannot align the face.
+pub(super) fn region(landmarks: &Landmarks, side: usize, width: u32, height: u32) -> Option<Region> {
+    let to_source = Similarity::between(landmarks, template(side)).ok()?.inverse();
+    let [columns, rows] = [(to_source[0], width), (to_source[1], height)].map(|([a, b, c], length)| {
+        let far = side as f64;
+        let corners = [c, a * far + c, b * far + c, (a + b) * far + c];
+        // A pixel to interpolate with, and one for the rounding of positions to 32 bits.
+        let more = 2.0 + (a.abs() * far + b.abs() * far + c.abs()) * 1e-6;
+        let first = corners.into_iter().fold(f64::INFINITY, f64::min) - more;
+        let last = corners.into_iter().fold(f64::NEG_INFINITY, f64::max) + more;
+        let within = |position: f64| (position.max(0.0) as usize).min(length as usize);
+        within(first)..within(last.ceil())
+    });
+    Some(Region { left: columns.start, top: rows.start, width: columns.len(), height: rows.len() })
 }
 
 /// The template for a face of this side: that for 112 scaled, as insightface scales it for multiples of 112. For other

@@ -6,7 +6,7 @@ use std::io::Cursor;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
 use super::kind::PictureKind;
-use super::limits::{Gate, allow};
+use super::limits::{Gate, PartOf, allow};
 use super::orientation::Metadata;
 use super::{Limits, PreprocessError, gif, jpeg, png, pnm, tiff};
 use facevault_base::pointer::PointerFile;
@@ -24,16 +24,18 @@ use facevault_base::pointer::PointerFile;
 /// [`PreprocessError::Unsupported`], [`PreprocessError::Damaged`], [`PreprocessError::CutShort`],
 /// [`PreprocessError::TooLarge`] (before anything is allocated) and [`PreprocessError::EmptyPicture`].
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, PreprocessError> {
-    decode_when(bytes, limits, &mut |_| Ok(()))
+    decode_when(bytes, limits, &mut |_| Ok(()), &|_, _| None)
 }
 
-/// [`decode`] that calls `take` once, with the bytes that it takes at most, before it allocates anything for pixels.
+/// [`decode`] that calls `take` once, with the bytes that it takes at most, before it allocates anything for pixels. What is
+/// outside of `part` may be black.
 pub(super) fn decode_when(
     bytes: &[u8],
     limits: &Limits,
     take: &mut dyn FnMut(u64) -> Result<(), PreprocessError>,
+    part: PartOf<'_>,
 ) -> Result<RgbImage, PreprocessError> {
-    let mut gate = Gate { limits, take };
+    let mut gate = Gate { limits, take, part };
     let (format, metadata) = match PictureKind::of(bytes) {
         Some(PictureKind::Jpeg) => return jpeg::decode(bytes, &mut gate),
         Some(PictureKind::Png) => (ImageFormat::Png, Metadata::of_png(bytes)),
@@ -346,10 +348,11 @@ mod tests {
     fn memory_is_asked_for_once_and_is_what_the_picture_takes() {
         let asked = |bytes: &[u8]| {
             let mut asked = Vec::new();
-            let decoded = decode_when(bytes, &Limits::default(), &mut |bytes| {
+            let mut take = |bytes| {
                 asked.push(bytes);
                 Ok(())
-            });
+            };
+            let decoded = decode_when(bytes, &Limits::default(), &mut take, &|_, _| None);
             decoded.map(|picture| (asked, u64::from(picture.width()) * u64::from(picture.height())))
         };
         for folder in ["decode", "kinds"] {
@@ -364,8 +367,12 @@ mod tests {
             }
         }
         assert_eq!(asked(&flat_png(100, 16, 6, true)).unwrap(), (vec![11 * 10_000], 10_000));
-        let refused =
-            decode_when(&encoded(ImageFormat::Jpeg), &Limits::default(), &mut |_| Err(PreprocessError::Interrupted));
+        let refused = decode_when(
+            &encoded(ImageFormat::Jpeg),
+            &Limits::default(),
+            &mut |_| Err(PreprocessError::Interrupted),
+            &|_, _| None,
+        );
         assert!(matches!(refused, Err(PreprocessError::Interrupted)));
     }
 

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use facevault_jpeg::JpegError;
+use facevault_jpeg::{Announced, JpegError, Part};
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageFormat, RgbImage};
 
 use super::PreprocessError;
+use super::crop::Region;
 use super::limits::Gate;
 use super::orientation::Metadata;
 
@@ -17,7 +19,15 @@ pub(super) fn decode(bytes: &[u8], gate: &mut Gate<'_>) -> Result<RgbImage, Prep
     let mut may_take = |pixels: u64, more: u64| {
         (gate.take)((pixels + more).max(2 * pixels)).map_err(|error| refused = Some(error)).is_ok()
     };
-    let picture = facevault_jpeg::decode_when(bytes, limits, &mut may_take);
+    let part = |announced: &Announced<'_>| {
+        let metadata = Metadata { exif: announced.exif.map(Cow::Borrowed), xmp: announced.xmp.map(Cow::Borrowed) };
+        // Of a picture that has to be turned, all is decoded.
+        let is_upright = metadata.orientation() == Orientation::NoTransforms;
+        let Region { left, top, width, height } =
+            (gate.part)(announced.width, announced.height).filter(|_| is_upright)?;
+        Some(Part { columns: left..left + width, rows: top..top + height })
+    };
+    let picture = facevault_jpeg::decode_part(bytes, limits, &mut may_take, &part);
     let picture = picture.map_err(|error| match error {
         JpegError::NotAllowed => refused.unwrap_or(PreprocessError::Interrupted),
         JpegError::CutShort | JpegError::ScansMissing => PreprocessError::CutShort { format },

@@ -17,17 +17,14 @@ mod kind;
 mod landmarks;
 mod limits;
 mod memory;
-mod opencv;
 mod options;
 mod orientation;
-mod pillow;
 mod png;
 mod pnm;
 mod profiles;
 pub mod quality;
 mod size;
 mod tiff;
-mod warp;
 
 pub use bounding_box::BoundingBox;
 pub use decode::decode;
@@ -40,14 +37,15 @@ pub use options::{ChannelOrder, Crop, Filter, MarginUnit, Mirror, Preprocess, Pr
 pub use profiles::{PROFILES, profile};
 pub use size::size;
 
+use facevault_pixels::{FilterShape, OpencvResampler, PillowResampler, PixelView};
 use image::RgbImage;
 
 /// Buffers and weights of the resizers. Keep one per thread: once its buffers have grown, [`render`] allocates nothing, and
 /// faces of one size share their weights.
 #[derive(Debug, Default)]
 pub struct RenderBuffers {
-    pillow: pillow::PillowResampler,
-    opencv: opencv::OpencvResampler,
+    pillow: PillowResampler,
+    opencv: OpencvResampler,
 }
 
 /// Cuts the face out of a picture and resizes it into `out`: size × size × 3 bytes, row by row, channels interleaved in
@@ -99,20 +97,22 @@ fn cut_out(
 ) -> Result<[usize; 2], PreprocessError> {
     let size = resize.size as usize;
     let (width, height) = picture.dimensions();
-    let face = PixelView::of(picture, crop::region(bbox, crop, size, width, height)?);
-    if (face.width, face.height) == (size, size) {
+    let crop::Region { left, top, width, height } = crop::region(bbox, crop, size, width, height)?;
+    let stride = picture.width() as usize * 3;
+    let face = PixelView::new(&picture.as_raw()[top * stride + left * 3..], stride, width, height);
+    if (width, height) == (size, size) {
         // Every filter is the identity here, as it is for every face of an aligned dataset.
         for (to, y) in out.chunks_exact_mut(size * 3).zip(0..) {
             to.copy_from_slice(face.row(y));
         }
     } else {
         match resize.filter {
-            Filter::PillowBilinear => scratch.pillow.resize(face, pillow::FilterShape::Triangle, size, out),
-            Filter::PillowBicubic => scratch.pillow.resize(face, pillow::FilterShape::Cubic, size, out),
+            Filter::PillowBilinear => scratch.pillow.resize(face, FilterShape::Triangle, size, out),
+            Filter::PillowBicubic => scratch.pillow.resize(face, FilterShape::Cubic, size, out),
             Filter::OpencvLinear => scratch.opencv.resize(face, size, out),
         }
     }
-    Ok([face.width, face.height])
+    Ok([width, height])
 }
 
 /// Cuts the face out of a picture and leaves it at the picture's resolution, in RGB; a face that is aligned has its final
@@ -143,30 +143,6 @@ pub fn cut(
 pub fn mirror(faces: &mut [u8], side: usize) {
     for row in faces.chunks_exact_mut(side * 3) {
         row.as_chunks_mut::<3>().0.reverse();
-    }
-}
-
-/// A rectangle of an interleaved RGB picture.
-#[derive(Clone, Copy)]
-struct PixelView<'a> {
-    pixels: &'a [u8],
-    /// Bytes from the start of the picture to the rectangle's first pixel.
-    offset: usize,
-    /// Bytes from a row to the next.
-    stride: usize,
-    width: usize,
-    height: usize,
-}
-
-impl<'a> PixelView<'a> {
-    fn of(picture: &'a RgbImage, region: crop::Region) -> Self {
-        let stride = picture.width() as usize * 3;
-        let crop::Region { left, top, width, height } = region;
-        Self { pixels: picture.as_raw(), offset: top * stride + left * 3, stride, width, height }
-    }
-
-    fn row(&self, y: usize) -> &'a [u8] {
-        &self.pixels[self.offset + y * self.stride..][..self.width * 3]
     }
 }
 

@@ -1,11 +1,17 @@
 //! Checks a picture's size before anything is allocated for it.
 
 use super::{Limits, PreprocessError};
+use crate::crop::Region;
+
+/// Width and height of an upright picture → the part of it that is needed; `None`: all of it.
+pub(super) type PartOf<'a> = &'a dyn Fn(u32, u32) -> Option<Region>;
 
 /// What a decoder asks before it allocates anything for pixels.
 pub(super) struct Gate<'a> {
     pub limits: &'a Limits,
     pub take: &'a mut dyn FnMut(u64) -> Result<(), PreprocessError>,
+    /// What is outside of it may be black.
+    pub part: PartOf<'a>,
 }
 
 impl Gate<'_> {

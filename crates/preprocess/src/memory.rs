@@ -13,7 +13,9 @@ use std::time::Duration;
 use facevault_base::progress::Cancel;
 use image::RgbImage;
 
-use super::{Limits, PreprocessError, decode};
+use super::limits::PartOf;
+use super::{Limits, PreprocessError, align, crop, decode};
+use crate::{BoundingBox, Crop, Landmarks, Preprocess};
 
 /// Pictures that take less are not counted: crops of faces, and photographs of a megapixel.
 const SMALL_PIXELS: u64 = 16 << 20;
@@ -57,13 +59,38 @@ impl PictureMemory {
     /// # Errors
     /// Those of [`decode`], and [`PreprocessError::Interrupted`].
     pub fn decode(&self, bytes: &[u8], limits: &Limits) -> Result<HeldPicture<'_>, PreprocessError> {
+        self.decode_part(bytes, limits, &|_, _| None)
+    }
+
+    /// [`Self::decode`] of a picture of which only a face is needed: what [`crate::render`] does not look at, given the same
+    /// box, landmarks and preprocessing, may be black. All of it is checked.
+    ///
+    /// # Errors
+    /// Those of [`Self::decode`].
+    pub fn decode_face(
+        &self,
+        bytes: &[u8],
+        limits: &Limits,
+        bbox: Option<&BoundingBox>,
+        landmarks: Option<&Landmarks>,
+        preprocess: &Preprocess,
+    ) -> Result<HeldPicture<'_>, PreprocessError> {
+        let size = preprocess.resize.size as usize;
+        self.decode_part(bytes, limits, &|width, height| match preprocess.crop {
+            Crop::Align => align::region(landmarks?, size, width, height),
+            crop => crop::region(bbox, crop, size, width, height).ok(),
+        })
+    }
+
+    fn decode_part(&self, bytes: &[u8], limits: &Limits, part: PartOf<'_>) -> Result<HeldPicture<'_>, PreprocessError> {
         let mut held = None;
-        let picture = decode::decode_when(bytes, limits, &mut |bytes| {
+        let mut take = |bytes| {
             if bytes >= SMALL_PIXELS && held.is_none() {
                 held = Some(self.pixels.take(bytes, &self.cancel)?);
             }
             Ok(())
-        })?;
+        };
+        let picture = decode::decode_when(bytes, limits, &mut take, part)?;
         Ok(HeldPicture { picture, _held: held })
     }
 }
@@ -162,7 +189,43 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::thread;
 
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::{RenderBuffers, profile, render};
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_face_is_the_same_from_a_picture_of_which_only_it_is_decoded(
+            corners in prop::array::uniform4(-30.0..130.0_f32), points in prop::array::uniform10(-20.0..120.0_f32),
+            size in 8..40_u32
+        ) {
+            let bbox = BoundingBox { x1: corners[0], y1: corners[1], x2: corners[2], y2: corners[3] };
+            let landmarks = Landmarks::from_numbers(points);
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/preprocess/decode");
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                let encoded = std::fs::read(&path).unwrap();
+                let (memory, limits) = (PictureMemory::default(), Limits::default());
+                let Ok(picture) = memory.decode(&encoded, &limits) else { continue };
+                for name in ["facenet-pytorch", "facenet-tf", "insightface", "facevault-api"] {
+                    let mut preprocess = profile(name).unwrap();
+                    preprocess.resize.size = size;
+                    let face = |picture: &RgbImage| {
+                        let mut out = vec![0; (size * size * 3) as usize];
+                        let mut buffers = RenderBuffers::default();
+                        let (bbox, landmarks) = (Some(&bbox), Some(&landmarks));
+                        let source = render(picture, bbox, landmarks, &preprocess, &mut buffers, &mut out);
+                        source.map(|source| (source, out)).map_err(|error| error.to_string())
+                    };
+                    let part = memory.decode_face(&encoded, &limits, Some(&bbox), Some(&landmarks), &preprocess);
+                    prop_assert_eq!(face(&part.unwrap()), face(&picture), "{} {}", name, path.display());
+                }
+            }
+        }
+    }
 
     /// Fault (pictures): six threads, each with a picture that needs most of the memory → one after the other; none waits
     /// for ever

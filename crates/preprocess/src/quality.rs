@@ -14,6 +14,7 @@
 //!
 //! Sharpness is measured on the resized picture: an enlarged crop is soft, and noise and JPEG blocks count as detail.
 
+use facevault_pixels::FaceSums;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -83,72 +84,13 @@ impl Extend<Quality> for Qualities {
 #[must_use]
 pub fn measure(face: &[u8], side: usize, channels: ChannelOrder, source: [usize; 2], luma: &mut Vec<i16>) -> Quality {
     assert_eq!(face.len(), side * side * 3, "the face has side {side}");
-    let weights = match channels {
-        ChannelOrder::Rgb => [19_595, 38_470, 7_471],
-        ChannelOrder::Bgr => [7_471, 38_470, 19_595],
-    };
-    luma.clear();
-    luma.extend(face.as_chunks::<3>().0.iter().map(|pixel| grey(*pixel, weights)));
-    let grey = luma.chunks_exact(side.max(1)).map(levels).fold(PixelSums::default(), PixelSums::plus);
-    let rows = luma.chunks_exact(side.max(1));
-    let neighbours = rows.clone().zip(rows.clone().skip(1)).zip(rows.skip(2));
-    let edges = neighbours
-        .map(|((above, row), below)| laplacian(above, row, below))
-        .fold(PixelSums::default(), PixelSums::plus);
+    let FaceSums { grey, edges } = FaceSums::of(face, side, channels == ChannelOrder::Bgr, luma);
     Quality {
         sharpness: hundredths(edges.variance()),
         exposure: hundredths(grey.mean()),
         contrast: hundredths(grey.variance().sqrt()),
         size: source[0].min(source[1]) as u32,
     }
-}
-
-/// The luma of a pixel, 0 … 255, in the type that a Laplacian needs.
-fn grey(pixel: [u8; 3], weights: [u32; 3]) -> i16 {
-    let [a, b, c] = pixel.map(u32::from);
-    ((weights[0] * a + weights[1] * b + weights[2] * c + 0x8000) >> 16) as i16
-}
-
-/// Count, sum and sum of squares of integers.
-#[derive(Debug, Clone, Copy, Default)]
-struct PixelSums {
-    n: i64,
-    sum: i64,
-    squares: i64,
-}
-
-impl PixelSums {
-    /// Of a row: its sums fit into 32 bits, because faces are at most 1024 pixels wide.
-    fn of(values: impl ExactSizeIterator<Item = i32>) -> Self {
-        let n = values.len() as i64;
-        let (sum, squares) = values.fold((0, 0), |(sum, squares), value| (sum + value, squares + value * value));
-        Self { n, sum: sum.into(), squares: squares.into() }
-    }
-
-    fn plus(self, other: Self) -> Self {
-        Self { n: self.n + other.n, sum: self.sum + other.sum, squares: self.squares + other.squares }
-    }
-
-    fn mean(self) -> f64 {
-        if self.n == 0 { 0.0 } else { self.sum as f64 / self.n as f64 }
-    }
-
-    /// The population variance, not the sample estimate.
-    fn variance(self) -> f64 {
-        if self.n == 0 { 0.0 } else { (self.n * self.squares - self.sum * self.sum) as f64 / (self.n * self.n) as f64 }
-    }
-}
-
-fn levels(row: &[i16]) -> PixelSums {
-    PixelSums::of(row.iter().copied().map(i32::from))
-}
-
-/// The Laplacian of a row's inner pixels.
-fn laplacian(above: &[i16], row: &[i16], below: &[i16]) -> PixelSums {
-    let Some(inner) = row.len().checked_sub(2) else { return PixelSums::default() };
-    let (up, down) = (&above[1..=inner], &below[1..=inner]);
-    let (left, centre, right) = (&row[..inner], &row[1..=inner], &row[2..]);
-    PixelSums::of((0..inner).map(|i| i32::from(left[i] + right[i] + up[i] + down[i] - 4 * centre[i])))
 }
 
 fn hundredths(value: f64) -> f32 {

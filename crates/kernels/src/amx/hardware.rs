@@ -3,7 +3,6 @@
 // Tested by: `products_of_gathered_pixels_equal_their_definition` in crates/kernels/src/amx/tests.rs
 
 use std::arch::asm;
-use std::sync::OnceLock;
 
 use super::{HEIGHT, MultiplyKernel, PackedTile, ROW_BYTES, ROWS};
 
@@ -31,58 +30,10 @@ static CONFIGURATION: Configuration = {
     Configuration { palette: 1, start_row: 0, reserved: [0; 14], row_bytes, rows }
 };
 
-/// Whether this CPU has AMX with bf16 and int8, and the system lets this process use it.
-pub(crate) fn hardware() -> bool {
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| present() && permitted())
-}
-
-fn present() -> bool {
-    use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
-    /// AMX-BF16, AMX-TILE, AMX-INT8 in EDX of leaf 7.
-    const AMX: u32 = 1 << 22 | 1 << 24 | 1 << 25;
-    /// OSXSAVE in ECX of leaf 1.
-    const XGETBV: u32 = 1 << 27;
-    /// The tiles' configuration and their data in XCR0.
-    const STATE: u64 = 1 << 17 | 1 << 18;
-    #[target_feature(enable = "xsave")]
-    fn enabled() -> u64 {
-        // SAFETY: the caller saw OSXSAVE.
-        unsafe { _xgetbv(0) }
-    }
-    __cpuid(0).eax >= 7
-        && __cpuid_count(7, 0).edx & AMX == AMX
-        && __cpuid(1).ecx & XGETBV != 0
-        // SAFETY: OSXSAVE says that the instruction is there.
-        && unsafe { enabled() } & STATE == STATE
-}
-
-/// Linux gives the tiles' state only to processes that ask for it (Documentation/arch/x86/xstate.rst).
-#[cfg(target_os = "linux")]
-fn permitted() -> bool {
-    const ARCH_PRCTL: u64 = 158;
-    const ARCH_REQ_XCOMP_PERM: u64 = 0x1023;
-    const XFEATURE_XTILEDATA: u64 = 18;
-    let mut answer = ARCH_PRCTL;
-    // SAFETY: the call reads and writes none of this process's memory; it may only allow it more.
-    unsafe {
-        asm!(
-            "syscall", inout("rax") answer, in("rdi") ARCH_REQ_XCOMP_PERM, in("rsi") XFEATURE_XTILEDATA,
-            lateout("rcx") _, lateout("r11") _, options(nostack),
-        );
-    }
-    answer == 0
-}
-
-#[cfg(not(target_os = "linux"))]
-fn permitted() -> bool {
-    false
-}
-
 /// Configures this thread's tiles.
 ///
 /// # Safety
-/// The CPU has AMX and the process may use it: [`hardware`].
+/// The CPU has AMX and the process may use it: `cpu::has_amx`.
 pub(crate) unsafe fn set_up() {
     // SAFETY: handed on from the caller; the configuration is one of palette 1. Nothing else in this program uses tiles.
     unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const CONFIGURATION, options(nostack, readonly)) }

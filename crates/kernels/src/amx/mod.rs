@@ -6,6 +6,8 @@
 //! even and the odd numbers in a chain of fused multiply-adds each, from 0; then both chains are added, and their sum to what
 //! was there. Numbers below 1.2·10⁻³⁸ count as 0.
 
+// Tested by: `products_of_gathered_pixels_equal_their_definition` in crates/kernels/src/amx/tests.rs
+
 mod gather;
 mod hardware;
 mod replica;
@@ -16,8 +18,8 @@ mod tests;
 mod trap;
 
 pub(crate) use gather::{gather, gather_split};
-pub(crate) use hardware::{hardware, multiply_bf16, multiply_int8, peak_bf16, peak_int8, release, set_up};
-pub(crate) use replica::{replica, replica_bf16, replica_int8, replica_peak_bf16, replica_peak_int8};
+pub(crate) use hardware::{multiply_bf16, multiply_int8, peak_bf16, peak_int8, release, set_up};
+pub(crate) use replica::{replica_bf16, replica_int8, replica_peak_bf16, replica_peak_int8};
 pub(crate) use scratch::Gathered;
 
 /// Rows of a tile.

@@ -12,11 +12,6 @@ use super::{BLOCK_BYTES, HEIGHT, PackedTile, ROW_BYTES, ROW_WORDS, ROWS, Stretch
 use crate::simd::avx512::Avx512 as S;
 use crate::simd::{DotU8, Simd};
 
-/// Whether this CPU can replicate a matrix unit.
-pub(crate) fn replica() -> bool {
-    crate::sets::avx512() && std::arch::is_x86_feature_detected!("avx512vnni")
-}
-
 /// Pixels whose sums stay in registers while weights are read once.
 const TOGETHER: usize = 4;
 

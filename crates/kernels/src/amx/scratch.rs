@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use super::{BLOCK_BYTES, Gather, Gathering, MatrixUnit, PackedTile, ROW_WORDS, ROWS, Stretch};
-use crate::layer::Tiles;
+use crate::tiles::Tiles;
 
 /// Bytes of gathered pixels that a panel is swept over: a quarter of the second cache of CPUs with a matrix unit.
 const MOST_BYTES: usize = 512 << 10;

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::ROW_WORDS;
-use crate::layer::{Products, Tiles};
+use crate::layer::Products;
 use crate::sets::{self, Set, WeightFormat};
+use crate::tiles::Tiles;
 use crate::{Kernels, Precision};
 
 #[derive(Debug, Clone)]
@@ -152,7 +153,9 @@ fn check(set: &'static Set, case: &Case) -> Result<(), TestCaseError> {
     let all: Vec<u32> = taps.concat();
     let offsets: Vec<u32> = (0..all.len() * HEIGHT).map(|_| numbers.next() % 500 * 4).collect();
     let mut ends = vec![0];
-    taps.iter().for_each(|taps| ends.push(ends.last().unwrap() + taps.len() as u32));
+    for taps in taps {
+        ends.push(ends.last().unwrap() + taps.len() as u32);
+    }
     let tiles = Tiles {
         arena: arena.as_ptr().cast(),
         taps: &all,
@@ -207,7 +210,7 @@ fn check(set: &'static Set, case: &Case) -> Result<(), TestCaseError> {
 fn units(precision: Precision) -> Vec<&'static Set> {
     let able = sets::able(Kernels::Amx, precision);
     #[cfg(target_os = "linux")]
-    if !sets::has_amx() && !able.is_empty() {
+    if !crate::cpu::has_amx() && !able.is_empty() {
         super::trap::install();
         return std::iter::once(sets::with_amx(precision)).chain(able).collect();
     }

@@ -7,8 +7,7 @@
 #[allow(clippy::wildcard_imports)] // All of it are intrinsics.
 use std::arch::x86_64::*;
 
-use super::{Hits, Sums};
-use crate::products::COLUMNS;
+use super::{COLUMNS, Hits, Sums};
 use crate::tally::{BINS, FIXED_POINT, Moments};
 
 /// Products in a register.

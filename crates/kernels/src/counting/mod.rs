@@ -9,8 +9,10 @@ mod avx512;
 #[cfg(test)]
 mod tests;
 
-use crate::products::COLUMNS;
 use crate::tally::{BINS, FIXED_POINT, Moments};
+
+/// Products of a run at most.
+pub const COLUMNS: usize = 512;
 
 /// Products that are looked at together for one that reaches the tail.
 const BLOCK: usize = 32;

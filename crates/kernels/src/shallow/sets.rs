@@ -120,9 +120,9 @@ pub(super) fn able(kernels: Kernels) -> Option<&'static Entry> {
         Kernels::Auto => [Kernels::Avx512, Kernels::Avx2, Kernels::Neon, Kernels::Portable].into_iter().find_map(able),
         #[cfg(target_arch = "x86_64")]
         // A matrix unit has no product of f32s.
-        Kernels::Avx512 | Kernels::Amx if crate::sets::avx512() => Some(&avx512::ENTRY),
+        Kernels::Avx512 | Kernels::Amx if crate::cpu::avx512() => Some(&avx512::ENTRY),
         #[cfg(target_arch = "x86_64")]
-        Kernels::Avx2 if crate::sets::avx2() => Some(&avx2::ENTRY),
+        Kernels::Avx2 if crate::cpu::avx2() => Some(&avx2::ENTRY),
         #[cfg(target_arch = "aarch64")]
         Kernels::Neon => Some(&neon::ENTRY),
         Kernels::Portable => Some(&portable::ENTRY),

@@ -1,15 +1,22 @@
 //! Pillow's `Image.resize` for 8-bit pixels (its `Resample.c`): a weighted sum along rows, rounded to 8 bits, then one
 //! along columns. When it shrinks, the filter is stretched over all pixels that a target pixel covers.
+//!
+//! That order is Pillow's up to version 12; 13 begins with the columns where only these shrink.
 
-use super::PixelView;
+use crate::PixelView;
+use crate::instructions::{Instructions, Kernel};
+use crate::quads::Quads;
 
 /// Fraction bits of a weight: 32 less 8 of the pixel and 2 for weights that overshoot.
-const PRECISION: u32 = 32 - 8 - 2;
-const HALF: i32 = 1 << (PRECISION - 1);
+pub(crate) const PRECISION: u32 = 32 - 8 - 2;
+pub(crate) const HALF: i32 = 1 << (PRECISION - 1);
+
+/// The lower bits of a weight, where its two parts must fit 16 bits each.
+pub(crate) const LOW_BITS: u32 = PRECISION / 2;
 
 /// A filter's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FilterShape {
+pub enum FilterShape {
     /// `Image.BILINEAR`.
     Triangle,
     /// `Image.BICUBIC`, a = −0.5.
@@ -36,65 +43,81 @@ impl FilterShape {
     }
 }
 
-/// Buffers of the two passes.
+/// Buffers and weights. Keep one per thread: pictures of one size share their weights.
 #[derive(Debug, Default)]
-pub(super) struct PillowResampler {
+pub struct PillowResampler {
     across: FilterWeights,
+    /// The weights of the first pass in two parts, see [`LOW_BITS`].
+    high: Quads,
+    low: Quads,
     down: FilterWeights,
     /// The picture after the first pass: source height × size pixels.
     narrowed: Vec<u8>,
-    /// One source row, and zeros for the weights that reach over its end.
+    /// A source row, where the picture ends before what is read.
     line: Vec<u8>,
 }
 
 impl PillowResampler {
     /// Resizes to `size` × `size` pixels.
-    pub(super) fn resize(&mut self, source: PixelView, kernel: FilterShape, size: usize, out: &mut [u8]) {
-        self.across.prepare(kernel, source.width, size);
+    pub fn resize(&mut self, source: PixelView, kernel: FilterShape, size: usize, out: &mut [u8]) {
+        self.resize_with(Instructions::best(), source, kernel, size, out);
+    }
+
+    pub(crate) fn resize_with(
+        &mut self,
+        instructions: Instructions,
+        source: PixelView,
+        kernel: FilterShape,
+        size: usize,
+        out: &mut [u8],
+    ) {
+        if self.across.prepare(kernel, source.width, size) {
+            let FilterWeights { firsts, values, stride, .. } = &self.across;
+            let weight = |target: usize, tap: usize| values[target * stride + tap];
+            self.high.prepare(firsts, *stride, |target, tap| (weight(target, tap) >> LOW_BITS) as i16);
+            self.low.prepare(firsts, *stride, |target, tap| (weight(target, tap) & ((1 << LOW_BITS) - 1)) as i16);
+        }
         self.down.prepare(kernel, source.height, size);
+        instructions.run(Passes { of: self, source, size, out });
+    }
+}
 
+/// Both passes, once the weights are there.
+struct Passes<'a> {
+    of: &'a mut PillowResampler,
+    source: PixelView<'a>,
+    size: usize,
+    out: &'a mut [u8],
+}
+
+impl Kernel for Passes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, instructions: Instructions) {
+        let Self { of: PillowResampler { across, high, low, down, narrowed, line }, source, size, out } = self;
         let row_bytes = size * 3;
-        self.narrowed.resize(source.height * row_bytes, 0);
-        for (to, y) in self.narrowed.chunks_exact_mut(row_bytes).zip(0..) {
-            self.line.clear();
-            self.line.extend_from_slice(source.row(y));
-            self.line.resize((source.width + self.across.stride) * 3 + 1, 0);
-            // A number of weights that the compiler knows saves time; these are all of faces up to twice the size.
-            match self.across.stride {
-                2 => across::<2>(&self.line, &self.across, to),
-                3 => across::<3>(&self.line, &self.across, to),
-                4 => across::<4>(&self.line, &self.across, to),
-                5 => across::<5>(&self.line, &self.across, to),
-                6 => across::<6>(&self.line, &self.across, to),
-                7 => across::<7>(&self.line, &self.across, to),
-                8 => across::<8>(&self.line, &self.across, to),
-                _ => across_any(&self.line, &self.across, to),
+        // Vector code writes a little beyond the end of a row.
+        narrowed.resize(source.height * row_bytes + 16, 0);
+        for y in 0..source.height {
+            let to = &mut narrowed[y * row_bytes..];
+            match instructions {
+                #[cfg(target_arch = "x86_64")]
+                Instructions::Avx2(avx2) => {
+                    avx2.rounded_row(high, low, source.row_and_more(y, high.reach(), line), to);
+                }
+                Instructions::Portable => across_row(source.row(y), across, &mut to[..row_bytes]),
             }
         }
-        for (to, (first, weights)) in out.chunks_exact_mut(row_bytes).zip(self.down.iter()) {
-            down(&self.narrowed[first * row_bytes..], weights, to);
+        for (to, (first, weights)) in out.chunks_exact_mut(row_bytes).zip(down.iter()) {
+            down_row(&narrowed[first * row_bytes..], weights, to);
         }
     }
 }
 
-/// One row resized along x, with `TAPS` weights a pixel. Four channels fill a register; the fourth is the next pixel's.
-fn across<const TAPS: usize>(line: &[u8], weights: &FilterWeights, to: &mut [u8]) {
-    let weighted = weights.firsts.iter().zip(weights.values.as_chunks::<TAPS>().0);
-    for (pixel, (&first, weights)) in to.as_chunks_mut::<3>().0.iter_mut().zip(weighted) {
-        let values = &line[first * 3..][..=TAPS * 3];
-        let mut sums = [HALF; 4];
-        for (tap, &weight) in weights.iter().enumerate() {
-            for (sum, &byte) in sums.iter_mut().zip(&values[tap * 3..][..4]) {
-                *sum += i32::from(byte) * weight;
-            }
-        }
-        let [red, green, blue, _] = sums.map(rounded);
-        *pixel = [red, green, blue];
-    }
-}
-
-/// The same with any number of weights.
-fn across_any(line: &[u8], weights: &FilterWeights, to: &mut [u8]) {
+/// One row resized along x.
+#[inline(always)]
+fn across_row(line: &[u8], weights: &FilterWeights, to: &mut [u8]) {
     let line = line.as_chunks::<3>().0;
     for (pixel, (first, weights)) in to.as_chunks_mut::<3>().0.iter_mut().zip(weights.iter()) {
         let mut sums = [HALF; 3];
@@ -108,7 +131,8 @@ fn across_any(line: &[u8], weights: &FilterWeights, to: &mut [u8]) {
 }
 
 /// One target row from the source rows that start with the first of `rows`; sums stay in registers.
-fn down(rows: &[u8], weights: &[i32], to: &mut [u8]) {
+#[inline(always)]
+fn down_row(rows: &[u8], weights: &[i32], to: &mut [u8]) {
     const LANES: usize = 32;
     let row_bytes = to.len();
     // Trailing zero weights may reach below the picture.
@@ -122,14 +146,21 @@ fn down(rows: &[u8], weights: &[i32], to: &mut [u8]) {
                 *sum += i32::from(value) * weight;
             }
         }
-        *block = sums.map(rounded);
+        for (byte, sum) in block.iter_mut().zip(sums) {
+            *byte = rounded(sum);
+        }
     }
     for (byte, at) in rest.iter_mut().zip(done..) {
-        *byte = rounded(weighted().fold(HALF, |sum, (row, &weight)| sum + i32::from(row[at]) * weight));
+        let mut sum = HALF;
+        for (row, &weight) in weighted() {
+            sum += i32::from(row[at]) * weight;
+        }
+        *byte = rounded(sum);
     }
 }
 
 /// A sum of pixel × weight that started at [`HALF`] → the pixel.
+#[inline(always)]
 fn rounded(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }
@@ -150,9 +181,10 @@ struct FilterWeights {
 }
 
 impl FilterWeights {
-    fn prepare(&mut self, kernel: FilterShape, from: usize, to: usize) {
+    /// Returns whether the weights are other ones than before.
+    fn prepare(&mut self, kernel: FilterShape, from: usize, to: usize) -> bool {
         if self.of == Some((kernel, from, to)) {
-            return;
+            return false;
         }
         self.of = Some((kernel, from, to));
         let scale = from as f64 / to as f64;
@@ -175,6 +207,7 @@ impl FilterWeights {
             self.values.resize(self.stride * (target + 1), 0);
             self.firsts.push(first);
         }
+        true
     }
 
     fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
