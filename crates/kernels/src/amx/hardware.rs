@@ -1,6 +1,7 @@
 //! AMX itself, in inline assembly.
 
 // Tested by: `products_of_gathered_pixels_equal_their_definition` in crates/kernels/src/amx/tests.rs
+// Not yet: no CPU with AMX has run it; the tests trap its instructions and compute them as Intel's manual says.
 
 use std::arch::asm;
 
