@@ -44,7 +44,7 @@ impl<'a> Products<'a> {
         }
     }
 
-    /// Tiles that panels are swept over, of those that `wanted` are good for the caches.
+    /// Tiles to gather, and to sweep panels over, at a time: so many, or what a unit's blocks have room for.
     #[must_use]
     pub fn block(&self, wanted: usize) -> usize {
         #[cfg(target_arch = "x86_64")]

@@ -140,7 +140,7 @@ impl Set {
     }
 }
 
-/// How the weights of [`Set::tile`] are written.
+/// How the weights of a set's own products are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeightFormat {
     /// f32.
