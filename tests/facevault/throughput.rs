@@ -226,7 +226,7 @@ fn a_dataset_without_a_readable_face_is_an_error() {
 #[test]
 fn words_that_no_variant_has_are_refused() {
     let (_, error) = Workspace::empty().run(2, &["throughput", DEMO, "--precisions", "f8"]);
-    assert!(error.contains("expected one of `f32`, `tf32`, `f16`, `bf16`, `int8`"), "{error}");
+    assert!(error.contains("expected one of `f32`, `bf16x3`, `tf32`, `f16`, `bf16`, `int8`"), "{error}");
     let (_, error) = Workspace::empty().run(2, &["throughput", DEMO, "--batches", "0"]);
     assert!(error.contains("expected `grid` or a whole number from 1 to 65536"), "{error}");
 }
