@@ -25,7 +25,7 @@ thread_local! {
     static ROOM: Cell<Room> = const { Cell::new(Room { blocks: Vec::new(), stretches: Vec::new(), starts: Vec::new() }) };
 }
 
-/// Some tiles of a layer, ready to be multiplied; the thread's unit is set up while this lives.
+/// Some tiles of a layer, ready to be multiplied. The thread's unit is set up while this lives: keep one at a time on a thread.
 pub(crate) struct Gathered {
     unit: &'static MatrixUnit,
     room: Room,

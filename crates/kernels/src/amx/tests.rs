@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::ROW_WORDS;
+use super::{HEIGHT, ROW_WORDS};
 use crate::layer::Products;
 use crate::sets::{self, Set, WeightFormat};
 use crate::tiles::Tiles;
@@ -20,8 +20,6 @@ struct Case {
     scales: [f32; 2],
     seed: u64,
 }
-
-const HEIGHT: usize = super::HEIGHT;
 
 /// Of a layer's kernel.
 const TAPS: u32 = 6;
