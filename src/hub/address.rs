@@ -2,6 +2,14 @@
 
 use std::fmt::Write as _;
 
+/// A URL with its scheme in lowercase, as it is compared everywhere (RFC 3986, 3.1: `HTTPS://` is the same).
+pub(super) fn with_plain_scheme(url: &str) -> String {
+    match scheme(url) {
+        Some((scheme, rest)) => format!("{}:{rest}", scheme.to_ascii_lowercase()),
+        None => url.to_owned(),
+    }
+}
+
 /// `scheme://host:port` of a URL.
 pub(super) fn origin(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
@@ -47,8 +55,8 @@ pub(super) fn join(base: &str, reference: &str) -> String {
     // A fragment is never sent.
     let reference = reference.split('#').next().unwrap_or(reference);
     let path = without_query(base);
-    let joined = if let Some((scheme, rest)) = scheme(reference) {
-        return format!("{}:{rest}", scheme.to_ascii_lowercase());
+    let joined = if scheme(reference).is_some() {
+        return with_plain_scheme(reference);
     } else if reference.starts_with("//") {
         return format!("{}:{reference}", base.split_once("://").map_or("https", |(scheme, _)| scheme));
     } else if reference.is_empty() {

@@ -158,6 +158,7 @@ impl Hub {
                 return Err(self.refusal(&url, status, &headers, subject));
             }
             self.require_commit(&url, &headers, subject)?;
+            self.require_plain(&url, &headers, subject)?;
             let size = header(&headers, "content-length").and_then(|text| text.parse().ok());
             let body = self.api_body(response, &url, what, size, end, cancel)?;
             return Ok((url, headers, body));
@@ -256,6 +257,20 @@ impl Hub {
         }
         let (subject, host) = (file.to_string(), self.host(url));
         Err(HubError::OtherCommit { subject, host, found: text::quoted(&found).into_owned(), pinned })
+    }
+
+    /// Refuses a body that is compressed although it was asked for as it is. Some servers call the compression of the file
+    /// itself so.
+    pub(super) fn require_plain(&self, url: &str, headers: &HeaderMap, file: &HubFile) -> Result<(), HubError> {
+        let coding = header(headers, "content-encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity"));
+        let itself = [".gz", ".tgz"].iter().any(|end| file.path.ends_with(end));
+        match coding.filter(|coding| !coding.is_empty() && !itself) {
+            Some(coding) => {
+                let reason = format!("compressed on the way (Content-Encoding: {coding}), which was not asked for");
+                Err(self.unexpected(url, file, reason))
+            }
+            None => Ok(()),
+        }
     }
 
     /// A single GET without redirects. The token is sent to the endpoint only, and only by requests to the Hub.

@@ -23,6 +23,8 @@ use crate::progress::{Cancel, Progress};
 struct RemoteFile {
     /// Name of the blob.
     etag: Option<String>,
+    /// A tag that cannot be one.
+    odd_etag: Option<String>,
     /// Whether the tag is that of the file after redirects.
     linked: bool,
     sha256: Option<Digest>,
@@ -42,7 +44,9 @@ impl RemoteFile {
             return;
         }
         let linked = header(headers, "x-linked-etag");
-        if let Some(etag) = linked.or_else(|| header(headers, "etag")).and_then(tag) {
+        let sent = linked.or_else(|| header(headers, "etag"));
+        self.odd_etag = sent.filter(|text| tag(text).is_none()).map(str::to_owned);
+        if let Some(etag) = sent.and_then(tag) {
             self.linked = linked.is_some();
             self.sha256 = etag.parse().ok().filter(|_| self.linked);
             self.etag = Some(etag);
@@ -134,9 +138,12 @@ impl Hub {
         let mut lock = None;
         let arrival = self.approach(file, place, &mut facts, &mut lock, progress, cancel)?;
         let unexpected = |reason: &str| self.unexpected(&self.settings.endpoint, file, reason);
-        let etag = facts
-            .name(file)
-            .ok_or_else(|| unexpected("no ETag header; for a mirror that sends none, set `sha256` in the config"))?;
+        let etag = facts.name(file).ok_or_else(|| match &facts.odd_etag {
+            Some(etag) => unexpected(&format!(
+                "the ETag {etag} cannot name a file in the cache; for a mirror that sends such, set `sha256` in the config"
+            )),
+            None => unexpected("no ETag header; for a mirror that sends none, set `sha256` in the config"),
+        })?;
         let commit = Some(file.revision.clone()).filter(|text| is_whole_commit(text)).or(facts.commit.clone());
         let commit = commit.ok_or_else(|| {
             unexpected("no X-Repo-Commit header; for a mirror that sends none, set `revision` to a full commit hash")
@@ -220,6 +227,9 @@ impl Hub {
                 url = self.redirected(&url, location, file)?;
                 continue;
             }
+            if status.is_success() {
+                self.require_plain(&url, headers, file)?;
+            }
             match status.as_u16() {
                 200 => {
                     if facts.etag.is_none() && header(headers, "content-type").is_some_and(|kind| kind.contains("html"))
@@ -250,7 +260,7 @@ impl Hub {
                     return Err(self.unexpected(&url, file, "a different range than requested"));
                 }
                 // The partial file is not a prefix of the server's file.
-                416 => {
+                416 if from > 0 => {
                     if let Some(etag) = facts.name(file) {
                         cache::remove(&place.blobs.partial(&etag))?;
                     }

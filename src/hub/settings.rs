@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Limits;
-use super::address::without_credentials;
+use super::address::{with_plain_scheme, without_credentials};
 use super::proxy::Proxies;
 use super::roots::Roots;
 
@@ -70,7 +70,7 @@ impl HubSettings {
             std::fs::read_to_string(file).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
         });
         let endpoint = get("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into());
-        let (endpoint, credentials) = without_credentials(&endpoint);
+        let (endpoint, credentials) = without_credentials(&with_plain_scheme(&endpoint));
         let cache = path("HF_HUB_CACHE").or_else(|| path("HUGGINGFACE_HUB_CACHE"));
         let offline = get("HF_HUB_OFFLINE").map(|value| value.to_ascii_uppercase());
         Self {
@@ -128,6 +128,7 @@ mod tests {
         assert!(settings(&[("HF_HUB_OFFLINE", "true")]).offline);
         assert!(!settings(&[("HF_HUB_OFFLINE", "0")]).offline);
         assert_eq!(settings(&[("HF_ENDPOINT", "http://mirror/")]).endpoint, "http://mirror");
+        assert_eq!(settings(&[("HF_ENDPOINT", "HTTP://mirror")]).endpoint, "http://mirror");
         let private = settings(&[("HF_ENDPOINT", "https://me:secret@mirror/hf/")]);
         assert_eq!(private.endpoint, "https://mirror/hf");
         assert_eq!(private.credentials, Some(Token("me:secret".into())));

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use ureq::Body;
 use ureq::http::{HeaderMap, Response, StatusCode, Uri};
 
-use super::address::{join, origin, without_query};
+use super::address::{join, origin, with_plain_scheme, without_query};
 use super::cache::{self, Blobs};
 use super::client::{MAX_HOPS, Request, header, is_chunked};
 use super::content::Cancellable;
@@ -112,7 +112,8 @@ pub(crate) enum Unusable {
 
 /// Whether, and why, a URL must not be requested.
 pub(crate) fn unusable(url: &str) -> Option<Unusable> {
-    let (scheme, place) = origin(url).split_once("://").unwrap_or_default();
+    let url = with_plain_scheme(url);
+    let (scheme, place) = origin(&url).split_once("://").unwrap_or_default();
     let host = place.split(':').next().unwrap_or(place);
     if place.contains('@') {
         Some(Unusable::Credentials)
@@ -197,7 +198,7 @@ impl Hub {
         cancel: &Cancel,
     ) -> Result<(Response<Body>, String, u64, Option<u64>), HubError> {
         let mut arrived = Arrived::read(file, blobs);
-        let mut url = file.url.clone();
+        let mut url = with_plain_scheme(&file.url);
         self.require_safe(&url, &url, file)?;
         for _ in 0..MAX_HOPS {
             let Arrived { bytes: from, etag } = &arrived;

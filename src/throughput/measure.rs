@@ -179,7 +179,7 @@ impl Bench<'_> {
 
     /// Opens every network once and embeds the sample with every variant, as warm-up and to judge accuracy.
     fn warm_up(&self, variants: &[BenchVariant]) -> Result<(Networks, Vec<VariantRun>), ThroughputError> {
-        let (mut networks, mut seen, mut refused) = (Networks::new(), Vec::new(), None);
+        let (mut networks, mut peaks, mut seen, mut refused) = (Networks::new(), Vec::new(), Vec::new(), None);
         let mut refuse = |variant: &BenchVariant, source: ModelError| {
             let failed = Failed::from(&source);
             refused.get_or_insert(ThroughputError::Variant { variant: variant.to_string(), source });
@@ -191,12 +191,13 @@ impl Bench<'_> {
                 let batches = variants.iter().filter(|other| other.engine == variant.engine).map(|other| other.batch);
                 let opened = self.open(&variant.engine, batches.max().unwrap_or(variant.batch));
                 let opened = opened.map_err(|error| refuse(variant, error));
+                peaks.push(opened.as_ref().ok().and_then(|network| network.peak()));
                 networks.push((variant.engine, opened));
                 networks.len() - 1
             });
             let outcome = match &mut networks[place].1 {
                 Ok(network) => match self.embed_sample(network.as_mut(), place, variant.batch) {
-                    Ok(found) => Ok(found),
+                    Ok(found) => Ok(VariantMeasurement { peak: peaks[place], ..found }),
                     Err(Stop::Interrupted) => return Err(ThroughputError::Interrupted),
                     Err(Stop::Variant(error)) => Err(refuse(variant, error)),
                 },
@@ -245,7 +246,7 @@ impl Bench<'_> {
             stages,
             staged: 0,
             energy: EnergySum::default(),
-            peak: embedder.peak(),
+            peak: None,
             state: None,
         })
     }

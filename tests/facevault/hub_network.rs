@@ -173,6 +173,7 @@ fn a_pinned_digest_takes_precedence_over_a_mirrors_tags() {
 }
 
 /// Fault (hub): a mirror without `ETag` or `X-Repo-Commit`, or the login page of a network → an error with what to set
+/// Fault (hub): an entity tag that cannot be a file name, or a body that is compressed on the way → an error that quotes it
 /// Fault (hub): a small file whose git id is not that of its entity tag → refused and removed
 #[test]
 fn headers_missing_from_a_mirror_are_reported_with_a_remedy() {
@@ -186,6 +187,8 @@ fn headers_missing_from_a_mirror_are_reported_with_a_remedy() {
     };
     insta::assert_snapshot!(message(&[], &note()), @"unexpected response of mirror for `note.txt` of a/faces@c42f4c2: no ETag header; for a mirror that sends none, set `sha256` in the config; check HF_ENDPOINT and the proxy");
     insta::assert_snapshot!(message(&["ETag: \"x\""], &HubFile { revision: COMMIT[..7].into(), ..note() }), @"unexpected response of mirror for `note.txt` of a/faces@c42f4c2: no X-Repo-Commit header; for a mirror that sends none, set `revision` to a full commit hash; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(message(&["ETag: \"a/b\""], &note()), @"unexpected response of mirror for `note.txt` of a/faces@c42f4c2: the ETag \"a/b\" cannot name a file in the cache; for a mirror that sends such, set `sha256` in the config; check HF_ENDPOINT and the proxy");
+    insta::assert_snapshot!(message(&["ETag: \"x\"", "Content-Encoding: gzip"], &note()), @"unexpected response of mirror for `note.txt` of a/faces@c42f4c2: compressed on the way (Content-Encoding: gzip), which was not asked for; check HF_ENDPOINT and the proxy");
     insta::assert_snapshot!(message(&["Content-Type: text/html"], &note()), @"unexpected response of mirror for `note.txt` of a/faces@c42f4c2: a web page, such as the login page of a network; check HF_ENDPOINT and the proxy");
     insta::assert_snapshot!(message(&["ETag: \"d4ac2ff0c48b5b6b4dbcb1a9a1ea4b3a7e1a1a1a\""], &note()), @"`note.txt` of a/faces@c42f4c2 is damaged: its git blob id is 4fb6e84e02b3c0d7113d7bb723398fddf04b2519, expected d4ac2ff0c48b5b6b4dbcb1a9a1ea4b3a7e1a1a1a; it was discarded: start again; if it is damaged again, contact whoever runs the proxy or mirror, or, if the content is right, pin its sha256, which takes precedence");
 }

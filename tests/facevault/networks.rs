@@ -227,7 +227,7 @@ fn what_the_engine_cannot_do_is_an_error_that_names_the_network() {
     }
     let refused = options(Kernels::Auto, Precision::F16);
     let error = model::describe(&spec(Network::ClipVitB32), &refused, &|_| {}).unwrap_err();
-    insta::assert_snapshot!(error, @"`embed.precision: f16` is not available with `model.network: clip-vit-b-32`, which runs on the CPU in f32, bf16 and int8; use `precision: f32`");
+    insta::assert_snapshot!(error, @"`embed.precision: f16` is not available with `model.network: clip-vit-b-32`, which runs on the CPU in f32, bf16x3, bf16 and int8; use `precision: f32`");
 }
 
 /// `configs/baselines.yaml` as it is, and with the `--set` lines of its comments that need no local file.

@@ -290,9 +290,9 @@ fn what_does_not_fit_the_network_is_refused() {
     let workspace = workspace("iresnet.onnx");
     let refused = |set: &str| refused(&workspace, 1, "experiment", &[set]);
     insta::assert_snapshot!(refused("preprocess.resize.size=48"), @"error: HERE/iresnet.onnx takes faces of 32×32 pixels, got 48×48; set `preprocess.resize.size` to 32, or take a profile of that size");
-    insta::assert_snapshot!(refused("embed.precision=tf32"), @"error: `embed.precision: tf32` is not available with `model.network: onnx`, which runs on the CPU in f32, bf16 and int8; use `precision: f32`");
-    insta::assert_snapshot!(refused("embed.device=cuda"), @"error: `embed.device: cuda` is not available with `model.network: onnx`, which runs on the CPU in f32, bf16 and int8; use `device: cpu`");
-    insta::assert_snapshot!(refused("embed.kernels=candle"), @"error: `embed.kernels: candle` is not available with `model.network: onnx`, which runs on the CPU in f32, bf16 and int8; use `kernels: auto`");
+    insta::assert_snapshot!(refused("embed.precision=tf32"), @"error: `embed.precision: tf32` is not available with `model.network: onnx`, which runs on the CPU in f32, bf16x3, bf16 and int8; use `precision: f32`");
+    insta::assert_snapshot!(refused("embed.device=cuda"), @"error: `embed.device: cuda` is not available with `model.network: onnx`, which runs on the CPU in f32, bf16x3, bf16 and int8; use `device: cpu`");
+    insta::assert_snapshot!(refused("embed.kernels=candle"), @"error: `embed.kernels: candle` is not available with `model.network: onnx`, which runs on the CPU in f32, bf16x3, bf16 and int8; use `kernels: auto`");
     insta::assert_snapshot!(refused("model.output=features"), @"error: cannot load HERE/iresnet.onnx: the output of the ONNX file: there is no `features`; there are `embedding` (?, 16)");
     insta::assert_snapshot!(refused(&format!("weights.sha256={}", "ab".repeat(32))), @"error: the sha256 of HERE/iresnet.onnx is 7e93f06777df96c8a3cabb28361a238cf15a69284cbcd021464d8bd8698c4c18, but abababababababababababababababababababababababababababababababab is pinned: it is damaged or a different file; replace it, or correct `weights.sha256`");
     fs::copy(fixture("ir_se_normalising.onnx"), workspace.path("iresnet.onnx")).unwrap();

@@ -526,8 +526,8 @@ pub enum ModelError {
     Precision { precision: Precision, device: String, able: Vec<Precision> },
     /// An option that the engine for graphs does not support.
     #[error(
-        "`embed.{option}: {value}` is not available with `model.network: {network}`, which runs on the CPU in f32, bf16 and \
-         int8; use `{remedy}`"
+        "`embed.{option}: {value}` is not available with `model.network: {network}`, which runs on the CPU in f32, \
+         bf16x3, bf16 and int8; use `{remedy}`"
     )]
     OnlyEngine { network: &'static str, option: &'static str, value: &'static str, remedy: &'static str },
     /// An option that ONNX Runtime does not support here.

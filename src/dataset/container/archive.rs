@@ -73,7 +73,7 @@ fn named(path: &str) -> Result<(String, String), LeftOutReason> {
     if listing::named(file) != NameKind::Picture {
         return Err(LeftOutReason::NoPicture);
     }
-    let identity = parts.next().filter(|identity| !identity.is_empty()).ok_or(LeftOutReason::InRoot)?;
+    let identity = parts.find(|part| !part.is_empty()).ok_or(LeftOutReason::InRoot)?;
     Ok((identity.to_owned(), format!("{identity}/{file}")))
 }
 
@@ -87,6 +87,7 @@ mod tests {
             ("lfw/Ann/Ann_0001.jpg", Ok("Ann/Ann_0001.jpg")),
             ("./Ann/1.png", Ok("Ann/1.png")),
             ("a/b/c/Ann/1.png", Ok("Ann/1.png")),
+            ("lfw//Ann//1.png", Ok("Ann/1.png")),
             ("1.png", Err(LeftOutReason::InRoot)),
             ("./1.png", Err(LeftOutReason::InRoot)),
             ("lfw/Ann/readme.txt", Err(LeftOutReason::NoPicture)),

@@ -1,9 +1,9 @@
 //! Tar archives, compressed with gzip or not, read in the order of their entries.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use tar::{Entry, EntryType, PaxExtension, PaxExtensions};
 
 use super::budget::Bounded;
@@ -31,6 +31,9 @@ const LONGEST_NAME: u64 = 4096;
 /// Most bytes of an entry's extended attributes (pax); their values have up to 64 KiB.
 const LARGEST_PAX: u64 = 1 << 20;
 
+/// The kind of an entry that names the whole archive, as `tar --label` writes it.
+const VOLUME_LABEL: u8 = b'V';
+
 /// Most entries, folders and other files included.
 const MOST_ENTRIES: u64 = 50_000_000;
 
@@ -49,7 +52,7 @@ impl<'a> Tarball<'a> {
             check(located, &head, "a tar archive, compressed with gzip or not")?;
         }
         let file = BufReader::with_capacity(256 * 1024, CountingReader { file: located.open()?, advance });
-        let bytes: Box<dyn Read> = if compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+        let bytes: Box<dyn Read> = if compressed { Box::new(GzipMembers { member: Some(GzDecoder::new(file)) }) } else { Box::new(file) };
         // Compressed or not: what is skipped takes time, too.
         let bytes = cancel.guard(Bounded::new(bytes, located.bytes));
         Ok(Self { tar: tar::Archive::new(Box::new(bytes)), located })
@@ -173,6 +176,7 @@ impl Described {
             EntryType::GNULongLink => self.long_link = true,
             // Comments.
             EntryType::XGlobalHeader => {}
+            kind if kind.as_byte() == VOLUME_LABEL => {}
             _ => return Ok(Ok(false)),
         }
         Ok(Ok(true))
@@ -284,5 +288,42 @@ impl Read for CountingReader<'_> {
         let n = self.file.read(buffer)?;
         (self.advance)(n as u64);
         Ok(n)
+    }
+}
+
+/// The content of a gzip file of any number of members. Zeros behind a member are padding, as gzip(1) reads them: they fill
+/// the last block of a tape, or of a download that was preallocated.
+struct GzipMembers<R> {
+    member: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Read for GzipMembers<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let n = member.read(buffer)?;
+            if n > 0 || buffer.is_empty() {
+                return Ok(n);
+            }
+            let another = !skip_zeros(member.get_mut())?;
+            let file = self.member.take().map(GzDecoder::into_inner);
+            self.member = file.filter(|_| another).map(GzDecoder::new);
+        }
+        Ok(0)
+    }
+}
+
+/// Skips zeros; whether they reach to the end.
+fn skip_zeros(file: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        let bytes = file.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(true);
+        }
+        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+        let at_end = zeros == bytes.len();
+        file.consume(zeros);
+        if !at_end {
+            return Ok(false);
+        }
     }
 }

@@ -456,6 +456,10 @@ fn a_tar_archive_of_identity_folders_is_read_as_the_folder_is() {
     assert_eq!(manifest.left_out.to_string(), "1 file that is not a picture by name or content, 1 hidden entry");
     let plain = place.opened(&identities(&place.file("lfw.tar", tarball(&entries))));
     assert_eq!(plain.digest(), manifest.digest(), "compressed or not");
+    let labelled = [&[("faces", EntryType::new(b'V'), &b""[..])], &entries[..]].concat();
+    let padded = [archive(&labelled), vec![0; 10_240]].concat();
+    let from_tape = place.opened(&identities(&place.file("tape.tar.gz", padded)));
+    assert_eq!(from_tape.digest(), manifest.digest(), "with a label and padding");
     for (path, bytes) in [("Bob/1.jpg", &a), ("Ann/2.jpg", &b), ("Ann/1.jpg", &c)] {
         place.file(&format!("folders/{path}"), bytes);
     }
@@ -522,6 +526,7 @@ fn an_invalid_archive_or_table_is_explained() {
     assert_snapshot!(message(b"{\"error\": 1}"), @"<dir>/x.tar.gz: it is JSON, expected VGGFace2's .tar.gz");
     assert_snapshot!(message(b"\x1f\x8b no gzip"), @"<dir>/x.tar.gz: it is not a valid .tar.gz: invalid gzip header");
     assert_snapshot!(message(&whole[..whole.len() / 2]), @"<dir>/x.tar.gz: it ends after 322 bytes, in the middle of an entry; download or copy it again");
+    assert_snapshot!(message(&[&whole[..], b"\0\0tail of something else"].concat()), @"<dir>/x.tar.gz: it is not a valid .tar.gz: invalid gzip header");
     let mut damaged = whole.clone();
     let checksum = damaged.len() - 6;
     damaged[checksum] ^= 1;
