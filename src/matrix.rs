@@ -1,6 +1,5 @@
 //! Matrices of embeddings that anybody may have written: a `.npy`, or a column of lists in parquet.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use polars::io::parquet::read::FileMetadata;
@@ -116,11 +115,10 @@ pub struct ParquetMatrix {
 
 impl ParquetMatrix {
     fn open(path: &Path, named: Option<&str>) -> Result<Self, NpyError> {
-        let file = || files::open(path);
-        let bytes = file().and_then(|file| file.metadata()).map_err(FileError::new("read", path))?.len();
+        let bytes = files::open(path).and_then(|file| file.metadata()).map_err(FileError::new("read", path))?.len();
         let wrong = |rule: String| NpyError::Format { path: path.to_owned(), rule };
         let of_polars = |error: PolarsError| wrong(format!("polars cannot read it: {error}"));
-        let mut reader = parquet::reader(file).map_err(of_polars)?;
+        let mut reader = parquet::reader(path).map_err(of_polars)?;
         let (schema, metadata) =
             parquet::guarded(|| Ok((reader.schema()?, reader.get_metadata()?.clone()))).map_err(of_polars)?;
         let column = column(&schema, named).map_err(wrong)?;
@@ -160,7 +158,7 @@ impl ParquetMatrix {
     fn lists(&self, start: usize, rows: usize) -> Result<Vec<Option<Vec<f64>>>, NpyError> {
         let file = files::open(&self.path).map_err(FileError::new("read", &self.path))?;
         let read = || {
-            let reader: ParquetReader<File> = ParquetReader::new(file);
+            let reader = ParquetReader::new(parquet::map(&file)?);
             let reader = reader.with_columns(Some(vec![self.column.clone()])).with_slice(Some((start, rows)));
             let frame = reader.set_rechunk(true).finish()?;
             polars_ensure!(frame.height() == rows, ComputeError: "{} rows instead of {rows}", frame.height());

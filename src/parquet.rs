@@ -1,11 +1,13 @@
 //! Reads Parquet that may be damaged or hostile: polars allocates what a page's header claims, and panics on some files.
 
+use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use polars::io::mmap::MmapBytesReader;
+use polars::polars_utils::mmap::MMapSemaphore;
 use polars::prelude::{ArrowDataType, ArrowField, ParquetReader, PolarsError, PolarsResult, SerReader};
 use polars_parquet_format::thrift::protocol::TCompactInputProtocol;
 use polars_parquet_format::{Encoding, FileMetaData, PageHeader};
@@ -46,22 +48,41 @@ pub(crate) fn guarded<T>(read: impl FnOnce() -> PolarsResult<T>) -> PolarsResult
         .unwrap_or_else(|_| Err(PolarsError::ComputeError("it is damaged, or has a column of an unknown type".into())))
 }
 
-/// A reader of a file of a run, after its footer and the headers of all its pages were checked. `open` opens the file anew.
-pub(crate) fn reader<R: MmapBytesReader>(open: impl Fn() -> io::Result<R>) -> PolarsResult<ParquetReader<R>> {
-    reader_of(open, 0..usize::MAX)
+/// A file as polars reads it.
+pub(crate) type Mapped = Cursor<MMapSemaphore>;
+
+/// Maps a file as polars does by itself, which panics where the system refuses.
+pub(crate) fn map(file: &File) -> PolarsResult<Mapped> {
+    MMapSemaphore::new_from_file(file).map(Cursor::new)
+}
+
+/// A reader of a file, after its footer and the headers of all its pages were checked.
+pub(crate) fn reader(path: &Path) -> PolarsResult<ParquetReader<Mapped>> {
+    let open = || files::open(path);
+    check(open, 0..usize::MAX)?;
+    Ok(ParquetReader::new(map(&open()?)?))
 }
 
 /// The same for these rows alone: the other pages are neither checked nor read.
-pub(crate) fn reader_of<R: MmapBytesReader>(
-    open: impl Fn() -> io::Result<R>,
-    rows: Range<usize>,
-) -> PolarsResult<ParquetReader<R>> {
-    let chunks: Vec<_> = bytes_of_rows(&open, rows.clone())?.into_iter().map(|part| (part.start, part.end)).collect();
+pub(crate) fn reader_of_rows(path: &Path, rows: Range<usize>) -> PolarsResult<ParquetReader<Mapped>> {
+    let open = || files::open(path);
+    check(open, rows.clone())?;
+    Ok(ParquetReader::new(map(&open()?)?).with_slice(Some((rows.start, rows.len()))))
+}
+
+/// The same of a file in memory.
+pub(crate) fn reader_of_bytes(bytes: &[u8]) -> PolarsResult<ParquetReader<Cursor<&[u8]>>> {
+    check(|| Ok(Cursor::new(bytes)), 0..usize::MAX)?;
+    Ok(ParquetReader::new(Cursor::new(bytes)))
+}
+
+/// Refuses a footer, and pages of these rows, for which polars would take more memory than they are worth.
+fn check<R: MmapBytesReader>(open: impl Fn() -> io::Result<R>, rows: Range<usize>) -> PolarsResult<()> {
+    let chunks: Vec<_> = bytes_of_rows(&open, rows)?.into_iter().map(|part| (part.start, part.end)).collect();
     let mut file = open()?;
     let length = file.seek(SeekFrom::End(0))?;
     unpacked_bytes(&mut file, length, &chunks).map_err(refused)?;
-    let reader = ParquetReader::new(open()?);
-    Ok(if rows.end == usize::MAX { reader } else { reader.with_slice(Some((rows.start, rows.len()))) })
+    Ok(())
 }
 
 fn refused(problem: ParquetProblem) -> PolarsError {
@@ -114,15 +135,14 @@ pub(crate) fn footer<R: Read + Seek>(open: impl Fn() -> io::Result<R>) -> io::Re
 /// All names of columns and all values of text columns, a line each.
 pub(crate) fn texts(path: &Path) -> Result<String, FileError> {
     let bytes = files::read(path)?;
-    let open = || Ok(Cursor::new(&bytes[..]));
     let read = || {
-        let schema = guarded(|| reader(open)?.schema())?;
+        let schema = guarded(|| reader_of_bytes(&bytes)?.schema())?;
         let is_text = |field: &&ArrowField| {
             matches!(field.dtype, ArrowDataType::Utf8View | ArrowDataType::LargeUtf8 | ArrowDataType::Utf8)
         };
         let names: Vec<String> = schema.iter_values().map(|field| field.name.to_string()).collect();
         let wanted = schema.iter_values().filter(is_text).map(|field| field.name.to_string()).collect();
-        let frame = reader(open)?.with_columns(Some(wanted));
+        let frame = reader_of_bytes(&bytes)?.with_columns(Some(wanted));
         let frame = guarded(|| frame.finish())?;
         let mut text = names.join("\n");
         for column in frame.columns() {
@@ -275,7 +295,7 @@ mod tests {
     fn files_for_which_polars_would_reserve_gigabytes_are_refused() {
         for name in ["page-that-reserves-memory", "pages-that-reserve-memory"] {
             let path = crate::generated::path(&format!("fuzz/regressions/manifest/{name}.parquet"));
-            assert!(reader(|| std::fs::File::open(&path)).is_err(), "{name}");
+            assert!(reader(&path).is_err(), "{name}");
         }
     }
 }

@@ -1,12 +1,11 @@
 //! The rules that concern one value: the tree is read along the JSON schema, and the first broken rule is reported where
 //! it was broken. What comes out is plain JSON that serde makes the sections of.
 
-use regex::Regex;
 use serde_json::{Map, Value as Json};
 
 use super::diagnostics::{Diagnostic, Source, listed, quoted};
 use super::place::Place;
-use super::schema::{SCHEMA, SchemaKind, default_tag, kind, range, resolved, shown, tag, texts};
+use super::schema::{SCHEMA, SchemaKind, default_tag, kind, pattern, range, resolved, shown, tag, texts};
 use super::tree::{Key, Node, Value};
 use crate::spelling::did_you_mean;
 
@@ -130,10 +129,9 @@ impl Reader<'_> {
         })
     }
 
-    fn text(&self, node: &Node, text: &str, schema: &Json) -> Result<Json, Diagnostic> {
+    fn text(&self, node: &Node, text: &str, schema: &'static Json) -> Result<Json, Diagnostic> {
         self.long_enough(node, text.len(), &schema["minLength"])?;
-        let pattern = schema["pattern"].as_str().and_then(|pattern| Regex::new(pattern).ok());
-        let Some(pattern) = pattern.filter(|pattern| !pattern.is_match(text)) else { return Ok(text.into()) };
+        let Some(pattern) = pattern(schema).filter(|pattern| !pattern.is_match(text)) else { return Ok(text.into()) };
         let length = text.chars().count();
         let length = if length > 20 { format!(" ({length} characters)") } else { String::new() };
         // A name like the one that was given.

@@ -9,8 +9,10 @@
 //! - `x-help`: what to do when a text breaks its pattern,
 //! - `x-digits`: significant digits that a number of a run's identity is rounded to.
 
-use std::sync::LazyLock;
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
+use regex::Regex;
 use serde_json::Value as Json;
 
 use super::wire::Experiment;
@@ -24,6 +26,14 @@ pub fn schema() -> String {
     let mut text = serde_json::to_string_pretty(&*SCHEMA).unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// The pattern that a text must match. Each is compiled once: that takes longer than all else that is done with a config.
+pub(super) fn pattern(schema: &'static Json) -> Option<Regex> {
+    static COMPILED: LazyLock<Mutex<HashMap<&str, Option<Regex>>>> = LazyLock::new(Mutex::default);
+    let pattern = schema["pattern"].as_str()?;
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    compiled.entry(pattern).or_insert_with(|| Regex::new(pattern).ok()).clone()
 }
 
 /// What a schema asks for.
@@ -147,7 +157,7 @@ mod tests {
     fn every_pattern_compiles_and_has_words_and_every_small_integer_a_range() {
         fn walk(schema: &Json, found: &mut usize) {
             if let Some(pattern) = schema.get("pattern").filter(|_| schema["type"] != Json::Null) {
-                regex::Regex::new(pattern.as_str().unwrap()).unwrap();
+                Regex::new(pattern.as_str().unwrap()).unwrap();
                 assert!(schema["x-values"].is_string(), "{schema}");
                 *found += 1;
             }

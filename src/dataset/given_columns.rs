@@ -25,7 +25,7 @@ pub(super) fn as_csv(path: &Path) -> Result<Vec<u8>, DatasetError> {
     let open = || files::open(path);
     let read = || {
         let size = open()?.metadata()?.len();
-        let mut reader = parquet::reader(open)?;
+        let mut reader = parquet::reader(path)?;
         let schema = reader.schema()?;
         let (columns, rows) = (plain_columns(&schema), reader.num_rows()?);
         let most = usize::try_from(size).unwrap_or(usize::MAX).max(TEXTS);
@@ -41,7 +41,7 @@ pub(super) fn as_csv(path: &Path) -> Result<Vec<u8>, DatasetError> {
                 (start..start + wanted).try_for_each(|row| writer.write_record([row.to_string()])).map_err(csv)?;
                 continue;
             }
-            let reader = ParquetReader::new(open()?).with_columns(Some(columns.clone()));
+            let reader = ParquetReader::new(parquet::map(&open()?)?).with_columns(Some(columns.clone()));
             let frame = reader.with_slice(Some((start, wanted))).set_rechunk(true).finish()?;
             let texts = columns.iter().map(|name| frame.column(name)?.cast(&DataType::String));
             let texts = texts.collect::<PolarsResult<Vec<_>>>()?;

@@ -51,7 +51,7 @@ pub(crate) struct ParquetColumns {
 /// Looks at the columns of a parquet file.
 pub(crate) fn parquet_columns(path: &Path) -> Result<ParquetColumns, DatasetError> {
     let failed = |source| DatasetError::Parquet { action: "read", path: path.into(), source };
-    let read = || parquet::reader(|| files::open(path))?.schema();
+    let read = || parquet::reader(path)?.schema();
     let schema = parquet::guarded(read).map_err(failed)?;
     Ok(ParquetColumns {
         vectors: matrix::vectors(&schema),

@@ -196,7 +196,7 @@ impl Manifest {
         if !self_digest::is_whole(&mut bytes) {
             return Err(wrong("its digest does not match, or it has none".into()));
         }
-        let mut reader = parquet::reader(|| Ok(Cursor::new(&bytes[..]))).map_err(polars)?;
+        let mut reader = parquet::reader_of_bytes(&bytes).map_err(polars)?;
         let rows = parquet::guarded(|| reader.num_rows()).map_err(polars)?;
         // Its pages are checked.
         let open = || ParquetReader::new(Cursor::new(&bytes[..]));
@@ -214,7 +214,7 @@ impl Manifest {
     pub(crate) fn read_rows(path: &Path, root: PathBuf, rows: Range<usize>) -> Result<Self, DatasetError> {
         let polars = |source| DatasetError::Parquet { action: "read", path: path.into(), source };
         let wrong = |rule| DatasetError::Manifest { path: path.into(), rule };
-        let reader = parquet::reader_of(|| files::open(path), rows.clone()).map_err(polars)?;
+        let reader = parquet::reader_of_rows(path, rows.clone()).map_err(polars)?;
         let frame = parquet::guarded(|| reader.set_rechunk(true).finish()).map_err(polars)?;
         let mut manifest = Self { root, ..Self::default() };
         manifest.append_from(&frame, rows.start).map_err(wrong)?;

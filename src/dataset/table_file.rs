@@ -1,6 +1,5 @@
 //! A table of a run's manifest in a Parquet file of its own: pairs, roles, templates.
 
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use polars::prelude::*;
@@ -32,7 +31,7 @@ impl TableFile {
             return Ok(None);
         }
         let bytes = files::read(path)?;
-        let frame = parquet::reader(|| Ok(Cursor::new(&bytes[..])))
+        let frame = parquet::reader_of_bytes(&bytes)
             .and_then(|reader| parquet::guarded(|| reader.set_rechunk(true).finish()))
             .map_err(|source| DatasetError::Parquet { action: "read", path: path.into(), source })?;
         Ok(Some(Self { path: path.into(), frame }))

@@ -117,7 +117,7 @@ pub fn tables_differ(run: &Path, faces: &[Face], skip: impl Fn(&str) -> bool) ->
         let path = run.join(name);
         let wrong = |source| ExportError::Read { path: path.clone(), source };
         let expected = export::quality_table(records.iter(), &embedded, faces).map_err(wrong)?;
-        let reader = parquet::reader(|| files::open(&path)).map_err(wrong)?;
+        let reader = parquet::reader(&path).map_err(wrong)?;
         let found = parquet::guarded(|| reader.finish()).map_err(wrong)?;
         lines.extend((!found.equals_missing(&expected)).then(|| differs(name)));
     }
@@ -139,7 +139,7 @@ fn embeddings_differ(
     let path = run.join(name);
     let wrong = |source| ExportError::Read { path: path.clone(), source };
     let Some(dimension) = records.first().map(|record| record.dimension) else { return Ok(None) };
-    let mut reader = parquet::reader(|| files::open(&path)).map_err(wrong)?;
+    let mut reader = parquet::reader(&path).map_err(wrong)?;
     let rows = parquet::guarded(|| reader.num_rows()).map_err(wrong)?;
     if rows != embedded.len() {
         return Ok(Some(format!("{name} has {}, the chunks have {}", counted(rows, "row"), embedded.len())));
@@ -148,7 +148,7 @@ fn embeddings_differ(
     let compare = |expected: DataFrame| {
         let slice = Some((first, expected.height()));
         let file = files::open(&path).map_err(PolarsError::from)?;
-        let found = parquet::guarded(|| ParquetReader::new(file).with_slice(slice).finish())?;
+        let found = parquet::guarded(|| ParquetReader::new(parquet::map(&file)?).with_slice(slice).finish())?;
         if differs.is_none() && !found.equals_missing(&expected) {
             let last = first + expected.height() - 1;
             differs = Some(format!("{name} differs from the chunks in rows {first} to {last}"));

@@ -1,6 +1,5 @@
 //! Parquet tables and JSON files, written whole and read column by column.
 
-use std::io::Cursor;
 use std::path::Path;
 
 use polars::prelude::*;
@@ -46,7 +45,7 @@ pub(super) struct ParquetTable<'a> {
 impl<'a> ParquetTable<'a> {
     pub(super) fn read(path: &'a Path) -> Result<Self, ResultsError> {
         let bytes = files::read(path)?;
-        let frame = parquet::reader(|| Ok(Cursor::new(&bytes[..])))
+        let frame = parquet::reader_of_bytes(&bytes)
             .and_then(|reader| parquet::guarded(|| reader.finish()))
             .map_err(|error| ResultsError::Damaged { path: path.into(), reason: error.to_string() })?;
         Ok(Self { path, frame })

@@ -274,7 +274,12 @@ impl RunContext<'_> {
         };
         // The digests are recorded after everything is exported.
         if run.has(RunDirectory::METADATA) && seal::is_recorded(run) {
-            return self.embedded_before(run, options, manifest.len());
+            if !inspect::has_other_columns(run, manifest)? {
+                return self.embedded_before(run, options, manifest.len());
+            }
+            self.progress.say("the columns of the dataset have changed: what comes from them is made again");
+            // First, so that no interruption leaves results of the old columns.
+            seal::remove(run, RunDirectory::METRICS)?;
         }
         seal::discard(run)?;
         manifest.write_parquet(&run.file(RunDirectory::MANIFEST))?;

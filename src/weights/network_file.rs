@@ -115,8 +115,10 @@ fn onnx_file(
     let wrong = |source| match source {
         // Does it take faces of another size?
         source @ OnnxError::Input(_) => match onnx::outline(bytes.clone(), &options(None)) {
-            Ok(Outline { height, width, .. }) => WeightsError::Side { location: location.clone(), height, width, side },
-            Err(_) => WeightsError::Onnx { location: location.clone(), source: source.into() },
+            Ok(Outline { height, width, .. }) if [height, width] != [side; 2] => {
+                WeightsError::Side { location: location.clone(), height, width, side }
+            }
+            _ => WeightsError::Onnx { location: location.clone(), source: source.into() },
         },
         source => WeightsError::Onnx { location: location.clone(), source: source.into() },
     };
@@ -274,13 +276,15 @@ pub(crate) fn standardised_once(
 ) -> Result<Option<String>, WeightsError> {
     let Weights::Onnx(file) = &checkpoint.weights else { return Ok(None) };
     let location = &checkpoint.origin.location;
-    if file.whole.as_ref().is_some_and(|whole| whole.outline.element == BYTE) && standardise != RAW {
+    let of_graph = file.graph.as_ref().is_some_and(|onnx| onnx.found.takes_bytes);
+    let takes_bytes = of_graph || file.whole.as_ref().is_some_and(|whole| whole.outline.element == BYTE);
+    if takes_bytes && standardise != RAW {
         return Err(WeightsError::TakesBytes { location: location.clone(), standardise });
     }
     let Some(onnx) = &file.graph else { return Ok(None) };
     match (normalises_pixels(&onnx.found), standardise == RAW) {
         (true, false) => Err(WeightsError::StandardisedTwice { location: location.clone(), standardise }),
-        (false, true) => Ok(Some(format!(
+        (false, true) if !takes_bytes => Ok(Some(format!(
             "{location} gets pixels of 0 to 255 as they are, and does not begin by standardising them: if it was trained \
              on standardised pixels, set `preprocess.standardise`"
         ))),

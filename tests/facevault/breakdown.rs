@@ -112,3 +112,26 @@ fn measured_once_it_is_known_when_the_pictures_are_gone_and_the_same_after_a_res
     assert!(bytes() == undisturbed, "without the pictures");
     workspace.run(0, &["verify", "small"]);
 }
+
+/// Fault (runs): columns of the dataset that no embedding depends on have changed since the run was evaluated → the same run,
+/// evaluated again, has the results of a new one
+#[test]
+fn an_experiment_follows_changed_columns() {
+    let workspace = workspace();
+    workspace.run(0, &["experiment", "config.yaml"]);
+    let run = workspace.only_run();
+    let table = fs::read_to_string(workspace.path("face_metadata.csv")).unwrap();
+    fs::write(workspace.path("face_metadata.csv"), table.replace("night,", "dusk,").replace(",0.91,", ",0.25,")).unwrap();
+    let (_, stderr) = workspace.run(0, &["experiment", "config.yaml"]);
+    assert!(stderr.contains("the columns of the dataset have changed"), "{stderr}");
+    assert_eq!(workspace.only_run(), run, "its embeddings are the same");
+    workspace.run(0, &["verify", run.to_str().unwrap()]);
+    workspace.run(0, &["experiment", "config.yaml", "--experiments", "new"]);
+    let new = workspace.path("new").join(run.file_name().unwrap());
+    for name in ["manifest.parquet", "face_metadata.csv", "breakdown.json", "metrics.json", "embeddings.parquet"] {
+        assert!(fs::read(run.join(name)).unwrap() == fs::read(new.join(name)).unwrap(), "{name} differs");
+    }
+    assert!(fs::read_to_string(run.join("breakdown.json")).unwrap().contains("\"dusk\""));
+    let (_, stderr) = workspace.run(0, &["experiment", "config.yaml"]);
+    assert!(stderr.contains("already complete"), "{stderr}");
+}

@@ -384,3 +384,33 @@ fn what_the_library_refuses_is_an_error() {
     let (bytes, floats) = (embeddings(&workspace, &raw), embeddings(&workspace, &["weights.path=known.onnx", raw[1]]));
     assert!(off(&bytes, &floats) <= 1e-6);
 }
+
+/// Fault (config): standardised pixels for an ONNX file that takes bytes, with the engine → refused with the values to set
+/// Fault (weights): an ONNX file whose output is one number for a face → refused
+#[test]
+fn the_engine_gives_bytes_to_what_takes_bytes() {
+    let known = || Parts { activation: "Relu", ..Parts::default() };
+    let number = Parts { weights: tensor("w", &[1, 3, 3, 3], &weights()[..27]), says_dimension: false, ..known() };
+    let workspace = workspace(&[
+        ("bytes", network(Parts { element: 2, ..known() })),
+        ("floats", network(known())),
+        ("number", network(number)),
+    ]);
+    let says = |file: &str, sets: &[&str]| {
+        let file = format!("weights.path={file}.onnx");
+        let overrides = ["embed.kernels=auto", &file].into_iter().chain(sets.iter().copied());
+        let overrides: Vec<&str> = overrides.flat_map(|set| ["--set", set]).collect();
+        workspace.command(&[&["embed", "config.yaml", "--quiet"], &overrides[..]].concat())
+    };
+    insta::assert_snapshot!(refused(&workspace, says("bytes", &[])), @"error: HERE/bytes.onnx takes bytes, and `preprocess.standardise` (mean 127.5, scale 127.5) makes other numbers of them; set `preprocess.standardise: {mean: 0, scale: 1}`");
+    insta::assert_snapshot!(refused(&workspace, says("number", &[])), @"");
+    // It is told from a network of floats, which would be trained on standardised ones.
+    let raw = &["preprocess.standardise={mean: 0, scale: 1}"][..];
+    let said = |file: &str| String::from_utf8(says(file, raw).output().unwrap().stderr).unwrap();
+    assert_eq!(said("bytes"), "");
+    assert!(said("floats").contains("set `preprocess.standardise`"), "{}", said("floats"));
+    let [bytes, floats] = ["bytes", "floats"].map(|file| {
+        embeddings(&workspace, &["embed.kernels=auto", &format!("weights.path={file}.onnx"), raw[0]])
+    });
+    assert_eq!(bytes, floats);
+}

@@ -11,7 +11,6 @@ pub mod tracer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -29,11 +28,22 @@ const STRIDE: usize = 24;
 /// Removes one of the people of the stage's run.
 const FORGET: &[&str] = &["forget", "small", "--identity", "person3"];
 
+/// The commands of a run that two processes share out.
+const SHARDED: [&[&str]; 5] = [
+    &["prepare", "config.yaml"],
+    &["embed", "small", "--shard", "0/2"],
+    &["embed", "small", "--shard", "1/2"],
+    &["finish", "small"],
+    &["evaluate", "small"],
+];
+
 /// A command that is repeated, beside a Hub.
 struct Stage {
     template: Workspace,
     hub: FakeHub,
     arguments: &'static [&'static str],
+    /// The commands that lead from there to the end.
+    rest: &'static [&'static [&'static str]],
     /// What no file may contain in the end.
     forgotten: Option<&'static str>,
     /// What an undisturbed run leaves, but for times.
@@ -71,7 +81,7 @@ impl Stage {
         fs::write(template.path("config.yaml"), config).unwrap();
 
         let arguments = &["experiment", "config.yaml"];
-        let mut stage = Self { template, hub, arguments, forgotten: None, expected: BTreeMap::new() };
+        let mut stage = Self { template, hub, arguments, rest: &[], forgotten: None, expected: BTreeMap::new() };
         stage.expect();
         for file in
             ["face_embeddings/00002.npy", "face_embeddings.json", "embeddings.parquet", "metrics.json", "failures.csv"]
@@ -87,6 +97,23 @@ impl Stage {
         stage.start_again(&stage.template).unwrap();
         (stage.arguments, stage.forgotten) = (FORGET, Some("person3"));
         stage.expect();
+        Some(stage)
+    }
+
+    /// The `n`th command of that experiment, shared out among two processes one after the other.
+    fn sharded(n: usize) -> Option<Self> {
+        let mut stage = Self::experiment()?;
+        for arguments in &SHARDED[..n] {
+            stage.succeed(&stage.template, arguments).unwrap();
+        }
+        (stage.arguments, stage.rest) = (SHARDED[n], &SHARDED[n + 1..]);
+        let whole = std::mem::take(&mut stage.expected);
+        stage.expect();
+        let of_the_run = |(name, digest): &(&String, &Digest)| {
+            name.starts_with("experiments") && stage.expected.get(*name) != Some(*digest)
+        };
+        let other: Vec<_> = whole.iter().filter(of_the_run).map(|(name, _)| name).collect();
+        assert!(other.is_empty(), "not what one process writes: {other:?}");
         Some(stage)
     }
 
@@ -111,25 +138,27 @@ impl Stage {
         case
     }
 
-    fn command(&self, workspace: &Workspace) -> Command {
-        workspace.online_command(&self.hub, self.arguments)
-    }
 
     /// Runs the command under an observer, of the clock as well if asked for: how it ended and what it said.
     fn disturb(&self, workspace: &Workspace, clock: bool, observer: &mut dyn Observer) -> (Ending, String) {
         let said = workspace.path("said");
-        let mut command = self.command(workspace);
+        let mut command = workspace.online_command(&self.hub, self.arguments);
         command.stdout(File::create(workspace.path("printed")).unwrap()).stderr(File::create(&said).unwrap());
         let ending = tracer::run(command, Options { clock, ..Options::default() }, observer).unwrap();
         (ending, String::from_utf8_lossy(&fs::read(said).unwrap()).into_owned())
     }
 
-    /// Runs the command undisturbed.
+    /// Runs the command undisturbed, and what comes after it.
     fn start_again(&self, workspace: &Workspace) -> Result<(), String> {
-        let output = self.command(workspace).output().unwrap();
+        self.succeed(workspace, self.arguments)?;
+        self.rest.iter().try_for_each(|arguments| self.succeed(workspace, arguments))
+    }
+
+    fn succeed(&self, workspace: &Workspace, arguments: &[&str]) -> Result<(), String> {
+        let output = workspace.online_command(&self.hub, arguments).output().unwrap();
         // Whoever is forgotten already cannot be found again.
         let done = output.status.success() || self.forgotten.is_some() && output.status.code() == Some(2);
-        let said = || format!("{}: {}", output.status, last_lines(&String::from_utf8_lossy(&output.stderr)));
+        let said = || format!("{}: {}: {}", arguments[0], output.status, last_lines(&String::from_utf8_lossy(&output.stderr)));
         done.then_some(()).ok_or_else(said)
     }
 
@@ -173,7 +202,8 @@ impl Stage {
         let (ending, said) = self.disturb(&workspace, false, &mut observer);
         let place = observer.place?;
         let judged = match ending {
-            Ending::Exit(0) => self.judge(&workspace).map(|()| Seen::Done),
+            Ending::Exit(0) if self.rest.is_empty() => self.judge(&workspace).map(|()| Seen::Done),
+            Ending::Exit(0) => Ok(Seen::Done),
             Ending::Exit(code) if fault.unnoticed() => Err(format!("exit {code}")),
             Ending::Exit(1..=4) if !said.contains("panicked") => match said.contains("error: ") {
                 true => Ok(Seen::Refused),
@@ -354,6 +384,19 @@ fn the_power_goes_at_every_change_while_a_person_is_forgotten() {
 fn every_call_fails_once_while_a_person_is_forgotten() {
     if let Some(stage) = Stage::forgetting() {
         sweep("Error in a removal", STRIDE, |n| stage.inject(Fault::Error, n));
+    }
+}
+
+/// Fault (disk): any call of `prepare`, `embed --shard`, `finish` or `evaluate` fails, or the power goes at any of their changes of the
+/// disk → the same command goes on; once all have ended, the run has the bytes of one process
+#[test]
+fn every_call_of_a_shared_run_fails_once_and_the_power_goes_at_every_change() {
+    for (n, arguments) in SHARDED.iter().enumerate() {
+        if let Some(stage) = Stage::sharded(n) {
+            let command = arguments.join(" ");
+            sweep(&format!("Error in {command}"), STRIDE, |n| stage.inject(Fault::Error, n));
+            sweep(&format!("power cut of {command}"), STRIDE, |n| stage.cut(n));
+        }
     }
 }
 

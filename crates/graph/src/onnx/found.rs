@@ -49,6 +49,8 @@ pub struct Found {
     pub height: usize,
     /// Of the face, in pixels.
     pub width: usize,
+    /// Whether its numbers are pixels as they are, from 0 to 255.
+    pub takes_bytes: bool,
     /// Name of the embedding.
     pub output: String,
     /// Numbers of the embedding.
@@ -236,6 +238,12 @@ pub(super) fn check_output(graph: &Graph, face: &Face) -> Result<(), OnnxError> 
         return Err(OnnxError::Output(format!("`{name}` does not depend on the face")));
     }
     let dimension = output.len();
+    if dimension == 1 {
+        return Err(OnnxError::Output(format!(
+            "`{name}` is one number for a face, which is no embedding: say with `model.output` which value is, or export the \
+             network with it"
+        )));
+    }
     if output.shape.iter().filter(|extent| **extent != 1).count() > 1 || dimension > 1 << 20 {
         let hint = match face.batch {
             1 => "",
@@ -268,6 +276,7 @@ impl Found {
             layout: face.layout,
             height,
             width,
+            takes_bytes: face.element == element::UINT8,
             output: output.to_owned(),
             dimension: graph.values[graph.output].len(),
             opset,
