@@ -731,8 +731,8 @@ pub struct CompareArgs {
     /// Exit with code 5 if a run is worse than the first, or cannot be compared with it.
     #[arg(long)]
     pub fail_on_regression: bool,
-    /// Tolerate a regression of this size: of a metric in its own unit (`eer=0.001`), or of speed as a share
-    /// (`speed=0.2`; by default, `speed=off`). Only with `--fail-on-regression`. May be repeated.
+    /// Tolerate a regression of this size: of a metric in its own unit (`eer=0.001`), of speed as a share
+    /// (`speed=0.2`; by default, `speed=off`), or a share of faces that are not embedded any more (`faces=0.01`). Only with `--fail-on-regression`. May be repeated.
     #[arg(long = "tolerate", value_name = "NAME=VALUE")]
     pub tolerate: Vec<String>,
     #[command(flatten)]

@@ -22,6 +22,8 @@ pub struct SharedFaces {
     /// For each run, the row of each common face in its matrix.
     pub rows: Vec<Vec<u32>>,
     pub embedded: Vec<u64>,
+    /// For each run, the faces of the first that it has not embedded.
+    pub lost: Vec<u64>,
     /// Faces of the first run that are not shared, by reason.
     pub left_out: LeftOutFaces,
     /// For each run, what is not as in the first, face by face.
@@ -96,6 +98,7 @@ impl SharedFaces {
         Self {
             rows: vec![(0..faces as u32).collect()],
             embedded: vec![faces as u64],
+            lost: vec![0],
             left_out: LeftOutFaces::default(),
             changes: vec![vec![Change::default(); faces]],
             same_pictures: false,
@@ -107,7 +110,7 @@ impl SharedFaces {
         let one = Self::first(faces);
         let rows = vec![one.rows[0].clone(); runs];
         let changes = vec![one.changes[0].clone(); runs];
-        Self { rows, changes, embedded: vec![faces as u64; runs], ..one }
+        Self { rows, changes, embedded: vec![faces as u64; runs], lost: vec![0; runs], ..one }
     }
 
     /// Asks for the same picture and box as well.
@@ -118,6 +121,7 @@ impl SharedFaces {
     /// Keeps the faces that the next run has as well. Both slices are embedded faces in row order.
     pub fn intersect(&mut self, first: &[Labelled<'_>], next: &[Labelled<'_>]) {
         let matcher = Matcher::new(first, next);
+        let lost = (0..first.len() as u32).filter(|row| matcher.partner(*row) == Err(Reason::Missing)).count();
         let mut taken = HashSet::new();
         let (mut rows, mut changes) = (Vec::new(), Vec::new());
         let keeps: Vec<bool> = self.rows[0]
@@ -151,6 +155,7 @@ impl SharedFaces {
         self.rows.push(rows);
         self.changes.push(changes);
         self.embedded.push(next.len() as u64);
+        self.lost.push(lost as u64);
     }
 
     /// For each run, the shared faces that are not quite the same as in the first.
@@ -346,6 +351,7 @@ mod tests {
         let common = shared(&first[..2], &[boxed("p", "p", "p", 270.0), boxed("q", "q", "q", 0.0)]);
         assert_eq!(common.rows, [[1], [0]]);
         assert_eq!(common.left_out.missing, 1);
+        assert_eq!(common.lost[1..], [1]);
         // A quarter of overlap is another face, whatever its id.
         let common = shared(&first[..2], &[boxed("p#1", "p", "p", 60.0), boxed("p#2", "p", "p", 300.0)]);
         assert_eq!((&common.rows[..], common.left_out.ambiguous), (&[vec![1], vec![1]][..], 1));

@@ -9,6 +9,7 @@ use super::pairing::{Paired, PairedMetric};
 use super::same_build::{EmbeddedBy, SameBuild};
 use super::speed::Speed;
 use super::{CompareError, RunComparison};
+use crate::text::counted;
 
 /// How much worse a run may be.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
@@ -18,6 +19,8 @@ pub struct Tolerances {
     pub metrics: Vec<Tolerance>,
     /// Share of the reference's speed; speed is judged only where it is given, because a machine's other load changes it.
     pub speed: Option<f64>,
+    /// Share of the reference's faces that a run may have lost.
+    pub faces: f64,
 }
 
 /// How much worse a run may be in one metric.
@@ -31,7 +34,8 @@ pub struct Tolerance {
 }
 
 impl Tolerances {
-    /// Parses `NAME=VALUE` texts, e.g. `eer=0.001`, `tar@fmr=1e-3=0.01`, `speed=0.2`, `speed=off`; the last of a name wins.
+    /// Parses `NAME=VALUE` texts, e.g. `eer=0.001`, `tar@fmr=1e-3=0.01`, `faces=0.01`, `speed=0.2`, `speed=off`; the last of a
+    /// name wins.
     pub fn parse<T: AsRef<str>>(texts: &[T]) -> Result<Self, CompareError> {
         let mut tolerances = Self::default();
         for text in texts.iter().map(AsRef::as_ref) {
@@ -39,12 +43,16 @@ impl Tolerances {
             // Split from the right: names of true accept rates contain an equals sign.
             let (name, value) = text.rsplit_once('=').ok_or_else(wrong)?;
             let number = value.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+            let share = || number.filter(|number| *number < 1.0).ok_or_else(wrong);
+            if name == "faces" {
+                tolerances.faces = share()?;
+                continue;
+            }
             if name == "speed" {
-                let share = || number.filter(|number| *number < 1.0).ok_or_else(wrong);
                 tolerances.speed = if value == "off" { None } else { Some(share()?) };
                 continue;
             }
-            let metric = HeadlineMetric::parse(name, &["speed"])?;
+            let metric = HeadlineMetric::parse(name, &["faces", "speed"])?;
             let value = number.ok_or_else(wrong)?;
             tolerances.metrics.retain(|tolerance| tolerance.metric != metric);
             tolerances.metrics.push(Tolerance { metric, value });
@@ -86,7 +94,7 @@ pub struct Finding {
     pub run: String,
     /// Its number in the comparison, from 1.
     pub number: usize,
-    /// `speed`, `pairs`, `build`, or the key of a metric.
+    /// `faces`, `speed`, `pairs`, `build`, or the key of a metric.
     pub what: String,
     /// What was found, in words.
     pub text: String,
@@ -101,6 +109,7 @@ impl RegressionGate {
                 |what: String, text: String| Finding { run: comparison.runs[run].clone(), number: run + 1, what, text };
             match &comparison.paired {
                 Some(paired) => {
+                    regressions.extend(lost(paired, run, &tolerances).map(|text| finding("faces".into(), text)));
                     for (what, text) in quality(paired, run, &tolerances) {
                         regressions.push(finding(what, text));
                     }
@@ -142,6 +151,17 @@ impl RegressionGate {
         lines.extend(self.not_judged.iter().map(|finding| line(finding, "not judged, ")));
         lines
     }
+}
+
+/// Faces that have no embedding any more: no metric over pairs shows them.
+fn lost(paired: &Paired, run: usize, tolerances: &Tolerances) -> Option<String> {
+    let (lost, all) = (*paired.faces.lost.get(run)?, *paired.faces.embedded.first()?);
+    let tolerated = tolerances.faces * all as f64;
+    let text = || {
+        let faces = counted(all as usize, "face");
+        format!("{lost} of the reference's {faces} are not embedded, tolerated {}", tolerated.floor())
+    };
+    (lost as f64 > tolerated).then(text)
 }
 
 fn quality(paired: &Paired, run: usize, tolerances: &Tolerances) -> Vec<(String, String)> {

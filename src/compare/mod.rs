@@ -101,7 +101,7 @@ pub enum CompareError {
     /// An invalid tolerance.
     #[error(
         "invalid tolerance `{text}`: expected NAME=VALUE, where VALUE is at least 0 and in the metric's own unit \
-         (`eer=0.001`, `tar@fmr=1e-3=0.01`), or the share of speed that may be lost, below 1 (`speed=0.2`, or `speed=off`)"
+         (`eer=0.001`, `tar@fmr=1e-3=0.01`), or the share of faces or speed that may be lost, below 1 (`faces=0.01`, `speed=0.2`, or `speed=off`)"
     )]
     Tolerance {
         /// The given text.

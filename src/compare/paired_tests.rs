@@ -241,6 +241,12 @@ fn a_gate_fails_on_what_is_worse_beyond_tolerance() {
     // The other way round it is better.
     assert!(judge(&comparison(&[run(&[(0.9, 1), (0.6, 2)]), reference()]), &[]).passed);
     assert!(judge(&comparison(&[reference(), reference()]), &[]).passed);
+    // A lost face is in no pair.
+    let mut fewer = comparison(&[reference(), reference()]);
+    let lose = |comparison: &mut RunComparison, lost| comparison.paired.as_mut().unwrap().faces.lost[1] = lost;
+    lose(&mut fewer, 2);
+    assert_snapshot!(judge(&fewer, &[]).lines().join("\n"), @"");
+    assert!(judge(&fewer, &["faces=0.5"]).passed && !judge(&fewer, &["faces=0.001"]).passed);
     // Nothing to judge by is no pass.
     let mut alone = comparison(&[reference(), reference()]);
     alone.left_out = vec![LeftOutRun { run: "gone".into(), reason: "no face is shared".into() }];
@@ -282,11 +288,11 @@ fn a_gate_fails_on_speed_where_it_can_be_compared() {
 #[test]
 fn tolerances_that_cannot_be_read_say_what_can() {
     let error = |text: &str| Tolerances::parse(&[text]).unwrap_err();
-    assert_snapshot!(error("eer"), @"invalid tolerance `eer`: expected NAME=VALUE, where VALUE is at least 0 and in the metric's own unit (`eer=0.001`, `tar@fmr=1e-3=0.01`), or the share of speed that may be lost, below 1 (`speed=0.2`, or `speed=off`)");
+    assert_snapshot!(error("eer"), @"invalid tolerance `eer`: expected NAME=VALUE, where VALUE is at least 0 and in the metric's own unit (`eer=0.001`, `tar@fmr=1e-3=0.01`), or the share of faces or speed that may be lost, below 1 (`faces=0.01`, `speed=0.2`, or `speed=off`)");
     for text in ["eer=-1", "eer=x", "speed=1", "eer=inf"] {
         assert!(matches!(error(text), CompareError::Tolerance { .. }), "{text}");
     }
-    assert_snapshot!(error("eerr=0.1"), @"unknown metric `eerr` (did you mean `eer`?); runs are compared by eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, speed");
+    assert_snapshot!(error("eerr=0.1"), @"unknown metric `eerr` (did you mean `eer`?); runs are compared by eer, tar@fmr=1e-1, tar@fmr=1e-2, tar@fmr=1e-3, tar@fmr=1e-4, tar@fmr=1e-5, tar@fmr=1e-6, auc, d_prime, genuine.mean, genuine.std, impostor.mean, impostor.std, faces, speed");
     let parsed = Tolerances::parse(&["tar@fmr=0.001=0.02", "speed=0", "eer=0.1", "eer=0.2"]).unwrap();
     assert_eq!(parsed.speed, Some(0.0));
     let metrics: Vec<_> = parsed.metrics.iter().map(|tolerance| (tolerance.metric, tolerance.value)).collect();

@@ -117,6 +117,8 @@ pub struct PairedFaces {
     pub identities: u64,
     /// Embedded faces of each run.
     pub embedded: Vec<u64>,
+    /// For each run, the faces of the first that it has not embedded.
+    pub lost: Vec<u64>,
     /// Faces of the first run that are left out because of another.
     pub left_out: LeftOutFaces,
     /// For each run, the shared faces that it has from another picture or box than the first.
@@ -415,6 +417,7 @@ impl<'a> Pairing<'a> {
                 common: faces,
                 identities: self.identities(),
                 embedded: common.embedded.clone(),
+                lost: common.lost.clone(),
                 left_out: common.left_out,
                 changed: common.changed(),
                 stored_on_other_faces: others.map(|run| run.run_id.clone()).collect(),

@@ -1,6 +1,6 @@
 //! Rates of identification protocols whose gallery and probes are the same in all runs, compared probe by probe.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use schemars::JsonSchema;
@@ -10,8 +10,8 @@ use super::decided::{DecidedRate, DecidedRun};
 use super::effect::Effect;
 use crate::estimate::{Estimate, Unit};
 use crate::evaluate::{Evaluation, SearchedProtocol};
-use crate::identification::{IdentificationResult, Search};
-use crate::protocol::uncertainty::Decision;
+use crate::identification::{IdentificationResult, Search, Searches};
+use crate::protocol::uncertainty::{Decided, Decision};
 
 /// A rate of an identification protocol in all runs.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -20,8 +20,8 @@ pub struct PairedSearch {
     pub metric: String,
     /// Value in each run, with its own interval.
     pub values: Vec<Estimate>,
-    /// Each run against the first, over the probes that both searched for, with each run's threshold held fixed; `None` for
-    /// the first itself.
+    /// Each run against the first, over the probes that both searched for; how far other probes would move the thresholds is
+    /// part of the interval. `None` for the first itself.
     pub effects: Vec<Option<Effect>>,
 }
 
@@ -59,7 +59,7 @@ pub fn searched_rate(protocol: &str, quantity: &str, runs: &[&Evaluation], ids: 
     }
     let one = |run: &Searched<'_>| {
         let value = run.result.estimate(quantity).cloned()?;
-        Some(DecidedRun { value, decisions: run.decisions(first, quantity)?, scores: run.scores() })
+        Some(DecidedRun { value, decided: run.decided(first, quantity)?, scores: run.scores() })
     };
     Some(DecidedRate {
         metric: format!("{protocol}.{quantity}"),
@@ -75,14 +75,23 @@ impl<'a> Searched<'a> {
         Some(Self { result, found: searched, ids })
     }
 
-    /// Whether the protocol, the size of its gallery and who is in it are the same, as far as probes of both tell.
+    /// Whether the protocol and the gallery are the same. A face that one run searches with and the other has but does not
+    /// search with is in the other's gallery.
     fn searches_as(&self, other: &Self) -> bool {
         let (mine, theirs) = (self.result, other.result);
-        let known: HashMap<&str, bool> = other.probes().map(|(id, search)| (id, search.mate.is_some())).collect();
+        let [here, there] = [self, other].map(|run| {
+            let probes: HashMap<&str, bool> = run.probes().map(|(id, search)| (id, search.mate.is_some())).collect();
+            let faces: HashSet<&str> = run.ids.iter().map(String::as_str).collect();
+            (probes, faces)
+        });
+        let agree = |here: &HashMap<&str, bool>, there: &(HashMap<&str, bool>, HashSet<&str>)| {
+            here.iter().all(|(id, mated)| there.0.get(id).map_or(!there.1.contains(id), |other| other == mated))
+        };
         mine.protocol == theirs.protocol
             && mine.templates == theirs.templates
             && mine.rates.counts.gallery == theirs.rates.counts.gallery
-            && self.probes().all(|(id, search)| known.get(id).is_none_or(|mated| *mated == search.mate.is_some()))
+            && agree(&here.0, &there)
+            && agree(&there.0, &here)
     }
 
     /// Who was searched for, and what was found.
@@ -103,23 +112,26 @@ impl<'a> Searched<'a> {
         self.found.probes.iter().filter_map(move |probe| Some((ids.get(probe.row as usize)?.as_str(), probe.search)))
     }
 
-    /// Whether each mated search succeeds, in the order and with the people of the first run.
-    fn decisions(&self, first: &Self, quantity: &str) -> Option<Vec<Decision>> {
+    /// Whether each mated search succeeds, and which other searches its threshold is chosen by, in the order and with the
+    /// people of the first run.
+    fn decided(&self, first: &Self, quantity: &str) -> Option<Decided> {
         let keys: HashMap<&str, (u32, u32)> =
             (0..).zip(first.probes()).map(|(key, (id, search))| (id, (key, search.person))).collect();
-        let (candidates, threshold) = if let Some(rank) = quantity.strip_prefix("rank") {
-            (rank.parse().ok()?, f32::NEG_INFINITY)
-        } else {
-            let (_, fpir) = quantity.split_once("@fpir=")?;
-            let mut points = self.result.rates.open_set.iter();
-            let point = points.find(|point| format!("{:e}", point.target_fpir) == fpir)?;
-            (self.result.protocol.candidates, point.threshold?)
-        };
-        let decision = |(id, search): (&str, Search)| {
-            let (&(key, person), mate) = (keys.get(id)?, search.mate?);
-            let right = mate.rank <= candidates && mate.cosine >= threshold;
-            Some(Decision { key, people: (person, person), right })
-        };
-        Some(self.probes().filter_map(decision).collect())
+        let (ids, searches): (Vec<&str>, Vec<Search>) = self.probes().unzip();
+        if let Some(rank) = quantity.strip_prefix("rank") {
+            let rank: u32 = rank.parse().ok()?;
+            let decision = |(id, search): (&&str, &Search)| {
+                let (&(key, person), mate) = (keys.get(id)?, search.mate?);
+                Some(Decision { key, people: (person, person), right: mate.rank <= rank })
+            };
+            let decisions = ids.iter().zip(&searches).filter_map(decision).collect();
+            return Some(Decided { decisions, choices: Vec::new() });
+        }
+        let (_, fpir) = quantity.split_once("@fpir=")?;
+        let IdentificationResult { protocol, rates, .. } = self.result;
+        let point = rates.open_set.iter().find(|point| format!("{:e}", point.target_fpir) == fpir)?;
+        let level = point.tpir.as_ref()?.level;
+        let searches = Searches::new(&searches, rates.counts.gallery, Some(protocol.candidates), level);
+        Some(searches.decided(point.threshold?, |place| keys.get(ids[place]).copied()))
     }
 }

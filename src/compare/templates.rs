@@ -9,7 +9,7 @@ use super::effect::Effect;
 use crate::digest::Digest;
 use crate::estimate::{Estimate, Unit};
 use crate::evaluate::Evaluation;
-use crate::protocol::uncertainty::Decision;
+use crate::protocol::uncertainty::{Decided, Decision};
 use crate::templates::{GenuineScore, TemplateCounts, TemplatesResult};
 
 /// What runs are compared by of each template protocol.
@@ -96,7 +96,7 @@ pub fn template_rate(
         };
         Some(DecidedRun {
             value: point.tar.clone()?,
-            decisions: genuine.iter().map(decision).collect(),
+            decided: Decided { decisions: genuine.iter().map(decision).collect(), choices: Vec::new() },
             scores: genuine.iter().map(|found| found.score.to_bits()).chain([threshold.to_bits()]).collect(),
         })
     };

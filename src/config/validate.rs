@@ -20,7 +20,7 @@ use crate::matrix;
 use crate::metrics::{self, Expectation};
 use crate::model::{Facts, ModelSpec, Network, UNIT_RANGE};
 use crate::objects::{Address, is_address};
-use crate::preprocess::{Crop, MarginUnit, PROFILES, Preprocess, PreprocessChanges, Standardise, profile};
+use crate::preprocess::{Crop, MarginUnit, Mirror, PROFILES, Preprocess, PreprocessChanges, Standardise, profile};
 use crate::spelling::did_you_mean;
 use crate::weights::WeightsSource;
 
@@ -447,8 +447,8 @@ fn usable(url: &str, at: &[&str], context: &Context<'_>) -> Result<(), Diagnosti
 
 fn preprocess(wire: &PreprocessChanges, network: Network, context: &Context<'_>) -> Result<Preprocess, Diagnostic> {
     if let (Network::Given, Some(any)) = (network, profile(PROFILES[0])) {
-        // No picture is read; whole ones need neither box nor landmarks.
-        return Ok(Preprocess { crop: Crop::Whole, ..any });
+        // No picture is read; whole ones need neither box nor landmarks, and nothing says that a row has two halves.
+        return Ok(Preprocess { crop: Crop::Whole, mirror: Mirror::None, ..any });
     }
     let facts = network.facts();
     // Where the config gives every part, it does not matter which profile these replace.

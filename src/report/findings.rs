@@ -155,7 +155,8 @@ fn identification(metrics: &Metrics) -> Option<Finding> {
 /// The operating threshold, and what cannot be resolved.
 fn threshold(metrics: &Metrics) -> Option<Finding> {
     let operating = metrics.operating()?;
-    let threshold = Cosine.value(operating.threshold?);
+    // Rounded up: below the threshold itself the rate may be higher.
+    let threshold = Cosine.value((f64::from(operating.threshold?) * 1e4).ceil() / 1e4);
     // Without an interval, these people say nothing about others, for whom a threshold is chosen.
     let (lower, upper) = operating.fmr.as_ref().and_then(|fmr| Some((fmr.lower?, fmr.upper?)))?;
     let mut text = format!(

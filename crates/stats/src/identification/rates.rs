@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Search;
 use crate::estimate::{Estimate, Unit};
+use crate::protocol::uncertainty::{Choice, Decided, Decision};
 use crate::verification::carriers::{EffectiveTrials, too_few};
 use crate::verification::clustered::{ClusteredRate, Clustering, rate};
 use crate::verification::counts::{Count, Membership};
@@ -187,6 +188,45 @@ impl<'a> Searches<'a> {
         reach(&self.non_mates, threshold) as f64 / self.counts.non_mated as f64
     }
 
+    /// How much TPIR at an FPIR falls for each false positive identification more, as a share, that these searches have at the
+    /// threshold: other searches would place it higher. 0 without mated or non-mated searches.
+    #[must_use]
+    pub fn steepness(&self, threshold: f32) -> f64 {
+        let SearchCounts { mated, non_mated, .. } = self.counts;
+        if mated == 0 || non_mated == 0 {
+            return 0.0;
+        }
+        let matches = PlugIn::of_counts(&self.false_positives(threshold), Membership::One);
+        let positives = reach(&self.non_mates, threshold);
+        steepness(positives, non_mated, matches.variance().max(0.0).sqrt(), |most| {
+            let threshold = self.threshold(most);
+            let found = reach(&self.mates, threshold) as f64 / mated as f64;
+            (reach(&self.non_mates, threshold), found)
+        })
+    }
+
+    /// What runs are compared by at this threshold, which these searches chose: which of them succeed, and how far the others
+    /// would move it. `trial` gives the number and the person of a search, by its place, that it has in all runs; `None` where
+    /// it is not in all.
+    pub fn decided(&self, threshold: f32, trial: impl Fn(usize) -> Option<(u32, u32)>) -> Decided {
+        let steepness = self.steepness(threshold);
+        let mut decided = Decided::default();
+        for (place, search) in self.all.iter().enumerate() {
+            let Some((key, person)) = trial(place) else { continue };
+            match search.mate {
+                Some(mate) => {
+                    let right = self.candidates.is_none_or(|most| mate.rank <= most) && mate.cosine >= threshold;
+                    decided.decisions.push(Decision { key, people: (person, person), right });
+                }
+                None => {
+                    let passes = search.other.is_some_and(|other| other.cosine >= threshold);
+                    decided.choices.push(Choice { key, person, pull: if passes { -steepness } else { 0.0 } });
+                }
+            }
+        }
+        decided
+    }
+
     /// FNIR at a threshold that was chosen by these non-mated searches; `None` without mated ones.
     pub(super) fn fnir(&self, threshold: f32) -> Option<Estimate> {
         let SearchCounts { mated, non_mated, mated_people, non_mated_people, .. } = self.counts;
@@ -198,11 +238,7 @@ impl<'a> Searches<'a> {
         let matches = PlugIn::of_counts(&matches, Membership::One);
         let positives = reach(&self.non_mates, threshold);
         let fpir = positives as f64 / non_mated as f64;
-        let steepness = steepness(positives, non_mated, matches.variance().max(0.0).sqrt(), |most| {
-            let threshold = self.threshold(most);
-            let found = reach(&self.mates, threshold) as f64 / mated as f64;
-            (reach(&self.non_mates, threshold), found)
-        });
+        let steepness = self.steepness(threshold);
         let point = (mated - reach(&self.mates, threshold)) as f64 / mated as f64;
         let carriers = (mated_people as usize, non_mated_people as usize);
         let plug_in = || {

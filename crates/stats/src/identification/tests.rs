@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::*;
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, Unit};
+use crate::protocol::uncertainty::{Decided, change};
 use crate::similarity::kernel::Rows;
 use crate::testing::unit_rows;
 use crate::verification::random::Draw;
@@ -303,5 +304,56 @@ fn intervals_of_tpir_at_fpir_hold_the_truth_as_often_as_they_say() {
         }
         assert!((TRIALS * least / 100..TRIALS).contains(&held), "{held} of {TRIALS} at {fpir}");
         assert!(width < 0.3, "{width} at {fpir}: an interval that says nothing holds the truth, too");
+    }
+}
+
+/// Searches for the same people with two networks, neither of which is better.
+fn simulated_twice(seed: u32, people: u32) -> [Vec<Search>; 2] {
+    let mut draw = Draw::simulation(11, seed);
+    let mut runs = [Vec::new(), Vec::new()];
+    for person in 0..people {
+        let shared = draw.normals();
+        for searches in &mut runs {
+            let own = draw.normals();
+            let of_person = |at: usize| 0.8 * shared[at] + 0.6 * own[at];
+            for noise in draw.normals() {
+                let cosine = (0.5 + 0.1 * of_person(0) + 0.1 * noise) as f32;
+                searches.push(Search { person, mate: Some(Mate { cosine, rank: 1 }), other: None });
+            }
+            for noise in draw.normals() {
+                let cosine = (0.3 + 0.06 * of_person(1) + 0.06 * noise) as f32;
+                let other = Some(OtherPerson { person: 0, cosine });
+                searches.push(Search { person: person + people, mate: None, other });
+            }
+        }
+    }
+    runs
+}
+
+#[test]
+fn intervals_of_differences_of_tpir_at_fpir_hold_the_truth_as_often_as_they_say() {
+    const TRIALS: u32 = 300;
+    for (fpir, least) in [(1e-1, 93), (3e-2, 92), (1e-2, 90)] {
+        let (mut held, mut fixed, mut width) = (0, 0, 0.0);
+        for seed in 0..TRIALS {
+            let runs = simulated_twice(seed, 60);
+            let [a, b] = runs.each_ref().map(|all| {
+                let searches = Searches::new(all, 1_000, Some(1), 0.95);
+                let threshold = searches.at_fpir(fpir).threshold.unwrap();
+                searches.decided(threshold, |place| Some((place as u32, all[place].person)))
+            });
+            let holds = |a: &Decided, b: &Decided| {
+                let found = change(&[(a.clone(), b.clone())], (Unit::Searches, "searches"), 0.95).unwrap();
+                (found.lower.unwrap() <= 0.0 && 0.0 <= found.upper.unwrap(), found.upper.unwrap() - found.lower.unwrap())
+            };
+            let (holds_it, wide) = holds(&a, &b);
+            held += u32::from(holds_it);
+            width += wide / f64::from(TRIALS);
+            let without = |run: &Decided| Decided { decisions: run.decisions.clone(), choices: Vec::new() };
+            fixed += u32::from(holds(&without(&a), &without(&b)).0);
+        }
+        assert!((TRIALS * least / 100..TRIALS).contains(&held), "{held} of {TRIALS} at {fpir}");
+        assert!(fixed < held, "with thresholds held fixed, {fixed} do");
+        assert!(width < 0.5, "{width} at {fpir}: an interval that says nothing holds the truth, too");
     }
 }

@@ -95,6 +95,26 @@ impl ListedPeople {
     }
 }
 
+/// What is known of a rate of one run, trial by trial.
+#[derive(Debug, Clone, Default)]
+pub struct Decided {
+    /// How each trial ended.
+    pub decisions: Vec<Decision>,
+    /// The trials that the threshold is chosen by; none if it is held fixed.
+    pub choices: Vec<Choice>,
+}
+
+/// One of the trials that a run's threshold is chosen by.
+#[derive(Debug, Clone, Copy)]
+pub struct Choice {
+    /// The trial: the same in all runs.
+    pub key: u32,
+    /// Who is in it.
+    pub person: u32,
+    /// How far it moves the rate, times the number of such trials: −steepness if it passes the threshold, else 0.
+    pub pull: f64,
+}
+
 /// Whether one trial of a run ended rightly.
 #[derive(Debug, Clone, Copy)]
 pub struct Decision {
@@ -112,7 +132,7 @@ pub struct Decision {
 pub fn difference(runs: &[(&[PairOutcome], &[PairOutcome])], level: f64) -> Option<Estimate> {
     let decisions = |outcomes: &[PairOutcome]| {
         let decision = |pair: &PairOutcome| Decision { key: pair.pair, people: pair.people, right: pair.right() };
-        outcomes.iter().map(decision).collect::<Vec<_>>()
+        Decided { decisions: outcomes.iter().map(decision).collect(), choices: Vec::new() }
     };
     let runs: Vec<_> = runs.iter().map(|(without, with)| (decisions(without), decisions(with))).collect();
     change(&runs, (Unit::Pairs, "pairs"), level)
@@ -120,12 +140,15 @@ pub fn difference(runs: &[(&[PairOutcome], &[PairOutcome])], level: f64) -> Opti
 
 /// The share of right decisions with less that without, the mean over pairs of runs (without, with), over the trials that
 /// all of them decided. `trials` is what they are. `None` when they share none.
+///
+/// Where thresholds are chosen by trials of other people, how far these would move the difference is part of its interval
+/// (`identification::rates` has the reason).
 #[must_use]
-pub fn change(runs: &[(Vec<Decision>, Vec<Decision>)], trials: (Unit, &'static str), level: f64) -> Option<Estimate> {
+pub fn change(runs: &[(Decided, Decided)], trials: (Unit, &'static str), level: f64) -> Option<Estimate> {
     // Of each trial: who is in it, by how much it is decided better, and how many runs decided it.
     let mut steps: BTreeMap<u32, ((u32, u32), i64, usize)> = BTreeMap::new();
-    for (sign, decisions) in runs.iter().flat_map(|(without, with)| [(-1, without), (1, with)]) {
-        for decision in decisions {
+    for (sign, decided) in runs.iter().flat_map(|(without, with)| [(-1, without), (1, with)]) {
+        for decision in &decided.decisions {
             let step = steps.entry(decision.key).or_insert((decision.people, 0, 0));
             (step.1, step.2) = (step.1 + sign * i64::from(decision.right), step.2 + 1);
         }
@@ -143,20 +166,73 @@ pub fn change(runs: &[(Vec<Decision>, Vec<Decision>)], trials: (Unit, &'static s
     let point = sum as f64 * weight / n as f64;
     let (unit, trials) = trials;
     let estimate = |interval, method| Estimate::new(point, interval, n, unit, level, method);
+    let units = runs.iter().flat_map(|(without, with)| without.choices.iter().chain(&with.choices));
+    let units = units.map(|choice| choice.person).chain([*last]).max().map_or(0, |last| last as usize + 1);
+    let chosen = match Chosen::of(runs, units) {
+        Ok(chosen) => chosen,
+        Err(carriers) => {
+            let method = too_few(carriers, "people", &format!("{trials} that the thresholds are chosen by"));
+            return Some(estimate(None, method.unwrap_or_default()));
+        }
+    };
     if changed == 0 {
         let Estimate { upper, method, .. } = EffectiveTrials::new(n, trials, people.len(), "people", None).none(level);
         let method = method.replacen("no error", "no decision differs", 1);
-        return Some(estimate(upper.map(|most| (-most, most)), method));
+        let more = chosen.map_or(0.0, |chosen| chosen.plug_in.quantile(level) * chosen.variance.sqrt());
+        return Some(estimate(upper.map(|most| (-most - more, most + more)), method));
     }
-    let Some(plug_in) = PlugIn::of_sums(&sums(cells), *last as usize + 1) else {
+    let Some(plug_in) = PlugIn::of_sums(&sums(cells), units) else {
         let method = too_few(people.len(), "people", &format!("such {trials}")).unwrap_or_default();
         return Some(estimate(None, method));
     };
     // Trials that share people carry no more information than independent ones.
     let independent = (squares / n as f64 - point.powi(2)) / n as f64;
-    let reach = plug_in.quantile(level) * plug_in.variance().max(independent).sqrt();
+    let variance = plug_in.variance().max(independent);
+    let (plug_in, variance) = match chosen {
+        None => (plug_in, variance),
+        Some(Chosen { plug_in: choice, variance: more, people: others }) => {
+            // Who is in a gallery has no search that a threshold is chosen by: the two parts are of different people.
+            (plug_in.mixed(1.0, &choice, 1.0).over(people.len() + others), variance + more)
+        }
+    };
+    let reach = plug_in.quantile(level) * variance.sqrt();
     let method = format!("paired, plug-in variance over {} people: {changed} of {n} decisions differ", people.len());
     Some(estimate(Some((point - reach, point + reach)), method))
+}
+
+/// What the trials that thresholds are chosen by add to the variance of a difference.
+struct Chosen {
+    plug_in: PlugIn,
+    variance: f64,
+    people: usize,
+}
+
+impl Chosen {
+    /// Over the trials that all runs have. `None` if thresholds are held fixed; the error is how many people there are, if too
+    /// few.
+    fn of(runs: &[(Decided, Decided)], units: usize) -> Result<Option<Self>, usize> {
+        let mut pulls: BTreeMap<u32, (u32, f64, usize)> = BTreeMap::new();
+        for (sign, decided) in runs.iter().flat_map(|(without, with)| [(-1.0, without), (1.0, with)]) {
+            for choice in &decided.choices {
+                let pull = pulls.entry(choice.key).or_insert((choice.person, 0.0, 0));
+                (pull.1, pull.2) = (pull.1 + sign * choice.pull, pull.2 + 1);
+            }
+        }
+        if pulls.is_empty() {
+            return Ok(None);
+        }
+        let (mut cells, mut sum, mut squares, mut n) = (BTreeMap::new(), 0.0, 0.0, 0_u64);
+        for (person, pull, _) in pulls.into_values().filter(|pull| pull.2 == 2 * runs.len()) {
+            let pull = pull / runs.len() as f64;
+            add(&mut cells, (person, person), pull);
+            (sum, squares, n) = (sum + pull, squares + pull.powi(2), n + 1);
+        }
+        let people = cells.len();
+        let plug_in = PlugIn::of_sums(&sums(cells), units).ok_or(people)?;
+        let mean = sum / n as f64;
+        let variance = plug_in.variance().max((squares / n as f64 - mean.powi(2)) / n as f64);
+        Ok(Some(Self { plug_in, variance, people }))
+    }
 }
 
 /// The interval of the equal error rate of all test pairs together, and how it was computed. Pairs whose people contradict

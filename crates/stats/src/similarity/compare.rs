@@ -17,6 +17,7 @@ use super::population::Population;
 use super::sampling::{Quota, apportion, draw_genuine, draw_impostor, unit_pairs};
 use super::{Collector, FaceErrors, IdentityCosines, state};
 use crate::verification::cells::CosineCells;
+use crate::verification::random::Draw;
 use crate::verification::roc::{Survival, allowed};
 use crate::verification::tally::{BINS, Tally, edge};
 use facevault_base::progress::{Cancel, Progress};
@@ -195,14 +196,14 @@ pub fn compare_resumably(
     let gave_up = AtomicBool::new(false);
     let helper = engine.map(|engine| Helper { engine, gave_up: &gave_up, progress });
     let session = Session { blocks, request, helper, checkpoint, progress, cancel };
-    let mut found = session.collect(&tasks(population, request.quota))?;
+    let mut found = session.collect(&tasks(population, request.quota, request.seed))?;
     let wanted = population.available.impostor.min(request.hardest as u64);
     if tail > -1.0 && request.quota.impostor == population.available.impostor {
         if (found.hardest_impostor.len() as u64) < wanted {
             // The sample was misleading: the tail holds fewer hard pairs than are to be kept.
             let blocks = Blocks { tail: f32::NEG_INFINITY, ..session.blocks };
             let session = Session { blocks, checkpoint: &NoCheckpoint, ..session };
-            found = session.collect(&tasks(population, request.quota))?;
+            found = session.collect(&tasks(population, request.quota, request.seed))?;
         } else {
             nearest_outside_the_tail(session.blocks, &mut found);
         }
@@ -231,7 +232,7 @@ pub fn compare_share(
     let gave_up = AtomicBool::new(false);
     let helper = engine.map(|engine| Helper { engine, gave_up: &gave_up, progress });
     let session = Session { blocks, request, helper, checkpoint, progress, cancel };
-    let tasks = tasks(population, request.quota);
+    let tasks = tasks(population, request.quota, request.seed);
     let mine = part(&tasks, share);
     let (done, found) = session.collect_part(&tasks, mine, SAVING)?;
     checkpoint.save(&state::write(&done, &found, products));
@@ -382,7 +383,7 @@ impl Task {
     }
 }
 
-fn tasks(population: &Population<'_>, quota: Quota) -> Vec<Task> {
+fn tasks(population: &Population<'_>, quota: Quota, seed: u64) -> Vec<Task> {
     let available = &population.available;
     let all_genuine = quota.genuine == available.genuine;
     let all_impostor = quota.impostor == available.impostor;
@@ -402,11 +403,11 @@ fn tasks(population: &Population<'_>, quota: Quota) -> Vec<Task> {
         }
     } else {
         let weights: Vec<u64> = between.iter().map(|(_, weight)| *weight).collect();
-        let shares = apportion(quota.impostor, &weights);
+        let shares = apportion(quota.impostor, &weights, &mut Draw::impostor_shares(seed));
         tasks.extend(between.iter().zip(shares).map(|((units, _), wanted)| Task::Impostor { units: *units, wanted }));
     }
     if !all_genuine {
-        let shares = apportion(quota.genuine, &available.genuine_by_unit);
+        let shares = apportion(quota.genuine, &available.genuine_by_unit, &mut Draw::genuine_shares(seed));
         tasks.extend((0..).zip(shares).map(|(unit, wanted)| Task::Genuine { unit, wanted }));
     } else if !all_impostor {
         let identities = population.identities.iter().zip(&population.unit_of);
@@ -538,7 +539,7 @@ mod tests {
                     cancel: &fresh.cancel,
                 };
                 sessions += 1;
-                let tasks = tasks(&population, quota);
+                let tasks = tasks(&population, quota, 3);
                 if let Some((_, mut found)) = session.collect_part(&tasks, 0..tasks.len(), Duration::ZERO) {
                     count_pairs_of_faces(&population, &request, &mut found);
                     break ComparedPairs::new(&population, found);
@@ -578,7 +579,7 @@ mod tests {
             let request = PairRequest { quota, hardest: 9, watched: &[0.2, 0.7], seed: 3 };
             let cancel = Cancel::default();
             let whole = compare(rows, &population, &request, &Silent, &cancel).unwrap().with_sorted_cells();
-            let pieces = tasks(&population, quota).len();
+            let pieces = tasks(&population, quota, request.seed).len();
             // A split of three, of which one is missing, and one of five, of which only those that do not overlap count.
             let shelf = Shelf::default();
             let (mut done, mut pairs) = (0, 0);
@@ -622,7 +623,7 @@ mod tests {
             progress: &Silent,
             cancel: &cancel,
         };
-        let mut found = session.collect(&tasks(&population, request.quota)).unwrap();
+        let mut found = session.collect(&tasks(&population, request.quota, request.seed)).unwrap();
         assert!(found.spread.iter().any(|spread| spread.nearest == u32::MAX));
         nearest_outside_the_tail(blocks, &mut found);
         count_pairs_of_faces(&population, &request, &mut found);

@@ -1,9 +1,9 @@
 //! How many pairs are compared, and which ones if not all.
 //!
 //! Pairs are drawn without replacement: none is in a sample twice. Each kind is spread over the resampled units in
-//! proportion to their pairs, so a sample has the proportions of its population. The two kinds are never mixed in a
-//! rate, so it does no harm that same-identity pairs are sampled more densely. An excluded pair is replaced by another
-//! pair of the same units.
+//! proportion to their pairs, and parts of a pair are rounded at random, so each pair of a kind is as likely as any other,
+//! even where there are fewer pairs than pairs of units. The two kinds are never mixed in a rate, so it does no harm that
+//! same-identity pairs are sampled more densely. An excluded pair is replaced by another pair of the same units.
 
 use super::kernel::{Rows, cosine};
 use super::permutation::Permutation;
@@ -78,21 +78,28 @@ pub fn unit_pairs(population: &Population<'_>) -> Vec<((u16, u16), u64)> {
         .collect()
 }
 
-/// Divides `total` in proportion to `weights` (largest remainders; among equals, the first). No share exceeds its
-/// weight unless the total exceeds their sum.
+/// Divides `total` in proportion to `weights`: each share is the exact one rounded down or up, at random, and its mean over
+/// all seeds is the exact one (systematic sampling in random order: Madow 1949). No share exceeds its weight unless the
+/// total exceeds their sum.
 #[must_use]
-pub fn apportion(total: u64, weights: &[u64]) -> Vec<u64> {
+pub fn apportion(total: u64, weights: &[u64], draw: &mut Draw) -> Vec<u64> {
     let sum: u128 = weights.iter().map(|&weight| u128::from(weight)).sum();
     if sum == 0 {
         return vec![0; weights.len()];
     }
-    let exact = |weight: u64| u128::from(total) * u128::from(weight);
-    let mut shares: Vec<u64> = weights.iter().map(|&weight| (exact(weight) / sum) as u64).collect();
-    let left = total - shares.iter().sum::<u64>();
+    let exact = |place: usize| u128::from(total) * u128::from(weights[place]);
+    let mut shares: Vec<u64> = (0..weights.len()).map(|place| (exact(place) / sum) as u64).collect();
     let mut order: Vec<usize> = (0..weights.len()).collect();
-    order.sort_by_key(|&place| std::cmp::Reverse(exact(weights[place]) % sum));
-    for place in order.into_iter().take(left as usize) {
-        shares[place] += 1;
+    draw.shuffle(&mut order);
+    // The remainders lie end to end; marks at distances of the sum, the first one anywhere, fall on those that are rounded up.
+    let mut until_mark = u128::from(draw.below(u64::try_from(sum).unwrap_or(u64::MAX)));
+    for place in order {
+        let remainder = exact(place) % sum;
+        if remainder > until_mark {
+            shares[place] += 1;
+            until_mark += sum;
+        }
+        until_mark -= remainder;
     }
     shares
 }
@@ -221,12 +228,35 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_mean_of_a_share_is_its_exact_part() {
+        // One of them has nearly all pairs, and the sample has fewer than there are shares.
+        let weights: Vec<u64> = (0..40).map(|i| if i == 7 { 5_000 } else { 10 + i % 3 }).collect();
+        let sum: u64 = weights.iter().sum();
+        for total in [1, 25, 60] {
+            let mut sums = vec![0u64; weights.len()];
+            for seed in 0..4_000 {
+                let shares = apportion(total, &weights, &mut Draw::genuine_shares(seed));
+                sums.iter_mut().zip(shares).for_each(|(sum, share)| *sum += share);
+            }
+            for (found, weight) in sums.iter().zip(&weights) {
+                let exact = (total * weight) as f64 / sum as f64;
+                let error = *found as f64 / 4_000.0 - exact;
+                assert!(error.abs() < 5.0 * (exact.fract().max(0.001) / 4_000.0).sqrt(), "{total}: {weight}: {error}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
-        fn shares_add_up_and_stay_below_their_weights(weights in prop::collection::vec(0u64..1000, 1..50), part in 0.0..1.0) {
+        fn shares_add_up_and_stay_below_their_weights(
+            weights in prop::collection::vec(0u64..1000, 1..50),
+            part in 0.0..1.0,
+            seed in any::<u64>(),
+        ) {
             let sum: u64 = weights.iter().sum();
             let total = (sum as f64 * part) as u64;
-            let shares = apportion(total, &weights);
+            let shares = apportion(total, &weights, &mut Draw::impostor_shares(seed));
             prop_assert_eq!(shares.iter().sum::<u64>(), total);
             for (share, weight) in shares.iter().zip(&weights) {
                 prop_assert!(share <= weight);

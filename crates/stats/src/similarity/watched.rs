@@ -7,6 +7,7 @@ use super::{Collector, Population, sampling};
 use crate::verification::roc::{Survival, allowed};
 use crate::verification::tally::{BINS, Tally, edge};
 use crate::verification::thresholds::{operating_edge, operating_rate};
+use crate::verification::random::Draw;
 use facevault_base::progress::Cancel;
 
 /// Range of cosines from which later phases choose the threshold of their centroid search.
@@ -75,7 +76,8 @@ pub(super) fn sample(
     let between = sampling::unit_pairs(population);
     let weights: Vec<u64> = between.iter().map(|(_, weight)| *weight).collect();
     let mut collector = Collector::new(population, 0, &[]);
-    for ((units, _), wanted) in between.iter().zip(sampling::apportion(wanted, &weights)) {
+    let shares = sampling::apportion(wanted, &weights, &mut Draw::impostor_shares(seed));
+    for ((units, _), wanted) in between.iter().zip(shares) {
         let go_on = || !cancel.requested();
         sampling::draw_impostor(rows, population, *units, wanted, seed, go_on, &mut collector);
     }

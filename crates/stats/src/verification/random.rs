@@ -34,6 +34,18 @@ impl Draw {
         Self::new(seed, 1 << 32 | u64::from(units.0) << 16 | u64::from(units.1))
     }
 
+    /// How many same-identity pairs of a sample each unit gets.
+    #[must_use]
+    pub fn genuine_shares(seed: u64) -> Self {
+        Self::new(seed, 8 << 32)
+    }
+
+    /// How many different-identity pairs of a sample each pair of units gets.
+    #[must_use]
+    pub fn impostor_shares(seed: u64) -> Self {
+        Self::new(seed, 8 << 32 | 1)
+    }
+
     /// Different-identity pairs of upstream's sampling.
     #[must_use]
     pub fn upstream(seed: u64) -> Self {
