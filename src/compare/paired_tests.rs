@@ -245,7 +245,10 @@ fn a_gate_fails_on_what_is_worse_beyond_tolerance() {
     let mut fewer = comparison(&[reference(), reference()]);
     let lose = |comparison: &mut RunComparison, lost| comparison.paired.as_mut().unwrap().faces.lost[1] = lost;
     lose(&mut fewer, 2);
-    assert_snapshot!(judge(&fewer, &[]).lines().join("\n"), @"");
+    assert_snapshot!(judge(&fewer, &[]).lines().join("\n"), @r"
+    gate: failed
+      [2] faces: 2 of the reference's 120 faces are not embedded, tolerated 0
+    ");
     assert!(judge(&fewer, &["faces=0.5"]).passed && !judge(&fewer, &["faces=0.001"]).passed);
     // Nothing to judge by is no pass.
     let mut alone = comparison(&[reference(), reference()]);

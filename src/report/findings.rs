@@ -353,7 +353,7 @@ mod tests {
     fn a_run_says_what_it_found() {
         assert_snapshot!(texts(&sample::report()), @r"
           Recognition (#errors): If one in 1,000 pairs of strangers may match, 99.30% (94.33% to 100.00%) of the pairs of one person are recognised. Equal error rate: 0.32% (0.31% to 0.34%).
-          Threshold (#thresholds): Accept a pair at a cosine of 0.3499 or higher for a false match rate of at most 0.1%. For other people like these it may be 0.095% to 0.10%. 9,000,000 impostor pairs cannot resolve a rate of 0.0001% or lower.
+          Threshold (#thresholds): Accept a pair at a cosine of 0.3500 or higher for a false match rate of at most 0.1%. For other people like these it may be 0.095% to 0.10%. 9,000,000 impostor pairs cannot resolve a rate of 0.0001% or lower.
         ! Labels (#labels): 2 faces look more like another identity than like their own label, 43 faces look like no identity here. Look at the pictures: the label may be wrong, or the network mistaken.
         ! Two names (#labels): 1 pair of identities may be one person; the most alike two faces have a cosine of 0.9700.
           Who fails (#people): Misses are unevenly spread over people, more than the choice of their pictures explains: half of them come from 136 of 480 identities. Faces in the slice “sharpness: 3.1 to 80” are missed 2.5 times as often as all faces: 5.00% (4.75% to 5.25%) against 2.00%. Turning such pictures away helps.
