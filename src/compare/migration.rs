@@ -189,8 +189,17 @@ impl KeptRate {
         match self.change.as_ref().map(|change| change.verdict) {
             Some(EffectVerdict::Worse) => format!("{name} rises from {from} to {to}"),
             Some(EffectVerdict::Better) => format!("{name} falls from {from} to {to}"),
+            _ if self.apart(first) => format!("{name} goes from {from} to {to}; the interval of the change is too wide to judge by"),
             _ => format!("{name} may be unchanged ({from} to {to})"),
         }
+    }
+
+    /// Whether the two rates' own intervals have nothing in common. The interval of their change may contain 0 all the same:
+    /// its replicates count in coarser bins, which spread a value that many pairs share.
+    fn apart(&self, first: &Self) -> bool {
+        let ends = |rate: &Estimate| Some((rate.lower.or(Some(0.0).filter(|_| rate.bound))?, rate.upper?));
+        let (Some(here), Some(there)) = (ends(&self.rate), ends(&first.rate)) else { return false };
+        here.0 > there.1 || there.0 > here.1
     }
 }
 
@@ -198,6 +207,8 @@ impl KeptRate {
 mod tests {
     use insta::assert_snapshot;
 
+    use super::*;
+    use crate::estimate::Unit;
     use crate::compare::paired_tests::{comparison, reference, run, without_intervals};
 
     /// The same faces, all nearer to one direction: every cosine is higher.
@@ -230,5 +241,15 @@ mod tests {
         // The reference goes the other way from the nearer one.
         let turned = comparison(&[nearer(1.5), reference()]).paired.unwrap().thresholds.kept.unwrap();
         assert_snapshot!(without_intervals(&turned.sentence(1)), @"keep 0.9706 and FMR may be unchanged (0.087% to ≤ 0.16%), FNMR may be unchanged (97.50% to 100.00% […]); use 0.9000 […] for an FMR of 1e-3");
+    }
+
+    #[test]
+    fn rates_with_intervals_that_lie_apart_are_not_called_unchanged() {
+        let rate = |point, lower, upper| Estimate::new(point, Some((lower, upper)), 900, Unit::Pairs, 0.95, String::new());
+        let first = KeptRate { rate: Estimate { bound: true, lower: None, ..rate(0.0, 0.0, 0.000_28) }, change: None };
+        let change = Effect { difference: rate(0.4964, -0.47, 0.53), verdict: EffectVerdict::NotResolvable };
+        let sentence = |rate| KeptRate { rate, change: Some(change.clone()) }.sentence("FMR", &first);
+        assert_snapshot!(sentence(rate(0.4964, 0.4794, 0.5133)), @"");
+        assert_snapshot!(sentence(rate(0.0002, 0.0001, 0.0004)), @"");
     }
 }
