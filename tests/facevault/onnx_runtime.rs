@@ -390,7 +390,7 @@ fn what_the_library_refuses_is_an_error() {
 #[test]
 fn the_engine_gives_bytes_to_what_takes_bytes() {
     let known = || Parts { activation: "Relu", ..Parts::default() };
-    let number = Parts { weights: tensor("w", &[1, 3, 3, 3], &weights()[..27]), says_dimension: false, ..known() };
+    let number = Parts { weights: tensor("w", &[1, 3, 3, 3], &weights()[..4 * 27]), says_dimension: false, ..known() };
     let workspace = workspace(&[
         ("bytes", network(Parts { element: 2, ..known() })),
         ("floats", network(known())),
