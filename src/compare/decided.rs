@@ -38,7 +38,11 @@ impl DecidedRate {
         let mut difference = change(&decisions, self.trials, self.runs.first()?.value.level)?;
         if self.metric.contains('@') && difference.lower.is_some() {
             let fixed = self.runs.iter().all(|run| run.decided.choices.is_empty());
-            difference.method += if fixed { ", each run's threshold held fixed" } else { ", each run's threshold chosen by its searches" };
+            difference.method += if fixed {
+                ", each run's threshold held fixed"
+            } else {
+                ", each run's threshold chosen by its searches"
+            };
         }
         let same = pairs.iter().all(|&(without, with)| self.runs[without].scores == self.runs[with].scores);
         Some(Effect::judged(metrics::better(&self.metric), difference, same))

@@ -189,7 +189,9 @@ impl KeptRate {
         match self.change.as_ref().map(|change| change.verdict) {
             Some(EffectVerdict::Worse) => format!("{name} rises from {from} to {to}"),
             Some(EffectVerdict::Better) => format!("{name} falls from {from} to {to}"),
-            _ if self.apart(first) => format!("{name} goes from {from} to {to}; the interval of the change is too wide to judge by"),
+            _ if self.apart(first) => {
+                format!("{name} goes from {from} to {to}; the interval of the change is too wide to judge by")
+            }
             _ => format!("{name} may be unchanged ({from} to {to})"),
         }
     }
@@ -208,8 +210,8 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::estimate::Unit;
     use crate::compare::paired_tests::{comparison, reference, run, without_intervals};
+    use crate::estimate::Unit;
 
     /// The same faces, all nearer to one direction: every cosine is higher.
     fn nearer(by: f32) -> Vec<f32> {
@@ -245,7 +247,8 @@ mod tests {
 
     #[test]
     fn rates_with_intervals_that_lie_apart_are_not_called_unchanged() {
-        let rate = |point, lower, upper| Estimate::new(point, Some((lower, upper)), 900, Unit::Pairs, 0.95, String::new());
+        let rate =
+            |point, lower, upper| Estimate::new(point, Some((lower, upper)), 900, Unit::Pairs, 0.95, String::new());
         let first = KeptRate { rate: Estimate { bound: true, lower: None, ..rate(0.0, 0.0, 0.000_28) }, change: None };
         let change = Effect { difference: rate(0.4964, -0.47, 0.53), verdict: EffectVerdict::NotResolvable };
         let sentence = |rate| KeptRate { rate, change: Some(change.clone()) }.sentence("FMR", &first);

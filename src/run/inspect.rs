@@ -34,7 +34,9 @@ pub struct EmbeddedFaces {
 /// them, but the breakdown and `face_metadata.csv` do.
 pub(super) fn has_other_columns(run: &RunDirectory, now: &Manifest) -> Result<bool, RunError> {
     let stored = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), PathBuf::new())?;
-    let scores = |manifest: &Manifest| manifest.faces.iter().map(|face| face.detector_score.map(f32::to_bits)).collect::<Vec<_>>();
+    let scores = |manifest: &Manifest| {
+        manifest.faces.iter().map(|face| face.detector_score.map(f32::to_bits)).collect::<Vec<_>>()
+    };
     Ok(stored.table != now.table || scores(&stored) != scores(now))
 }
 

@@ -121,7 +121,8 @@ fn an_experiment_follows_changed_columns() {
     workspace.run(0, &["experiment", "config.yaml"]);
     let run = workspace.only_run();
     let table = fs::read_to_string(workspace.path("face_metadata.csv")).unwrap();
-    fs::write(workspace.path("face_metadata.csv"), table.replace("night,", "dusk,").replace(",0.91,", ",0.25,")).unwrap();
+    fs::write(workspace.path("face_metadata.csv"), table.replace("night,", "dusk,").replace(",0.91,", ",0.25,"))
+        .unwrap();
     let (_, stderr) = workspace.run(0, &["experiment", "config.yaml"]);
     assert!(stderr.contains("the columns of the dataset have changed"), "{stderr}");
     assert_eq!(workspace.only_run(), run, "its embeddings are the same");

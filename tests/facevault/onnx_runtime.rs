@@ -409,8 +409,7 @@ fn the_engine_gives_bytes_to_what_takes_bytes() {
     let said = |file: &str| String::from_utf8(says(file, raw).output().unwrap().stderr).unwrap();
     assert_eq!(said("bytes"), "");
     assert!(said("floats").contains("set `preprocess.standardise`"), "{}", said("floats"));
-    let [bytes, floats] = ["bytes", "floats"].map(|file| {
-        embeddings(&workspace, &["embed.kernels=auto", &format!("weights.path={file}.onnx"), raw[0]])
-    });
+    let [bytes, floats] = ["bytes", "floats"]
+        .map(|file| embeddings(&workspace, &["embed.kernels=auto", &format!("weights.path={file}.onnx"), raw[0]]));
     assert_eq!(bytes, floats);
 }

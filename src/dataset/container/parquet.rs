@@ -136,7 +136,8 @@ impl<'a> Shard<'a> {
     fn read(&self, start: usize, rows: usize, columns: Vec<String>) -> Result<DataFrame, DatasetError> {
         let file = self.located.open()?;
         let read = || {
-            let reader = ParquetReader::new(parquet::map(&file)?).with_columns(Some(columns)).with_slice(Some((start, rows)));
+            let reader =
+                ParquetReader::new(parquet::map(&file)?).with_columns(Some(columns)).with_slice(Some((start, rows)));
             let frame = reader.set_rechunk(true).finish()?;
             polars_ensure!(frame.height() == rows, ComputeError: "{} rows instead of {rows}", frame.height());
             Ok(frame)

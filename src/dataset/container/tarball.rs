@@ -52,7 +52,8 @@ impl<'a> Tarball<'a> {
             check(located, &head, "a tar archive, compressed with gzip or not")?;
         }
         let file = BufReader::with_capacity(256 * 1024, CountingReader { file: located.open()?, advance });
-        let bytes: Box<dyn Read> = if compressed { Box::new(GzipMembers { member: Some(GzDecoder::new(file)) }) } else { Box::new(file) };
+        let bytes: Box<dyn Read> =
+            if compressed { Box::new(GzipMembers { member: Some(GzDecoder::new(file)) }) } else { Box::new(file) };
         // Compressed or not: what is skipped takes time, too.
         let bytes = cancel.guard(Bounded::new(bytes, located.bytes));
         Ok(Self { tar: tar::Archive::new(Box::new(bytes)), located })

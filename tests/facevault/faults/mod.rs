@@ -138,7 +138,6 @@ impl Stage {
         case
     }
 
-
     /// Runs the command under an observer, of the clock as well if asked for: how it ended and what it said.
     fn disturb(&self, workspace: &Workspace, clock: bool, observer: &mut dyn Observer) -> (Ending, String) {
         let said = workspace.path("said");
@@ -158,7 +157,8 @@ impl Stage {
         let output = workspace.online_command(&self.hub, arguments).output().unwrap();
         // Whoever is forgotten already cannot be found again.
         let done = output.status.success() || self.forgotten.is_some() && output.status.code() == Some(2);
-        let said = || format!("{}: {}: {}", arguments[0], output.status, last_lines(&String::from_utf8_lossy(&output.stderr)));
+        let said =
+            || format!("{}: {}: {}", arguments[0], output.status, last_lines(&String::from_utf8_lossy(&output.stderr)));
         done.then_some(()).ok_or_else(said)
     }
 

@@ -344,7 +344,10 @@ fn intervals_of_differences_of_tpir_at_fpir_hold_the_truth_as_often_as_they_say(
             });
             let holds = |a: &Decided, b: &Decided| {
                 let found = change(&[(a.clone(), b.clone())], (Unit::Searches, "searches"), 0.95).unwrap();
-                (found.lower.unwrap() <= 0.0 && 0.0 <= found.upper.unwrap(), found.upper.unwrap() - found.lower.unwrap())
+                (
+                    found.lower.unwrap() <= 0.0 && 0.0 <= found.upper.unwrap(),
+                    found.upper.unwrap() - found.lower.unwrap(),
+                )
             };
             let (holds_it, wide) = holds(&a, &b);
             held += u32::from(holds_it);

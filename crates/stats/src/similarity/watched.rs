@@ -4,10 +4,10 @@
 
 use super::kernel::Rows;
 use super::{Collector, Population, sampling};
+use crate::verification::random::Draw;
 use crate::verification::roc::{Survival, allowed};
 use crate::verification::tally::{BINS, Tally, edge};
 use crate::verification::thresholds::{operating_edge, operating_rate};
-use crate::verification::random::Draw;
 use facevault_base::progress::Cancel;
 
 /// Range of cosines from which later phases choose the threshold of their centroid search.
