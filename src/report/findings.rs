@@ -156,7 +156,7 @@ fn identification(metrics: &Metrics) -> Option<Finding> {
 fn threshold(metrics: &Metrics) -> Option<Finding> {
     let operating = metrics.operating()?;
     // Rounded up: below the threshold itself the rate may be higher.
-    let threshold = Cosine.value((f64::from(operating.threshold?) * 1e4).ceil() / 1e4);
+    let threshold = Cosine.value((operating.threshold? * 1e4).ceil() / 1e4);
     // Without an interval, these people say nothing about others, for whom a threshold is chosen.
     let (lower, upper) = operating.fmr.as_ref().and_then(|fmr| Some((fmr.lower?, fmr.upper?)))?;
     let mut text = format!(

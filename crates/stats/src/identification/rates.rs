@@ -213,15 +213,12 @@ impl<'a> Searches<'a> {
         let mut decided = Decided::default();
         for (place, search) in self.all.iter().enumerate() {
             let Some((key, person)) = trial(place) else { continue };
-            match search.mate {
-                Some(mate) => {
-                    let right = self.candidates.is_none_or(|most| mate.rank <= most) && mate.cosine >= threshold;
-                    decided.decisions.push(Decision { key, people: (person, person), right });
-                }
-                None => {
-                    let passes = search.other.is_some_and(|other| other.cosine >= threshold);
-                    decided.choices.push(Choice { key, person, pull: if passes { -steepness } else { 0.0 } });
-                }
+            if let Some(mate) = search.mate {
+                let right = self.candidates.is_none_or(|most| mate.rank <= most) && mate.cosine >= threshold;
+                decided.decisions.push(Decision { key, people: (person, person), right });
+            } else {
+                let passes = search.other.is_some_and(|other| other.cosine >= threshold);
+                decided.choices.push(Choice { key, person, pull: if passes { -steepness } else { 0.0 } });
             }
         }
         decided
