@@ -187,6 +187,9 @@ pub enum RunError {
          {remedy}"
     )]
     AnotherRun { run: String, changed: String, other: String, command: String, remedy: String },
+    /// A run whose directory has another name than its plan.
+    #[error("{run} is {own}, renamed or copied, and a run is embedded under its own name: {remedy}")]
+    Renamed { run: String, own: String, remedy: String },
     /// A precision below f32 without any face to calibrate and compare it on.
     #[error(
         "`embed.precision: {precision}` is calibrated and compared with f32 on a sample ({rule}), and none of its \

@@ -24,6 +24,7 @@ mod pair_lists;
 mod pairs_left_out;
 mod partial;
 mod precision;
+mod renamed;
 mod reuse;
 mod seal;
 mod searches;

@@ -223,3 +223,21 @@ fn a_seal_from_elsewhere_cannot_name_what_to_remove() {
     workspace.run(0, &["experiment", "config.yaml"]);
     assert_eq!(fs::read_to_string(mine).unwrap(), "mine");
 }
+
+/// Fault (runs): a finished run is renamed, or copied under another name → `verify` and `embed` say which name is its own, and
+/// the command that gives it back; nothing is removed
+#[test]
+fn a_renamed_run_is_told_its_own_name() {
+    let (workspace, run) = finished();
+    let own = run.file_name().unwrap().to_str().unwrap();
+    let copy = run.with_file_name("mine");
+    fs::rename(&run, &copy).unwrap();
+    let (stdout, _) = workspace.run(4, &["verify", "mine"]);
+    let remedy = format!("mine was renamed or copied: rename it back, with `mv experiments/mine experiments/{own}`");
+    assert_eq!(stdout.lines().last(), Some(&*remedy));
+    let (_, error) = workspace.run(1, &["embed", "mine", "-q"]);
+    assert!(error.starts_with(&format!("error: mine is {own}, renamed or copied, ")), "{error}");
+    assert!(error.contains("own name: rename it back, with `mv "), "{error}");
+    fs::rename(&copy, &run).unwrap();
+    workspace.run(0, &["verify", "small"]);
+}
