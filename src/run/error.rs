@@ -287,6 +287,12 @@ pub enum RunError {
         folder.display(), experiments_option(folder)
     )]
     NoFolder { folder: PathBuf },
+    /// A folder for what a command makes, in a run.
+    #[error(
+        "{} is inside the run {}, where every file counts: start the command in another folder, or name one with {option}",
+        path.display(), run.display()
+    )]
+    InsideRun { path: PathBuf, run: PathBuf, option: &'static str },
     /// A run that is watched and that nobody works on.
     #[error("{run} {what}; to continue it: {remedy}")]
     Abandoned { run: String, what: String, remedy: String },
@@ -318,6 +324,7 @@ impl RunError {
                 | Self::UnknownKey { .. }
                 | Self::NotComparable { .. }
                 | Self::NoFolder { .. }
+                | Self::InsideRun { .. }
         )
     }
 

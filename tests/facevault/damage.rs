@@ -241,3 +241,33 @@ fn a_renamed_run_is_told_its_own_name() {
     fs::rename(&copy, &run).unwrap();
     workspace.run(0, &["verify", "small"]);
 }
+
+/// Fault (runs): a command that makes files is started in a finished run, or names a folder in it → refused with exit code 2 and
+/// the option, and the run stays as it was sealed
+#[test]
+fn no_command_leaves_files_in_a_run() {
+    let (workspace, run) = finished();
+    let commands: [&[&str]; 6] = [
+        &["report", "."],
+        &["export", ".", "--to", "webdataset"],
+        &["runs", "--html"],
+        &["embed", "."],
+        &["experiment", "config.yaml"],
+        &["prepare", "demo"],
+    ];
+    for command in commands {
+        let output = workspace.command(command).current_dir(&run).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{command:?}: {error}");
+        assert!(
+            error.contains("where every file counts: start the command in another folder, or name one with --"),
+            "{error}"
+        );
+    }
+    let pages = run.join("pages");
+    let (_, error) = workspace.run(2, &["report", "small", "--reports", pages.to_str().unwrap()]);
+    assert!(error.contains("name one with --reports"), "{error}");
+    // What only reads may be started there.
+    let output = workspace.command(&["verify", "."]).current_dir(&run).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+}
