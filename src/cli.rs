@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::init::{Purpose, Shown};
 use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
-use crate::objects::{Address, is_address};
+use crate::objects::{Address, has_scheme, is_address};
 use crate::provenance;
 use crate::run::{DEFAULT_FOLDER, RunCondition, RunState};
 use crate::shard::Shard;
@@ -213,7 +213,7 @@ pub struct InitArgs {
     #[arg(value_name = "PATH", default_value = ".")]
     pub path: PathBuf,
     /// The config to write; the default is NAME.yaml in the current folder, after the name of PATH.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = here)]
     pub out: Option<PathBuf>,
     /// Replace the config if it is there.
     #[arg(long)]
@@ -302,7 +302,7 @@ pub struct DetectArgs {
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub config: ConfigArgs,
     /// Folder for the tables and the crops; the default is detections/<config's name>.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = folder)]
     pub out: Option<PathBuf>,
     /// Also write each face as a PNG, cut out of its photo as `preprocess.crop` says.
     #[arg(long)]
@@ -323,6 +323,7 @@ pub struct EmbedArgs {
     #[arg(
         long,
         value_name = "I/N|auto",
+        allow_hyphen_values = true,
         conflicts_with_all = ["overrides", "no_reuse", "reuse_from"],
         value_parser = ShardArg::parse
     )]
@@ -416,7 +417,7 @@ pub struct EvaluateArgs {
     pub run: String,
     /// Only compare a part of the pairs, shard I of N or `auto` as for `embed`, and keep it for the `evaluate` without this
     /// option, which compares what no shard has and computes the statistics.
-    #[arg(long, value_name = "I/N|auto", value_parser = ShardArg::parse)]
+    #[arg(long, value_name = "I/N|auto", allow_hyphen_values = true, value_parser = ShardArg::parse)]
     pub shard: Option<ShardArg>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
@@ -551,7 +552,7 @@ pub struct RunsArgs {
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
     /// Also write a page of these runs [default: index.html in the folder of reports].
-    #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true)]
+    #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true, value_parser = here)]
     pub html: Option<Option<PathBuf>>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
@@ -675,7 +676,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
     pub to: ExportFormat,
     /// The folder to write.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = folder)]
     pub out: Option<PathBuf>,
     /// Also write pictures of the faces: in webdataset, each face as the network saw it; in mlflow, those that the report
     /// shows if its config has `report.pictures`.
@@ -840,7 +841,7 @@ pub struct ManArgs {
     #[arg(value_name = "COMMAND", conflicts_with = "out")]
     pub name: Option<String>,
     /// Write every page into this folder: facevault.1, facevault-experiment.1, …
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = folder)]
     pub out: Option<PathBuf>,
 }
 
@@ -948,19 +949,28 @@ fn batches(text: &str) -> Result<OrAll<usize>, String> {
     size.map(OrAll::One).ok_or_else(|| format!("expected `grid` or a whole number from 1 to {}", BatchSize::MOST))
 }
 
-/// A folder that is there or can be made.
+/// A folder of runs, of this machine or of an object store.
 fn experiments(text: &str) -> Result<PathBuf, String> {
     if is_address(text) {
         return Address::parse(text).map(|address| address.to_string().into()).map_err(|error| error.to_string());
     }
+    if here(text).is_err() {
+        return Err("name a folder of this machine, or `s3://bucket/folder`, `gs://bucket/folder` or \
+                    `az://container/folder`"
+            .into());
+    }
     folder(text)
 }
 
+/// A path of this machine. What looks like an address is none: it was meant for a store.
+fn here(text: &str) -> Result<PathBuf, String> {
+    let path = text.strip_prefix("file://").unwrap_or(text);
+    if has_scheme(path) { Err("name a path of this machine".into()) } else { Ok(path.into()) }
+}
+
+/// A folder of this machine that is there or can be made.
 fn folder(text: &str) -> Result<PathBuf, String> {
-    if is_address(text) {
-        return Err("name a folder of this machine".into());
-    }
-    let path = PathBuf::from(text.strip_prefix("file://").unwrap_or(text));
+    let path = here(text).map_err(|_| "name a folder of this machine")?;
     if text.is_empty() {
         return Err("name a folder".into());
     }
@@ -984,9 +994,48 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use std::path::Path;
+
+    use clap::{CommandFactory, Parser};
 
     use super::Cli;
+
+    #[test]
+    fn no_mistyped_address_becomes_a_folder() {
+        let error = |line: &str| {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            parsed.map(|_| ()).unwrap_err().to_string().lines().next().unwrap_or_default().to_owned()
+        };
+        for address in ["http://x/y", "gcs://b/x", "S3://b/x", "s3:/b/x"] {
+            let said = error(&format!("facevault runs --experiments {address}"));
+            let wanted = "name a folder of this machine, or `s3://bucket/folder`, `gs://bucket/folder` or `az://container/folder`";
+            assert!(said.contains(address) && said.ends_with(wanted), "{said}");
+        }
+        for option in [
+            "report demo --reports",
+            "export demo --to webdataset --out",
+            "detect demo --out",
+            "init --out",
+            "man --out",
+        ] {
+            for address in ["s3://b/y", "gcs://b/y"] {
+                let said = error(&format!("facevault {option} {address}"));
+                assert!(said.contains(address) && said.ends_with("of this machine"), "{said}");
+            }
+        }
+        assert!(error("facevault runs --html=s3://b/i.html").ends_with("name a path of this machine"));
+        for folder in ["file:///tmp/x", "./gcs://b", "C:/runs", "a:b"] {
+            Cli::try_parse_from(["facevault", "runs", "--experiments", folder]).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_shard_below_0_is_refused_by_what_a_shard_is() {
+        for verb in ["embed", "evaluate"] {
+            let error = Cli::try_parse_from(["facevault", verb, "demo", "--shard", "-1/2"]).unwrap_err().to_string();
+            assert!(error.contains("expected `auto`, or a shard and their number as in `0/8`"), "{error}");
+        }
+    }
 
     #[test]
     fn the_help_of_every_verb_ends_with_two_examples_that_parse() {
