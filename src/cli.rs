@@ -49,16 +49,19 @@ pub enum NewPermissions {
 
 const AFTER_HELP: &str = "\
 Examples:
-  facevault experiment demo                              run the offline demo, which is built in, and its report
-  facevault check configs/vggface2.yaml                  show what would be downloaded and computed
+  facevault experiment demo
+      run the offline demo, which is built in, and its report
+  facevault check configs/vggface2.yaml
+      show what would be downloaded and computed
   facevault experiment configs/vggface2.yaml --set 'dataset={source: folders, root: /data/faces}'
-  facevault compare demo-3fa9 vggface2-81c2              show what differs, and by how much
+  facevault compare demo-3fa9 vggface2-81c2
+      show what differs, and by how much
 
 Guides, step by step: `facevault guide`
 
 Exit codes, for every command:
-    0  done (faces without an embedding are listed on standard error, with the reasons; a run in which nothing can be
-       compared says why it has no metrics)
+    0  done (faces without an embedding are listed on standard error, with the reasons; a run in
+       which nothing can be compared says why it has no metrics)
     1  failed: no face was embedded, or this machine, its network or its disk lacks what it takes
     2  wrong command line or config, or no such run or face
     3  done, but an expectation was missed or could not be judged
@@ -70,8 +73,8 @@ const EMBED_EXAMPLES: &str = "\
 Examples:
   facevault embed configs/demo.yaml
   facevault embed demo-7b1a15708269
-  facevault embed lfw --shard 0/8
-  facevault embed lfw --shard auto";
+  facevault embed lfw-casia --shard 0/8
+  facevault embed lfw-casia --shard auto";
 const EVALUATE_EXAMPLES: &str = "\
 Examples:
   facevault evaluate demo
@@ -95,8 +98,8 @@ Examples:
   facevault verify experiments/demo-7b1a15708269 --json";
 const LOOKUP_EXAMPLES: &str = "\
 Examples:
-  facevault lookup demo s900-i0000-000
-  facevault lookup demo s900-i0000-000 -k 3 --json";
+  facevault lookup demo s2026-i0000-000
+  facevault lookup demo s2026-i0000-000 -k 3 --json";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -292,7 +295,8 @@ Faces are personal data: so are the table and the crops.
 Examples:
   facevault detect configs/lfw-facenet-pytorch.yaml --out faces
   facevault detect configs/lfw-facenet-pytorch.yaml --set detect.keep=all --out faces --crops
-      every face of every photo, and a PNG of each; `dataset: {source: phase1, csv: faces/face_metadata.csv}` reads them";
+      every face of every photo, and a PNG of each, which a config reads with
+      `dataset: {source: phase1, csv: faces/face_metadata.csv}`";
 
 /// Arguments of `detect`.
 #[derive(Debug, Args)]
@@ -367,12 +371,12 @@ do no harm, and N may change from one attempt to the next. The result has the by
 `facevault guide cluster` shows it.
 
 Examples:
-  facevault prepare configs/lfw.yaml
-  facevault embed lfw --shard 0/2
-  facevault embed lfw --shard 1/2
-  facevault missing lfw --shards 2
-  facevault finish lfw
-  facevault evaluate lfw";
+  facevault prepare configs/lfw-casia.yaml
+  facevault embed lfw-casia --shard 0/2
+  facevault embed lfw-casia --shard 1/2
+  facevault missing lfw-casia --shards 2
+  facevault finish lfw-casia
+  facevault evaluate lfw-casia";
 
 /// Arguments of `prepare`.
 #[derive(Debug, Args)]
@@ -391,8 +395,8 @@ Looks at the names of files only, and prints one line: the shards that lack a ch
 what is in the files, and removes chunks that are damaged.
 
 Examples:
-  facevault missing lfw --shards 64
-  facevault missing lfw --shards 64 --json";
+  facevault missing lfw-casia --shards 64
+  facevault missing lfw-casia --shards 64 --json";
 
 /// Arguments of `missing`.
 #[derive(Debug, Args)]
@@ -428,8 +432,8 @@ const FINISH_EXAMPLES: &str = "\
 Exits with 1 while chunks are missing, and says how many. `facevault evaluate RUN` and `facevault report RUN` go on from there.
 
 Examples:
-  facevault finish lfw
-  facevault finish lfw --json";
+  facevault finish lfw-casia
+  facevault finish lfw-casia --json";
 
 /// One run.
 #[derive(Debug, Args)]
@@ -471,8 +475,8 @@ indexes made of them; the Hub's cache; tables of `detect`. The blocks of the dis
 overwritten. Interrupted or killed, the run is refused by every other command until `facevault forget RUN` has finished.
 
 Examples:
-  facevault forget demo s900-i0000-000 s900-i0000-001
-  facevault forget demo --identity s900-i0000 --dry-run
+  facevault forget demo s2026-i0000-000 s2026-i0000-001
+  facevault forget demo --identity s2026-i0000 --dry-run
       lists what would change";
 
 /// Arguments of `forget`.
@@ -1061,6 +1065,34 @@ mod tests {
                 let verb = if i == 0 { name } else { words[1] };
                 assert_eq!(words[..2], ["facevault", verb], "{command}");
                 Cli::command().try_get_matches_from(&words).unwrap_or_else(|error| panic!("{command}: {error}"));
+                for word in words {
+                    names_what_is_there(word);
+                }
+            }
+        }
+    }
+
+    /// Who copies an example has the file that it names, and the demo has the face.
+    fn names_what_is_there(word: &str) {
+        let place = Path::new(env!("CARGO_MANIFEST_DIR"));
+        assert!(!word.starts_with("configs/") || place.join(word).is_file(), "{word} is not there");
+        let id = word.strip_prefix('s').and_then(|rest| rest.split_once("-i0000"));
+        if let Some((seed, sample)) = id {
+            let demo = include_str!("../configs/demo.yaml");
+            assert!(demo.contains(&format!("seed: {seed} ")), "{word} is not of the demo");
+            assert!(["", "-000", "-001"].contains(&sample), "{word}");
+        }
+    }
+
+    /// Where clap breaks a line, its indentation is lost: what is set in columns has lines that fit.
+    #[test]
+    fn no_indented_line_of_the_help_is_broken() {
+        let all = Cli::command();
+        for verb in all.get_subcommands().chain([&all]) {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            // A command is one line, however long.
+            for line in help.lines().filter(|line| line.starts_with(' ') && !line.starts_with("  facevault ")) {
+                assert!(line.chars().count() <= 100, "{}: {line}", verb.get_name());
             }
         }
     }
