@@ -592,7 +592,8 @@ Reads what the run has so far (chunks, times, who has its lock) and takes no loc
 machines that see the folder may watch. On a terminal the line is drawn anew; elsewhere, and with --json, there is a line \
 for each change.
 
-Exit codes: 0 when the run is complete, or embedded and nobody evaluates it; 1 when its process died, gave up or was \
+Exit codes: 0 when the run is complete, or embedded and nobody evaluates it, or prepared and embedded by its workers: then \
+its last line names `facevault finish RUN`, so that `facevault watch RUN && facevault finish RUN` goes on; 1 when its process died, gave up or was \
 stopped before that, with the command that continues it. A process of another machine cannot be seen from here: if nothing \
 has changed for --patience seconds, that is said, with exit code 1. With --once, a run that is being worked on is 0.
 
