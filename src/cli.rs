@@ -643,7 +643,8 @@ Examples:
 
 /// What a run is exported to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+// The words of the option.
+#[serde(rename_all = "lowercase")]
 pub enum ExportFormat {
     /// Tar files of samples, a row and its identity each.
     #[value(name = "webdataset")]

@@ -56,6 +56,7 @@ fn a_web_dataset_has_each_row_with_its_identity_and_pictures_only_if_asked() {
 
     let exported = workspace.json(0, &["export", "small", "--to", "webdataset", "--pictures", "--out", "seen"]);
     assert_eq!((&exported["faces"], &exported["without_picture"]), (&json!(12), &json!(0)));
+    assert_eq!(exported["to"], "webdataset", "the option's word");
     let seen = entries(&shard("seen", 0));
     let pictures: Vec<_> =
         seen.iter().filter(|(name, _)| Path::new(name).extension().is_some_and(|ending| ending == "png")).collect();
