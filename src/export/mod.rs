@@ -17,6 +17,9 @@ use crate::files::{self, FileError};
 use crate::progress::{Cancel, Progress};
 use crate::run::RunDirectory;
 
+/// What an export that was stopped needs.
+pub(crate) const START_OVER: &str = "nothing of it is left; run the same command again";
+
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Exported {
