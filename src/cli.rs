@@ -593,9 +593,10 @@ machines that see the folder may watch. On a terminal the line is drawn anew; el
 for each change.
 
 Exit codes: 0 when the run is complete, or embedded and nobody evaluates it, or prepared and embedded by its workers: then \
-its last line names `facevault finish RUN`, so that `facevault watch RUN && facevault finish RUN` goes on; 1 when its process died, gave up or was \
-stopped before that, with the command that continues it. A process of another machine cannot be seen from here: if nothing \
-has changed for --patience seconds, that is said, with exit code 1. With --once, a run that is being worked on is 0.
+its last line names `facevault finish RUN`, so that `facevault watch RUN && facevault finish RUN` goes on; 1 when its process \
+died, gave up or was stopped before that, with the command that continues it. A process of another machine cannot be seen \
+from here: if nothing has changed for --patience seconds, that is said, with exit code 1. With --once, a run that is being \
+worked on is 0.
 
 Examples:
   facevault watch demo
