@@ -9,6 +9,7 @@ use crate::evaluate::{self, EvaluateError, Labelled};
 use crate::metrics::Metrics;
 use crate::model::{DeviceRequest, EmbedderInfo, Precision};
 use crate::numbers::Quantity::Rate;
+use crate::numbers::minus;
 use crate::progress::{Cancel, Silent};
 use crate::similarity::{Cards, NoCheckpoint, PairMode, SimilarityOptions};
 use crate::text::counted;
@@ -144,9 +145,9 @@ impl PrecisionAgreement {
     pub fn lines(&self) -> Vec<String> {
         let Self { precision, faces, cosine_min, cosine_mean, max_difference, verification, .. } = self;
         let precision = precision.name();
+        let [least, mean] = [cosine_min, cosine_mean].map(|cosine| minus(&format!("{cosine:.6}")));
         let mut lines = vec![format!(
-            "{precision} against f32 on {}: cosine at least {cosine_min:.6}, mean {cosine_mean:.6}, largest difference \
-             {max_difference:.1e}",
+            "{precision} against f32 on {}: cosine at least {least}, mean {mean}, largest difference {max_difference:.1e}",
             counted(*faces, "face")
         )];
         if let Some(Verification { genuine_pairs, impostor_pairs, f32, lower }) = verification {
@@ -237,7 +238,7 @@ mod tests {
         let text = serde_json::to_string(&found).unwrap();
         assert_eq!(serde_json::from_str::<PrecisionAgreement>(&text).unwrap().lines(), found.lines());
         insta::assert_snapshot!(found.lines().join("\n"), @r"
-        int8 against f32 on 40 faces: cosine at least -0.595159, mean 0.046011, largest difference 1.6e0
+        int8 against f32 on 40 faces: cosine at least −0.595159, mean 0.046011, largest difference 1.6e0
         on their 180 genuine and 600 impostor pairs: equal error rate 54.44% (f32 ≤ 52.71%), TAR at FMR 1e-2 1.67% (f32 100.00%)
         ");
     }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::init::{Purpose, Shown};
 use crate::model::{BatchSize, DeviceKind, Kernels, Precision};
-use crate::objects::{Address, is_address};
+use crate::objects::{Address, has_scheme, is_address};
 use crate::provenance;
 use crate::run::{DEFAULT_FOLDER, RunCondition, RunState};
 use crate::shard::Shard;
@@ -49,16 +49,19 @@ pub enum NewPermissions {
 
 const AFTER_HELP: &str = "\
 Examples:
-  facevault experiment demo                              run the offline demo, which is built in, and its report
-  facevault check configs/vggface2.yaml                  show what would be downloaded and computed
+  facevault experiment demo
+      run the offline demo, which is built in, and its report
+  facevault check configs/vggface2.yaml
+      show what would be downloaded and computed
   facevault experiment configs/vggface2.yaml --set 'dataset={source: folders, root: /data/faces}'
-  facevault compare demo-3fa9 vggface2-81c2              show what differs, and by how much
+  facevault compare demo-3fa9 vggface2-81c2
+      show what differs, and by how much
 
 Guides, step by step: `facevault guide`
 
 Exit codes, for every command:
-    0  done (faces without an embedding are listed on standard error, with the reasons; a run in which nothing can be
-       compared says why it has no metrics)
+    0  done (faces without an embedding are listed on standard error, with the reasons; a run in
+       which nothing can be compared says why it has no metrics)
     1  failed: no face was embedded, or this machine, its network or its disk lacks what it takes
     2  wrong command line or config, or no such run or face
     3  done, but an expectation was missed or could not be judged
@@ -70,8 +73,8 @@ const EMBED_EXAMPLES: &str = "\
 Examples:
   facevault embed configs/demo.yaml
   facevault embed demo-7b1a15708269
-  facevault embed lfw --shard 0/8
-  facevault embed lfw --shard auto";
+  facevault embed lfw-casia --shard 0/8
+  facevault embed lfw-casia --shard auto";
 const EVALUATE_EXAMPLES: &str = "\
 Examples:
   facevault evaluate demo
@@ -95,8 +98,8 @@ Examples:
   facevault verify experiments/demo-7b1a15708269 --json";
 const LOOKUP_EXAMPLES: &str = "\
 Examples:
-  facevault lookup demo s900-i0000-000
-  facevault lookup demo s900-i0000-000 -k 3 --json";
+  facevault lookup demo s2026-i0000-000
+  facevault lookup demo s2026-i0000-000 -k 3 --json";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -213,7 +216,7 @@ pub struct InitArgs {
     #[arg(value_name = "PATH", default_value = ".")]
     pub path: PathBuf,
     /// The config to write; the default is NAME.yaml in the current folder, after the name of PATH.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = here)]
     pub out: Option<PathBuf>,
     /// Replace the config if it is there.
     #[arg(long)]
@@ -292,7 +295,8 @@ Faces are personal data: so are the table and the crops.
 Examples:
   facevault detect configs/lfw-facenet-pytorch.yaml --out faces
   facevault detect configs/lfw-facenet-pytorch.yaml --set detect.keep=all --out faces --crops
-      every face of every photo, and a PNG of each; `dataset: {source: phase1, csv: faces/face_metadata.csv}` reads them";
+      every face of every photo, and a PNG of each, which a config reads with
+      `dataset: {source: phase1, csv: faces/face_metadata.csv}`";
 
 /// Arguments of `detect`.
 #[derive(Debug, Args)]
@@ -302,7 +306,7 @@ pub struct DetectArgs {
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub config: ConfigArgs,
     /// Folder for the tables and the crops; the default is detections/<config's name>.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = folder)]
     pub out: Option<PathBuf>,
     /// Also write each face as a PNG, cut out of its photo as `preprocess.crop` says.
     #[arg(long)]
@@ -323,6 +327,7 @@ pub struct EmbedArgs {
     #[arg(
         long,
         value_name = "I/N|auto",
+        allow_hyphen_values = true,
         conflicts_with_all = ["overrides", "no_reuse", "reuse_from"],
         value_parser = ShardArg::parse
     )]
@@ -366,12 +371,12 @@ do no harm, and N may change from one attempt to the next. The result has the by
 `facevault guide cluster` shows it.
 
 Examples:
-  facevault prepare configs/lfw.yaml
-  facevault embed lfw --shard 0/2
-  facevault embed lfw --shard 1/2
-  facevault missing lfw --shards 2
-  facevault finish lfw
-  facevault evaluate lfw";
+  facevault prepare configs/lfw-casia.yaml
+  facevault embed lfw-casia --shard 0/2
+  facevault embed lfw-casia --shard 1/2
+  facevault missing lfw-casia --shards 2
+  facevault finish lfw-casia
+  facevault evaluate lfw-casia";
 
 /// Arguments of `prepare`.
 #[derive(Debug, Args)]
@@ -390,8 +395,8 @@ Looks at the names of files only, and prints one line: the shards that lack a ch
 what is in the files, and removes chunks that are damaged.
 
 Examples:
-  facevault missing lfw --shards 64
-  facevault missing lfw --shards 64 --json";
+  facevault missing lfw-casia --shards 64
+  facevault missing lfw-casia --shards 64 --json";
 
 /// Arguments of `missing`.
 #[derive(Debug, Args)]
@@ -416,7 +421,7 @@ pub struct EvaluateArgs {
     pub run: String,
     /// Only compare a part of the pairs, shard I of N or `auto` as for `embed`, and keep it for the `evaluate` without this
     /// option, which compares what no shard has and computes the statistics.
-    #[arg(long, value_name = "I/N|auto", value_parser = ShardArg::parse)]
+    #[arg(long, value_name = "I/N|auto", allow_hyphen_values = true, value_parser = ShardArg::parse)]
     pub shard: Option<ShardArg>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
@@ -427,8 +432,8 @@ const FINISH_EXAMPLES: &str = "\
 Exits with 1 while chunks are missing, and says how many. `facevault evaluate RUN` and `facevault report RUN` go on from there.
 
 Examples:
-  facevault finish lfw
-  facevault finish lfw --json";
+  facevault finish lfw-casia
+  facevault finish lfw-casia --json";
 
 /// One run.
 #[derive(Debug, Args)]
@@ -470,8 +475,8 @@ indexes made of them; the Hub's cache; tables of `detect`. The blocks of the dis
 overwritten. Interrupted or killed, the run is refused by every other command until `facevault forget RUN` has finished.
 
 Examples:
-  facevault forget demo s900-i0000-000 s900-i0000-001
-  facevault forget demo --identity s900-i0000 --dry-run
+  facevault forget demo s2026-i0000-000 s2026-i0000-001
+  facevault forget demo --identity s2026-i0000 --dry-run
       lists what would change";
 
 /// Arguments of `forget`.
@@ -551,7 +556,7 @@ pub struct RunsArgs {
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
     /// Also write a page of these runs [default: index.html in the folder of reports].
-    #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true)]
+    #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true, value_parser = here)]
     pub html: Option<Option<PathBuf>>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
@@ -587,9 +592,11 @@ Reads what the run has so far (chunks, times, who has its lock) and takes no loc
 machines that see the folder may watch. On a terminal the line is drawn anew; elsewhere, and with --json, there is a line \
 for each change.
 
-Exit codes: 0 when the run is complete, or embedded and nobody evaluates it; 1 when its process died, gave up or was \
-stopped before that, with the command that continues it. A process of another machine cannot be seen from here: if nothing \
-has changed for --patience seconds, that is said, with exit code 1. With --once, a run that is being worked on is 0.
+Exit codes: 0 when the run is complete, or embedded and nobody evaluates it, or prepared and embedded by its workers: then \
+its last line names `facevault finish RUN`, so that `facevault watch RUN && facevault finish RUN` goes on; 1 when its process \
+died, gave up or was stopped before that, with the command that continues it. A process of another machine cannot be seen \
+from here: if nothing has changed for --patience seconds, that is said, with exit code 1. With --once, a run that is being \
+worked on is 0.
 
 Examples:
   facevault watch demo
@@ -637,7 +644,8 @@ Examples:
 
 /// What a run is exported to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+// The words of the option.
+#[serde(rename_all = "lowercase")]
 pub enum ExportFormat {
     /// Tar files of samples, a row and its identity each.
     #[value(name = "webdataset")]
@@ -675,7 +683,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
     pub to: ExportFormat,
     /// The folder to write.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = folder)]
     pub out: Option<PathBuf>,
     /// Also write pictures of the faces: in webdataset, each face as the network saw it; in mlflow, those that the report
     /// shows if its config has `report.pictures`.
@@ -840,7 +848,7 @@ pub struct ManArgs {
     #[arg(value_name = "COMMAND", conflicts_with = "out")]
     pub name: Option<String>,
     /// Write every page into this folder: facevault.1, facevault-experiment.1, …
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = folder)]
     pub out: Option<PathBuf>,
 }
 
@@ -948,19 +956,28 @@ fn batches(text: &str) -> Result<OrAll<usize>, String> {
     size.map(OrAll::One).ok_or_else(|| format!("expected `grid` or a whole number from 1 to {}", BatchSize::MOST))
 }
 
-/// A folder that is there or can be made.
+/// A folder of runs, of this machine or of an object store.
 fn experiments(text: &str) -> Result<PathBuf, String> {
     if is_address(text) {
         return Address::parse(text).map(|address| address.to_string().into()).map_err(|error| error.to_string());
     }
+    if here(text).is_err() {
+        return Err("name a folder of this machine, or `s3://bucket/folder`, `gs://bucket/folder` or \
+                    `az://container/folder`"
+            .into());
+    }
     folder(text)
 }
 
+/// A path of this machine. What looks like an address is none: it was meant for a store.
+fn here(text: &str) -> Result<PathBuf, String> {
+    let path = text.strip_prefix("file://").unwrap_or(text);
+    if has_scheme(path) { Err("name a path of this machine".into()) } else { Ok(path.into()) }
+}
+
+/// A folder of this machine that is there or can be made.
 fn folder(text: &str) -> Result<PathBuf, String> {
-    if is_address(text) {
-        return Err("name a folder of this machine".into());
-    }
-    let path = PathBuf::from(text.strip_prefix("file://").unwrap_or(text));
+    let path = here(text).map_err(|_| "name a folder of this machine")?;
     if text.is_empty() {
         return Err("name a folder".into());
     }
@@ -984,9 +1001,48 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use std::path::Path;
+
+    use clap::{CommandFactory, Parser};
 
     use super::Cli;
+
+    #[test]
+    fn no_mistyped_address_becomes_a_folder() {
+        let error = |line: &str| {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            parsed.map(|_| ()).unwrap_err().to_string().lines().next().unwrap_or_default().to_owned()
+        };
+        for address in ["http://x/y", "gcs://b/x", "S3://b/x", "s3:/b/x"] {
+            let said = error(&format!("facevault runs --experiments {address}"));
+            let wanted = "name a folder of this machine, or `s3://bucket/folder`, `gs://bucket/folder` or `az://container/folder`";
+            assert!(said.contains(address) && said.ends_with(wanted), "{said}");
+        }
+        for option in [
+            "report demo --reports",
+            "export demo --to webdataset --out",
+            "detect demo --out",
+            "init --out",
+            "man --out",
+        ] {
+            for address in ["s3://b/y", "gcs://b/y"] {
+                let said = error(&format!("facevault {option} {address}"));
+                assert!(said.contains(address) && said.ends_with("of this machine"), "{said}");
+            }
+        }
+        assert!(error("facevault runs --html=s3://b/i.html").ends_with("name a path of this machine"));
+        for folder in ["file:///tmp/x", "./gcs://b", "C:/runs", "a:b"] {
+            Cli::try_parse_from(["facevault", "runs", "--experiments", folder]).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_shard_below_0_is_refused_by_what_a_shard_is() {
+        for verb in ["embed", "evaluate"] {
+            let error = Cli::try_parse_from(["facevault", verb, "demo", "--shard", "-1/2"]).unwrap_err().to_string();
+            assert!(error.contains("expected `auto`, or a shard and their number as in `0/8`"), "{error}");
+        }
+    }
 
     #[test]
     fn the_help_of_every_verb_ends_with_two_examples_that_parse() {
@@ -1012,6 +1068,34 @@ mod tests {
                 let verb = if i == 0 { name } else { words[1] };
                 assert_eq!(words[..2], ["facevault", verb], "{command}");
                 Cli::command().try_get_matches_from(&words).unwrap_or_else(|error| panic!("{command}: {error}"));
+                for word in words {
+                    names_what_is_there(word);
+                }
+            }
+        }
+    }
+
+    /// Who copies an example has the file that it names, and the demo has the face.
+    fn names_what_is_there(word: &str) {
+        let place = Path::new(env!("CARGO_MANIFEST_DIR"));
+        assert!(!word.starts_with("configs/") || place.join(word).is_file(), "{word} is not there");
+        let id = word.strip_prefix('s').and_then(|rest| rest.split_once("-i0000"));
+        if let Some((seed, sample)) = id {
+            let demo = include_str!("../configs/demo.yaml");
+            assert!(demo.contains(&format!("seed: {seed} ")), "{word} is not of the demo");
+            assert!(["", "-000", "-001"].contains(&sample), "{word}");
+        }
+    }
+
+    /// Where clap breaks a line, its indentation is lost: what is set in columns has lines that fit.
+    #[test]
+    fn no_indented_line_of_the_help_is_broken() {
+        let all = Cli::command();
+        for verb in all.get_subcommands().chain([&all]) {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            // A command is one line, however long.
+            for line in help.lines().filter(|line| line.starts_with(' ') && !line.starts_with("  facevault ")) {
+                assert!(line.chars().count() <= 100, "{}: {line}", verb.get_name());
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The error that reaches the command line, and the exit codes.
 
+use std::ffi::OsString;
+
 use crate::compare::CompareError;
 use crate::config::ConfigError;
 use crate::files::FileError;
@@ -67,6 +69,16 @@ pub enum Error {
     /// No step of an ablation could be measured; the page says why.
     #[error("no step could be measured; the table gives the reasons")]
     NothingMeasured,
+    /// A path or an argument that is to be written as text, and cannot be.
+    #[error("{what}, {text:?}, is not valid UTF-8; {remedy}")]
+    NotUtf8 {
+        /// Which it is.
+        what: String,
+        /// It.
+        text: OsString,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// The command line contradicts itself or a file it names.
     #[error("{0}")]
     Usage(String),
@@ -140,7 +152,9 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Init(error) if !error.is_usage() => ErrorKind::Failure,
-            Self::Config(_) | Self::Init(_) | Self::Usage(_) | Self::Compare(_) => ErrorKind::Usage,
+            Self::Config(_) | Self::Init(_) | Self::Usage(_) | Self::NotUtf8 { .. } | Self::Compare(_) => {
+                ErrorKind::Usage
+            }
             Self::Run(error) | Self::Throughput(ThroughputError::Run(error)) => run_kind(error),
             Self::Throughput(ThroughputError::Interrupted) => ErrorKind::Interrupted,
             Self::Throughput(ThroughputError::NoFaces { .. } | ThroughputError::Variant { .. })

@@ -145,7 +145,7 @@ pub fn judged(judged: &Judged) -> (Result<String, String>, String) {
 }
 
 /// A minus sign as wide as a plus sign.
-fn minus(text: &str) -> String {
+pub(crate) fn minus(text: &str) -> String {
     text.replace('-', "−")
 }
 

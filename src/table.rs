@@ -1,7 +1,7 @@
 //! The tables of a run. Each is declared once, beside the code that writes it: its header, the JSON Schema of its rows
 //! (`schemas/tables.schema.json`) and its part of `docs/files.md` come from the declaration.
 
-use polars::prelude::{Column, DataType};
+use polars::prelude::{Column, DataType, PolarsError};
 use serde_json::{Value as Json, json};
 
 /// A Parquet or CSV file.
@@ -182,8 +182,17 @@ impl Table {
     }
 }
 
+/// Why a table could not be written: what the system says of the disk, without what polars says around it.
+pub fn unwritten(error: &PolarsError) -> String {
+    let text = error.to_string();
+    let (_, of_system) = text.split_once("underlying IO error: ").unwrap_or(("", &text));
+    of_system.to_owned()
+}
+
 #[cfg(test)]
 mod tests {
+    use polars::prelude::{DataFrame, ParquetWriter};
+
     use super::*;
 
     const TABLE: Table = Table {
@@ -235,5 +244,23 @@ mod tests {
     #[test]
     fn a_row_is_an_object() {
         insta::assert_snapshot!(TABLE.schema(), @r#"{"description":"One row per test.","type":"object","properties":{"id":{"type":"string","description":"Which."},"cosine":{"type":["number","null"],"format":"float","description":"How alike. Missing without a pair.","x-unit":"cosine"},"x":{"type":"integer","format":"uint32","minimum":0,"maximum":4294967295,"description":"Where. The column is there only if it is known.","x-unit":"pixels"}},"required":["id","cosine"]}"#);
+    }
+
+    /// Fault (disk): the disk is full while a table is written → the error is the system's, without words of parquet
+    #[test]
+    fn a_full_disk_is_said_in_the_systems_words() {
+        struct Full;
+        impl std::io::Write for Full {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut frame = DataFrame::new_infer_height(written(None, None)).unwrap();
+        let error = ParquetWriter::new(Full).finish(&mut frame).unwrap_err();
+        assert_eq!(unwritten(&error), "no storage space");
+        assert_eq!(unwritten(&PolarsError::ComputeError("no column".into())), "no column");
     }
 }

@@ -70,6 +70,16 @@ fn one(unit: &str) -> &str {
     unit.strip_suffix(if unit.ends_with("sses") { "es" } else { "s" }).unwrap_or(unit)
 }
 
+/// The line at the start of a step, where there is no bar. How much there is to do need not be known.
+fn opening(task: &str, unit: &str, total: Option<u64>, resumed: u64) -> String {
+    match (total, resumed) {
+        (Some(total), 0) => format!("{task}: {}", text::counted(total, one(unit))),
+        (Some(total), resumed) => format!("{task}: {}, {resumed} already done", text::counted(total, one(unit))),
+        (None, 0) => task.to_owned(),
+        (None, resumed) => format!("{task}: {} already done", text::counted(resumed, one(unit))),
+    }
+}
+
 impl Progress for Terminal {
     fn start(&self, task: &str, unit: &'static str, total: Option<u64>, resumed: u64) {
         self.finish();
@@ -94,9 +104,7 @@ impl Progress for Terminal {
         bar.reset_eta();
         bar.enable_steady_tick(Duration::from_millis(200));
         if !interactive() {
-            let total = total.map_or_else(String::new, |total| format!(" {}", text::counted(total, one(unit))));
-            let resumed = if resumed > 0 { format!(", {resumed} already done") } else { String::new() };
-            say(&format!("{task}:{total}{resumed}"));
+            say(&opening(task, unit, total, resumed));
         }
         let told = Instant::now();
         self.with(|open| *open = Some(Open { bar, task: task.to_owned(), unit, resumed, told }));
@@ -150,6 +158,14 @@ impl Progress for Terminal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_step_opens_with_what_is_known_of_it() {
+        assert_eq!(opening("comparing", "pairs", Some(7), 0), "comparing: 7 pairs");
+        assert_eq!(opening("comparing", "pairs", Some(7), 3), "comparing: 7 pairs, 3 already done");
+        assert_eq!(opening("comparing", "pairs", None, 0), "comparing");
+        assert_eq!(opening("comparing", "pairs", None, 1), "comparing: 1 pair already done");
+    }
 
     #[test]
     fn a_long_step_gives_a_sign_of_life_now_and_then() {

@@ -15,6 +15,9 @@ use crate::error::{CommandOutcome, Error};
 use crate::provenance::DetectionOrigin;
 use crate::text::counted;
 
+/// The folder of all tables where none is given.
+pub(super) const FOLDER: &str = "detections";
+
 /// What `detect --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct DetectOutput {
@@ -48,7 +51,7 @@ pub(super) fn run(arguments: &DetectArgs) -> Result<CommandOutcome, Error> {
             given.config.display()
         )));
     };
-    let folder = arguments.out.clone().unwrap_or_else(|| Path::new("detections").join(&config.name));
+    let folder = arguments.out.clone().unwrap_or_else(|| Path::new(FOLDER).join(&config.name));
     let out = arguments.out.as_ref().map_or_else(String::new, |out| format!(" --out '{}'", out.display()));
     let cut = if arguments.crops { " --crops" } else { "" };
     let repeated = options_to_repeat(&given.common, &given.overrides);

@@ -15,8 +15,7 @@ const PERSONAL: &str = "faces, embeddings and identities are personal data: hand
 pub(super) fn run(arguments: &ExportArgs) -> Result<CommandOutcome, Error> {
     let ExportArgs { run, to, out, pictures, shard, common } = arguments;
     let run = RunDirectory::find(&common.experiments, run)?;
-    let again = "to start over, remove what was written and run the same command again";
-    let exported = with_context(common, again, |context| {
+    let exported = with_context(common, export::START_OVER, |context| {
         export::export(&ExportRequest {
             run: &run,
             to: *to,

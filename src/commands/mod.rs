@@ -19,6 +19,7 @@ mod init;
 mod lookup;
 mod man;
 mod missing;
+mod paths;
 mod prepare;
 mod report;
 mod reproduce;
@@ -56,6 +57,7 @@ use shared::interrupted;
 /// [`Error`], whose text is for the user.
 pub fn run(cli: Cli) -> Result<CommandOutcome, Error> {
     files::set_permissions(permissions(cli.permissions)?);
+    paths::check(&cli.command)?;
     let done = command(cli.command);
     // Also what a command that failed or was interrupted has done.
     let kept = mirror::push_all();

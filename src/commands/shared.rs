@@ -6,6 +6,7 @@ use crate::cli::{CommonArgs, ReuseArgs};
 use crate::config::{self, Loaded};
 use crate::dataset::LeftOut;
 use crate::error::{CommandOutcome, Error};
+use crate::estimate::Estimate;
 use crate::headline::{HeadlineRate, headline};
 use crate::metrics::{self, Judged, Metrics};
 use crate::numbers::{self, Quantity};
@@ -81,14 +82,25 @@ pub(super) fn left_out(left_out: &LeftOut) -> Option<String> {
 /// The false match rate at which IJB-B and IJB-C are usually quoted.
 const TEMPLATE_FMR: f64 = 1e-4;
 
+/// How the method of an estimate without an interval begins.
+const NO_INTERVAL: &str = "no interval: ";
+
+/// A rate, and why it is a bound or lacks its interval.
+fn with_reason(estimate: &Estimate) -> String {
+    let (rate, reason) = (Quantity::Rate.sentence(estimate), &estimate.method);
+    match () {
+        // `not resolved: …` says so itself.
+        () if estimate.bound && reason.starts_with(&rate) => reason.clone(),
+        () if estimate.bound || reason.starts_with(NO_INTERVAL) => format!("{rate}   {reason}"),
+        () => rate,
+    }
+}
+
 /// What a run found, a line each: its headline, a line for every protocol, and the mean cosines.
 pub(super) fn found(metrics: &Metrics) -> String {
     // Protocols have lines of their own, which also say how folds vary.
     let rates = headline(metrics).into_iter().filter(|row| metrics::find(&row.metric).is_some());
-    let rates = rates.map(|HeadlineRate { name, estimate, .. }| {
-        let reason = if estimate.bound { format!("   {}", estimate.method) } else { String::new() };
-        [name, Quantity::Rate.sentence(&estimate) + &reason]
-    });
+    let rates = rates.map(|HeadlineRate { name, estimate, .. }| [name, with_reason(&estimate)]);
     let protocols = metrics.protocols.iter().map(|found| {
         let (accuracy, spread) = (Quantity::Rate.sentence(&found.accuracy), Quantity::Rate.value(found.accuracy_std));
         let missing = match found.pairs.missing {
@@ -152,5 +164,35 @@ pub(super) fn expectation(judged: &Judged, known: Option<&str>) -> String {
             format!("NOT JUDGED {metric}, expected {range}: {reason}")
         }
         Err(_) => format!("NOT JUDGED {metric}, expected {range}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_without_an_interval_says_why_and_says_it_once() {
+        let estimate = |upper, bound, method: &str| Estimate {
+            point: 0.25,
+            upper,
+            bound,
+            method: method.into(),
+            ..Estimate::default()
+        };
+        let unresolved = "not resolved: an FMR of 1e-3 takes 1000 different-identity pairs";
+        let few = "no interval: it takes same-identity pairs of at least 8 identities, and these are of 5";
+        let said = [
+            with_reason(&estimate(None, true, unresolved)),
+            with_reason(&estimate(Some(0.5), true, unresolved)),
+            with_reason(&estimate(None, false, few)),
+            with_reason(&Estimate { lower: Some(0.2), ..estimate(Some(0.3), false, "Wilson interval") }),
+        ];
+        insta::assert_snapshot!(said.join("\n"), @r"
+        not resolved: an FMR of 1e-3 takes 1000 different-identity pairs
+        ≤ 50.00%   not resolved: an FMR of 1e-3 takes 1000 different-identity pairs
+        25.00%   no interval: it takes same-identity pairs of at least 8 identities, and these are of 5
+        25.00% [20.00%, 30.00%]
+        ");
     }
 }

@@ -36,8 +36,13 @@ pub(super) fn run(arguments: &WatchArgs) -> Result<CommandOutcome, Error> {
                 line.leave();
                 return Ok(CommandOutcome::Done);
             }
-            WatchState::Workers if found.done >= found.faces => {
-                Some("has all its embeddings from workers, and is not finished".to_owned())
+            // Nothing is left to wait for. `--json` has the command in its line.
+            WatchState::Workers if found.lacks_only_finish() => {
+                line.leave();
+                if let Some(next) = found.resume.as_ref().filter(|_| !common.json) {
+                    print_line(&format!("next      {next}"))?;
+                }
+                return Ok(CommandOutcome::Done);
             }
             WatchState::Workers if stuck => {
                 let (workers, seconds) = (found.process.as_deref().unwrap_or("no worker"), quiet.as_secs());
@@ -149,6 +154,7 @@ fn text(found: &WatchedRun) -> String {
     let state = match found.state {
         WatchState::Complete => "complete".to_owned(),
         WatchState::Embedded => "embedded".to_owned(),
+        WatchState::Workers if found.lacks_only_finish() => "embedded, not finished".to_owned(),
         WatchState::Stopped => format!("stopped while {}", found.stage.name()),
         WatchState::Died => format!("died while {}", found.stage.name()),
         WatchState::Working | WatchState::Workers | WatchState::Unknown => found.stage.name().to_owned(),
@@ -164,6 +170,7 @@ fn text(found: &WatchedRun) -> String {
     });
     let host = found.host.as_ref().map_or_else(String::new, |host| format!(", last embedded on {host}"));
     match (found.state, &found.process) {
+        (WatchState::Workers, _) if found.lacks_only_finish() => {}
         (WatchState::Working | WatchState::Workers, Some(process)) => parts.push(process.clone()),
         (WatchState::Unknown, Some(process)) => parts.push(format!("{process}, which is not to be seen here{host}")),
         _ => {}

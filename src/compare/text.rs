@@ -6,7 +6,7 @@ use super::{
     PairedRow, PlanPart, RankedRun, Ranking, RunComparison, Speed, Thresholds,
 };
 use crate::estimate::Estimate;
-use crate::numbers::Quantity;
+use crate::numbers::{Quantity, minus};
 use crate::text::counted;
 use crate::text_table::TextTable;
 
@@ -239,8 +239,9 @@ impl Embeddings {
             Self::Compared(found) => {
                 let FaceAgreement { faces, identical, min, mean, nearest, .. } = &**found;
                 let which = if nearest.all { "faces" } else { "sampled faces" };
+                let [min, mean] = [min, mean].map(|cosine| minus(&format!("{cosine:.6}")));
                 format!(
-                    "cosine at least {min:.6}, mean {mean:.6}, {identical} of {faces} identical; nearest face changed \
+                    "cosine at least {min}, mean {mean}, {identical} of {faces} identical; nearest face changed \
                      for {} of {} {which}",
                     nearest.flipped, nearest.asked
                 )

@@ -16,7 +16,7 @@ use crate::dataset::Face;
 use crate::files::{self, FileError};
 use crate::progress::Progress;
 use crate::quality::Quality;
-use crate::table::{Kind, Table, TableColumn};
+use crate::table::{Kind, Table, TableColumn, unwritten};
 use crate::text::counted;
 
 /// Rows per row group of `embeddings.parquet`: fixed, so that the file does not depend on the chunk size.
@@ -251,7 +251,7 @@ pub enum ExportError {
     File(#[from] FileError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {}", path.display(), unwritten(source))]
     Parquet { path: PathBuf, source: PolarsError },
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: PolarsError },

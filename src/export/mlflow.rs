@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{ExportRequest, Exported, copy, is_there};
+use super::{ExportRequest, Exported, copy, default_folder, is_there};
 use crate::cli::ExportFormat;
 use crate::digest::Digest;
 use crate::error::Error;
@@ -28,7 +28,7 @@ pub(super) fn write(request: &ExportRequest<'_>) -> Result<Exported, Error> {
     let ExportRequest { run, out, pictures, .. } = *request;
     let summary = run::summary(run)?;
     let provenance: Provenance = run.json(RunDirectory::PROVENANCE)?;
-    let store = out.map_or_else(|| PathBuf::from("mlruns"), PathBuf::from);
+    let store = out.map_or_else(|| PathBuf::from(default_folder(ExportFormat::MlFlow)), PathBuf::from);
     let name = run.name();
     let config = name.rsplit_once('-').map_or(&*name, |(config, _)| config);
     files::create_dir(&store).map_err(FileError::or_set("--out"))?;

@@ -17,6 +17,9 @@ use crate::files::{self, FileError};
 use crate::progress::{Cancel, Progress};
 use crate::run::RunDirectory;
 
+/// What an export that was stopped needs.
+pub(crate) const START_OVER: &str = "nothing of it is left; run the same command again";
+
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Exported {
@@ -51,12 +54,6 @@ pub(crate) struct ExportRequest<'a> {
 /// Writes a run in another format. Fails with [`Error::Usage`] where the folder has something else in it, or the format
 /// needs Python.
 pub(crate) fn export(request: &ExportRequest<'_>) -> Result<Exported, Error> {
-    if let Some(run) = request.out.and_then(run_around) {
-        let shown = run.display();
-        return Err(Error::Usage(format!(
-            "--out is inside the run {shown}, where every file counts; name another folder"
-        )));
-    }
     match request.to {
         ExportFormat::WebDataset => webdataset::write(request),
         ExportFormat::MlFlow => mlflow::write(request),
@@ -65,10 +62,12 @@ pub(crate) fn export(request: &ExportRequest<'_>) -> Result<Exported, Error> {
     }
 }
 
-/// The run that a path is in.
-fn run_around(path: &Path) -> Option<PathBuf> {
-    let path = std::path::absolute(path).ok()?;
-    path.ancestors().find(|folder| folder.join(RunDirectory::PLAN).is_file()).map(Path::to_owned)
+/// The folder of all exports in a format where none is given.
+pub(crate) fn default_folder(to: ExportFormat) -> &'static str {
+    match to {
+        ExportFormat::MlFlow => "mlruns",
+        ExportFormat::WebDataset | ExportFormat::Faiss | ExportFormat::Lance => "exports",
+    }
 }
 
 fn needs_python(request: &ExportRequest<'_>, package: &str) -> Error {

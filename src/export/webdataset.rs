@@ -1,31 +1,31 @@
 //! Tar files as WebDataset reads them: the files of a sample have one name and stand together.
 
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{ExportRequest, Exported, empty_folder};
+use super::{ExportRequest, Exported, START_OVER, default_folder, empty_folder};
 use crate::cli::ExportFormat;
 use crate::embed::{FaceReader, MatrixReader};
 use crate::error::Error;
 use crate::files::{self, FileError};
 use crate::run::{self, EmbeddedFaces, RunError};
 
-/// Writes the embedded faces of a run in the order of its matrix. The same run gives the same bytes.
+/// Writes the embedded faces of a run in the order of its matrix. The same run gives the same bytes. What is stopped or fails
+/// leaves nothing behind, so that the same command starts anew.
 pub(super) fn write(request: &ExportRequest<'_>) -> Result<Exported, Error> {
-    let ExportRequest { run, out, pictures, shard, progress, cancel, .. } = *request;
+    let ExportRequest { run, out, progress, cancel, .. } = *request;
+    // The process does not end before what was written is removed.
+    let _keeping = cancel.keeping();
     run::embedded_and_intact(run)?;
     let faces = EmbeddedFaces::open(run)?;
-    let mut matrix = MatrixReader::open(&run.matrix()).map_err(RunError::from)?;
-    faces.check_rows(run, matrix.rows())?;
-    let config = run::stored(run)?.1.config;
-    let reader = FaceReader::new(&faces.manifest, &config.preprocess, &config.dataset);
-    let folder = out.map_or_else(|| PathBuf::from("exports").join(run.name()).join("webdataset"), PathBuf::from);
+    let folder = out
+        .map_or_else(|| PathBuf::from(default_folder(request.to)).join(run.name()).join("webdataset"), PathBuf::from);
     empty_folder(&folder)?;
-    let (name, mut row) = (run.name(), vec![0.0; matrix.dimension()]);
     let mut exported = Exported {
-        run: name.clone(),
+        run: run.name(),
         to: ExportFormat::WebDataset,
         folder: folder.clone(),
         files: Vec::new(),
@@ -33,15 +33,35 @@ pub(super) fn write(request: &ExportRequest<'_>) -> Result<Exported, Error> {
         without_picture: 0,
     };
     progress.start("exporting", "faces", exported.faces, 0);
+    let written = write_tars(request, &faces, &mut exported);
+    progress.finish();
+    if written.is_err() {
+        for file in &exported.files {
+            files::remove_all(&folder.join(file))?;
+        }
+        // It stays if somebody else has put something there meanwhile.
+        let _ = fs::remove_dir(&folder);
+    }
+    written.map(|()| exported)
+}
+
+/// Writes the tar files into the folder, and adds each to the list once it is there.
+fn write_tars(request: &ExportRequest<'_>, faces: &EmbeddedFaces, exported: &mut Exported) -> Result<(), Error> {
+    let ExportRequest { run, pictures, shard, progress, cancel, .. } = *request;
+    let mut matrix = MatrixReader::open(&run.matrix()).map_err(RunError::from)?;
+    faces.check_rows(run, matrix.rows())?;
+    let config = run::stored(run)?.1.config;
+    let reader = FaceReader::new(&faces.manifest, &config.preprocess, &config.dataset);
+    let (name, mut row) = (run.name(), vec![0.0; matrix.dimension()]);
     for (number, rows) in faces.rows.chunks(shard).enumerate() {
         let file = PathBuf::from(format!("{name}-{number:06}.tar"));
-        let path = folder.join(&file);
+        let path = exported.folder.join(&file);
         let failed = |error: io::Error| Error::from(FileError::new("write", &path)(error));
         files::commit(&path, |out| {
             let mut tar = tar::Builder::new(out);
             for (at, &manifest_row) in rows.iter().enumerate() {
                 if cancel.requested() {
-                    return Err(RunError::Interrupted { resume: remains(&folder) }.into());
+                    return Err(RunError::Interrupted { resume: START_OVER.into() }.into());
                 }
                 let (place, face) = (number * shard + at, &faces.manifest.faces[manifest_row]);
                 matrix.read(&mut row).map_err(RunError::from)?;
@@ -64,13 +84,7 @@ pub(super) fn write(request: &ExportRequest<'_>) -> Result<Exported, Error> {
         })?;
         exported.files.push(file);
     }
-    progress.finish();
-    Ok(exported)
-}
-
-/// What to do about an export that was stopped.
-pub(super) fn remains(folder: &Path) -> String {
-    format!("to start over, remove {} and run the same command again", folder.display())
+    Ok(())
 }
 
 fn append(tar: &mut tar::Builder<impl io::Write>, name: &str, bytes: &[u8]) -> io::Result<()> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::ResultsError;
 use crate::files::{self, FileError, commit, commit_bytes};
 use crate::parquet;
-use crate::table::Table;
+use crate::table::{Table, unwritten};
 
 pub(super) fn column<T, Kind: ?Sized>(name: &str, values: T) -> Column
 where
@@ -21,7 +21,7 @@ where
 pub(super) fn write_table(run: &Path, table: &Table, columns: Vec<Column>) -> Result<(), ResultsError> {
     table.check(&columns);
     let path = &run.join(table.file);
-    let failed = |error: PolarsError| FileError::new("write", path)(std::io::Error::other(error.to_string()));
+    let failed = |error: PolarsError| FileError::new("write", path)(std::io::Error::other(unwritten(&error)));
     let mut table = DataFrame::new_infer_height(columns).map_err(failed)?;
     commit(path, |writer| {
         ParquetWriter::new(writer).finish(&mut table).map_err(failed)?;

@@ -3,20 +3,25 @@
 use std::path::PathBuf;
 
 use super::{
-    PreparedRun, RunContext, RunDirectory, RunError, arithmetic, command_here, experiments_option, forget, stored,
+    PreparedRun, RunContext, RunDirectory, RunError, arithmetic, command_here, experiments_option, forget, renamed,
+    stored,
 };
 use crate::dataset::Manifest;
 use crate::plan::{self, RunPlan};
 use crate::provenance::Provenance;
 
 impl RunContext<'_> {
-    /// [`Self::prepare`] for an existing run: its own config, its own directory. Fails with [`RunError::AnotherRun`] if
-    /// the config now stands for another run, and those of [`Self::prepare`].
+    /// [`Self::prepare`] for an existing run: its own config, its own directory. Fails with [`RunError::Renamed`],
+    /// [`RunError::AnotherRun`] if the config now stands for another run, and those of [`Self::prepare`].
     pub fn prepare_existing(&self, run: &RunDirectory) -> Result<PreparedRun, RunError> {
         forget::refuse_embedding(run)?;
         let (path, loaded) = stored(run)?;
         let mut prepared = self.prepare(&path, loaded)?;
         if prepared.directory.name() != run.name() {
+            if let Some(own) = renamed::own_name(run)?.filter(|own| *own == prepared.directory.name()) {
+                let (run, remedy) = (run.name(), renamed::rename_back(run, &own));
+                return Err(RunError::Renamed { run, own, remedy });
+            }
             let (changed, remedy) = changes(run, &prepared)?;
             let other = prepared.directory.name();
             let command = command_here("experiment", &run.json::<Provenance>(RunDirectory::PROVENANCE)?.config);

@@ -306,7 +306,7 @@ impl RunDirectory {
 }
 
 /// Where suggested commands copy runs that can only be read.
-const COPIES: &str = "copies";
+pub(super) const COPIES: &str = "copies";
 
 /// A run for a command that writes into it.
 #[derive(Debug)]

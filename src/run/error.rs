@@ -187,6 +187,9 @@ pub enum RunError {
          {remedy}"
     )]
     AnotherRun { run: String, changed: String, other: String, command: String, remedy: String },
+    /// A run whose directory has another name than its plan.
+    #[error("{run} is {own}, renamed or copied, and a run is embedded under its own name: {remedy}")]
+    Renamed { run: String, own: String, remedy: String },
     /// A precision below f32 without any face to calibrate and compare it on.
     #[error(
         "`embed.precision: {precision}` is calibrated and compared with f32 on a sample ({rule}), and none of its \
@@ -284,6 +287,12 @@ pub enum RunError {
         folder.display(), experiments_option(folder)
     )]
     NoFolder { folder: PathBuf },
+    /// A folder for what a command makes, in a run.
+    #[error(
+        "{} is inside the run {}, where every file counts: start the command in another folder, or name one with {option}",
+        path.display(), run.display()
+    )]
+    InsideRun { path: PathBuf, run: PathBuf, option: &'static str },
     /// A run that is watched and that nobody works on.
     #[error("{run} {what}; to continue it: {remedy}")]
     Abandoned { run: String, what: String, remedy: String },
@@ -315,6 +324,7 @@ impl RunError {
                 | Self::UnknownKey { .. }
                 | Self::NotComparable { .. }
                 | Self::NoFolder { .. }
+                | Self::InsideRun { .. }
         )
     }
 

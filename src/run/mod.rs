@@ -24,6 +24,7 @@ mod pair_lists;
 mod pairs_left_out;
 mod partial;
 mod precision;
+mod renamed;
 mod reuse;
 mod seal;
 mod searches;
@@ -77,6 +78,7 @@ use crate::embed::{
     LockError, RunLock, StoredMatrix,
 };
 use crate::evaluate::{self, EvaluateError, Evaluation, Labelled};
+use crate::file_lock::{self, Holder};
 use crate::files::{self, FileError};
 use crate::identification::IdentificationResult;
 use crate::metrics::Judged;
@@ -724,7 +726,15 @@ pub(crate) fn command_line(verb: &str, path: &Path, overrides: &[String]) -> Str
 }
 
 fn not_yet(run: &RunDirectory, missing: &'static str, verb: &str) -> RunError {
-    RunError::NotYet { run: run.name(), missing, remedy: format!("run `{}`", run.to_write().command(verb)) }
+    let remedy = in_work(run).unwrap_or_else(|| format!("run `{}`", run.to_write().command(verb)));
+    RunError::NotYet { run: run.name(), missing, remedy }
+}
+
+/// What to do about a run that another process works on: any command that writes would be refused.
+fn in_work(run: &RunDirectory) -> Option<String> {
+    let Ok(Holder::Here(process)) = file_lock::holder(&run.file(embed::LOCK)) else { return None };
+    let other = process != format!("process {}", std::process::id());
+    other.then(|| format!("{process} works on it: `facevault watch {}` shows how far it is", run.argument()))
 }
 
 /// Why a run could not be locked, and what to do where it cannot be written: a run that is there is copied, another one is
@@ -742,7 +752,7 @@ fn not_locked(run: &RunDirectory, error: LockError) -> RunError {
 /// Why a run has no embeddings yet, and what makes them. It is the step that is missing first, so that its advice does not
 /// lead to the next advice.
 fn not_embedded(run: &RunDirectory) -> RunError {
-    match shards::remedy(run) {
+    match in_work(run).map_or_else(|| shards::remedy(run), |remedy| Ok(Some(remedy))) {
         Ok(Some(remedy)) => RunError::NotYet { run: run.name(), missing: "embedded", remedy },
         Ok(None) => not_yet(run, "embedded", "embed"),
         Err(error) => error,

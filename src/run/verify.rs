@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::inspect::{self, EmbeddedFaces};
 use super::precision::{agreement, calibration};
 use super::seal::{self, Depth, Difference};
-use super::{RunContext, RunDirectory, RunError, forget, mend, not_embedded, not_yet};
+use super::{RunContext, RunDirectory, RunError, forget, mend, not_embedded, not_yet, renamed};
 use crate::embed::{self, EmbeddingMatrix, MatrixReader};
 use crate::files;
 use crate::model::Precision;
@@ -100,6 +100,10 @@ impl RunContext<'_> {
         let remedy = match differences {
             _ if checks.iter().all(|check| check.broken.is_empty()) => None,
             Ok(differences) if !differences.is_empty() => Some(mend::remedy(run, &differences)),
+            // Its plan is as it was sealed. Whatever else is broken can be mended under its own name only.
+            Ok(_) if let Ok(Some(own)) = renamed::own_name(run) => {
+                Some(format!("{} was renamed or copied: {}", run.name(), renamed::rename_back(run, &own)))
+            }
             Err(RunError::Seal { .. }) | Ok(_) => Some(mend::remedy_of_files(run)),
             Err(_) => None,
         };
@@ -128,9 +132,8 @@ fn tables_differ(run: &RunDirectory, skip: impl Fn(&str) -> bool) -> Result<Vec<
 }
 
 fn name(run: &RunDirectory) -> Result<Vec<String>, RunError> {
-    let plan: RunPlan = run.json(RunDirectory::PLAN)?;
-    let (expected, found) = (plan.run_id().to_string(), run.name());
-    Ok(if expected == found { vec![] } else { vec![format!("{found}, but the plan's digest gives {expected}")] })
+    let line = |own| format!("{}, but the plan's digest gives {own}", run.name());
+    Ok(renamed::own_name(run)?.map(line).into_iter().collect())
 }
 
 fn manifest(run: &RunDirectory) -> Result<Vec<String>, RunError> {

@@ -97,6 +97,13 @@ pub struct WatchedRun {
     pub resume: Option<String>,
 }
 
+impl WatchedRun {
+    /// Whether workers have embedded every face, and nobody exports them.
+    pub fn lacks_only_finish(&self) -> bool {
+        self.state == WatchState::Workers && self.done >= self.faces
+    }
+}
+
 /// Looks at one run again and again.
 #[derive(Debug)]
 pub struct RunWatch {
@@ -162,6 +169,7 @@ impl RunWatch {
             process,
             host: provenance.sessions.last().map(|RunSession { machine, .. }| machine.host.clone()),
             resume: match state {
+                // The condition of `lacks_only_finish`.
                 WatchState::Workers => Some(if done >= faces {
                     run.to_write().command("finish")
                 } else {

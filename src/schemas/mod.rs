@@ -98,7 +98,7 @@ pub fn published() -> Vec<PublishedSchema> {
         PublishedSchema::new::<AblationResult>("ablate", "facevault ablate --json", ablation::SCHEMA),
         PublishedSchema::new::<Throughput>("throughput", "facevault throughput --json", throughput::SCHEMA),
         PublishedSchema::new::<Vec<RunRow>>("runs", "facevault runs --json", 1),
-        PublishedSchema::new::<Exported>("export", "facevault export --json", 1),
+        PublishedSchema::new::<Exported>("export", "facevault export --json", 2),
         PublishedSchema::new::<WatchedRun>("watch", "facevault watch --json, each line", 1),
     ]
 }

@@ -223,3 +223,51 @@ fn a_seal_from_elsewhere_cannot_name_what_to_remove() {
     workspace.run(0, &["experiment", "config.yaml"]);
     assert_eq!(fs::read_to_string(mine).unwrap(), "mine");
 }
+
+/// Fault (runs): a finished run is renamed, or copied under another name → `verify` and `embed` say which name is its own, and
+/// the command that gives it back; nothing is removed
+#[test]
+fn a_renamed_run_is_told_its_own_name() {
+    let (workspace, run) = finished();
+    let own = run.file_name().unwrap().to_str().unwrap();
+    let copy = run.with_file_name("mine");
+    fs::rename(&run, &copy).unwrap();
+    let (stdout, _) = workspace.run(4, &["verify", "mine"]);
+    let remedy = format!("mine was renamed or copied: rename it back, with `mv experiments/mine experiments/{own}`");
+    assert_eq!(stdout.lines().last(), Some(&*remedy));
+    let (_, error) = workspace.run(1, &["embed", "mine", "-q"]);
+    assert!(error.starts_with(&format!("error: mine is {own}, renamed or copied, ")), "{error}");
+    assert!(error.contains("own name: rename it back, with `mv "), "{error}");
+    fs::rename(&copy, &run).unwrap();
+    workspace.run(0, &["verify", "small"]);
+}
+
+/// Fault (runs): a command that makes files is started in a finished run, or names a folder in it → refused with exit code 2 and
+/// the option, and the run stays as it was sealed
+#[test]
+fn no_command_leaves_files_in_a_run() {
+    let (workspace, run) = finished();
+    let commands: [&[&str]; 6] = [
+        &["report", "."],
+        &["export", ".", "--to", "webdataset"],
+        &["runs", "--html"],
+        &["embed", "."],
+        &["experiment", "config.yaml"],
+        &["prepare", "demo"],
+    ];
+    for command in commands {
+        let output = workspace.command(command).current_dir(&run).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{command:?}: {error}");
+        assert!(
+            error.contains("where every file counts: start the command in another folder, or name one with --"),
+            "{error}"
+        );
+    }
+    let pages = run.join("pages");
+    let (_, error) = workspace.run(2, &["report", "small", "--reports", pages.to_str().unwrap()]);
+    assert!(error.contains("name one with --reports"), "{error}");
+    // What only reads may be started there.
+    let output = workspace.command(&["verify", "."]).current_dir(&run).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+}

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -56,6 +58,7 @@ fn a_web_dataset_has_each_row_with_its_identity_and_pictures_only_if_asked() {
 
     let exported = workspace.json(0, &["export", "small", "--to", "webdataset", "--pictures", "--out", "seen"]);
     assert_eq!((&exported["faces"], &exported["without_picture"]), (&json!(12), &json!(0)));
+    assert_eq!(exported["to"], "webdataset", "the option's word");
     let seen = entries(&shard("seen", 0));
     let pictures: Vec<_> =
         seen.iter().filter(|(name, _)| Path::new(name).extension().is_some_and(|ending| ending == "png")).collect();
@@ -184,7 +187,31 @@ fn no_export_is_written_into_a_run() {
     let run = workspace.only_run();
     for out in [run.clone(), run.join("tars")] {
         let (_, stderr) = workspace.run(2, &["export", "small", "--to", "webdataset", "--out", out.to_str().unwrap()]);
-        assert!(stderr.contains("--out is inside the run"), "{stderr}");
+        assert!(stderr.contains("is inside the run"), "{stderr}");
         assert!(!run.join("tars").exists());
     }
+}
+
+/// Fault (processes): an export is stopped with Ctrl-C → the tar files that it has written are removed, so that the same command
+/// starts it again
+#[cfg(unix)]
+#[test]
+fn an_export_that_is_stopped_leaves_nothing() {
+    let workspace = Workspace::synthetic(40, 20, "embed: {device: cpu, batch_size: 40, chunk_size: 400}");
+    workspace.run(0, &["embed", "config.yaml", "-q"]);
+    // Pictures take a while, each.
+    let arguments = ["export", "small", "--to", "webdataset", "--out", "out", "--shard", "2", "--pictures"];
+    let mut command = workspace.command(&arguments);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let written = || fs::read_dir(workspace.path("out")).map_or(0, Iterator::count);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while written() < 4 {
+        assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none(), "it ended with {} files", written());
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{error}");
+    assert!(error.ends_with("interrupted; nothing of it is left; run the same command again\n"), "{error}");
+    assert!(!workspace.path("out").exists());
 }

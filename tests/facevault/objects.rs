@@ -133,8 +133,8 @@ fn shards_on_machines_without_a_common_disk_give_the_bytes_of_one_process() {
         machines.shard(machine, index, count);
     }
     assert_eq!(machines.missing("d", 9), "");
-    let seen = machines.run("e", 1, &["watch", "small", "--experiments", RUNS, "--once"]).0;
-    assert!(seen.contains("42/42 faces"), "{seen}");
+    let seen = machines.run("e", 0, &["watch", "small", "--experiments", RUNS, "--once"]).0;
+    assert!(seen.contains("42/42 faces") && seen.contains("\nnext      facevault finish "), "{seen}");
     machines.finish("d");
     assert_same(&machines.stored(), &whole);
     assert!(!machines.store.keys().iter().any(|key| key.contains("workers/")), "{:?}", machines.store.keys());

@@ -75,3 +75,42 @@ fn every_file_is_a_face_a_failure_or_counted() {
     12,dan/6.tif,decode,TIFF with fax compression is not supported; convert to PNG or JPEG
     ");
 }
+
+/// Fault (config): the current folder, the config's path or another argument is not UTF-8 → refused with exit code 2, and which
+/// it is, before anything is written
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_not_utf_8_is_named_before_anything_is_written() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let workspace = Workspace::synthetic(2, 2, "");
+    let odd = OsStr::from_bytes(b"x\xff");
+    let folder = workspace.path(odd);
+    fs::create_dir(&folder).unwrap();
+    let refused = |mut command: std::process::Command| {
+        let output = command.output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        error
+    };
+    for command in [["experiment", "demo"], ["prepare", "demo"], ["embed", "demo"], ["reproduce", "demo"]] {
+        let mut command = workspace.command(&command);
+        command.current_dir(&folder);
+        let error = refused(command);
+        assert!(
+            error.starts_with("error: the current folder, \"/") && error.contains(r#"/x\xFF", is not valid UTF-8"#),
+            "{error}"
+        );
+    }
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    fs::copy(workspace.path("config.yaml"), folder.with_extension("yaml")).unwrap();
+    let mut command = workspace.command(&["experiment"]);
+    command.arg(folder.with_extension("yaml"));
+    let error = refused(command);
+    assert!(error.starts_with("error: the config's path, \"/") && error.contains(r#"/x\xFF.yaml", is not"#), "{error}");
+    let mut command = workspace.command(&["experiment", "config.yaml", "--experiments"]);
+    command.arg(odd);
+    let error = refused(command);
+    assert!(error.starts_with(r#"error: argument 4, "x\xFF", is not valid UTF-8; "#), "{error}");
+    assert!(!workspace.path("experiments").exists());
+}

@@ -60,10 +60,11 @@ fn photos() -> Workspace {
     workspace
 }
 
-/// Fault (privacy): a umask that lets everybody read → runs, reports, caches and tables are their owner's alone
+/// Fault (privacy): a umask that lets everybody read, or nobody → runs, reports, caches and tables are their owner's, and the
+/// owner's alone
 #[test]
 fn what_is_created_is_its_owners_alone_whatever_the_umask() {
-    for umask in ["0", "022"] {
+    for umask in ["0", "022", "777"] {
         let workspace = photos();
         succeeds(under(&workspace, umask, &["experiment", "config.yaml"]));
         succeeds(under(&workspace, umask, &["forget", "small", "p0/0.png"]));

@@ -649,7 +649,14 @@ fn a_prepared_run_can_be_watched() {
     fs::write(&worker, serde_json::to_vec(&record).unwrap()).unwrap();
     assert_eq!(state(&look(0))[2], "workers: 1 on node7");
     shard(&workspace, &run, 0, 1);
-    assert_eq!(state(&look(1))[3], command("finish RUN"), "nothing is left to wait for");
+    assert_eq!(state(&look(0))[3], command("finish RUN"), "nothing is left to wait for");
+    // Without `--once`, too: it ends, and a shell goes on with what it says.
+    let (text, _) = workspace.run(0, &["watch", run.to_str().unwrap()]);
+    let said = format!(
+        "embedded, not finished  42/42 faces (100%)  9/9 chunks  0 failures\nnext      {}\n",
+        command("finish RUN")
+    );
+    assert_eq!(text, said);
     finish(&workspace, &run);
     assert_eq!(state(&look(0))[0], "complete");
 }

@@ -172,3 +172,33 @@ fn a_damaged_sidecar_is_not_counted() {
     let done = |lines: &[Value]| lines[0]["done"].as_u64().unwrap();
     assert_eq!(done(&before) - done(&after), 4);
 }
+
+/// Fault (processes): a command needs what another process is about to make → the remedy is to watch that process, not a command
+/// that would be refused as long as it works
+#[test]
+fn what_another_process_is_making_is_watched_and_not_made_again() {
+    let (workspace, mut child, run) = at_work(1);
+    let signal = |name: &str| {
+        assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+    };
+    signal("-STOP");
+    let name = run.file_name().unwrap().to_str().unwrap();
+    let commands: [&[&str]; 5] = [
+        &["evaluate", "small"],
+        &["verify", "small"],
+        &["report", "small"],
+        &["lookup", "small", "s5-i0000-000"],
+        &["export", "small", "--to", "webdataset"],
+    ];
+    for command in commands {
+        let (_, error) = workspace.run(1, command);
+        let wanted = format!(
+            "error: {name} is not embedded yet; process {} works on it: `facevault watch {name}` shows how far it is",
+            child.id()
+        );
+        assert_eq!(error.trim_end(), wanted, "{command:?}");
+    }
+    signal("-CONT");
+    assert!(child.wait().unwrap().success());
+    workspace.run(0, &["verify", "small"]);
+}

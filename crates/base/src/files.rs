@@ -379,7 +379,13 @@ pub fn refuse_link(action: &'static str, path: &Path) -> Result<(), FileError> {
 /// # Errors
 /// [`FileError`] with the path.
 pub fn open_to_write(path: &Path) -> Result<File, FileError> {
-    options(path).read(true).create(true).truncate(false).open(path).or_else(|error| {
+    let opened = match create_new_with(options(path).read(true), path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            options(path).read(true).create(true).truncate(false).open(path)
+        }
+        new => new,
+    };
+    opened.or_else(|error| {
         refuse_link("write", path)?;
         Err(FileError::new("open", path)(error))
     })
@@ -390,7 +396,18 @@ pub fn open_to_write(path: &Path) -> Result<File, FileError> {
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`] and others.
 pub fn create_new(path: &Path) -> io::Result<File> {
-    options(path).create_new(true).open(path)
+    create_new_with(&mut options(path), path)
+}
+
+#[cfg_attr(not(unix), expect(unused_variables))]
+fn create_new_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.create_new(true).open(path)?;
+    // A umask may have taken even the owner's own permissions.
+    #[cfg(unix)]
+    if private() {
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode_of_new(path, 0o666, || 0o666)))?;
+    }
+    Ok(file)
 }
 
 /// For writing: with the permissions of new files, and without following a link.

@@ -22,10 +22,12 @@ pub const SOURCE: Source =
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     explain_missing_threads();
     provenance::set_source(SOURCE);
-    let ended = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let ended = match Cli::try_parse_from(&arguments) {
         Ok(cli) => commands::run(cli),
         // `--help` and `--version` print their result.
         Err(answer) if !answer.use_stderr() => help(&answer).map(|()| CommandOutcome::Done).map_err(Error::from),
+        Err(mistake) if mistake.kind() == clap::error::ErrorKind::InvalidUtf8 => Err(not_utf8(arguments)),
         Err(mistake) => {
             let text = mistake.render();
             terminal::say_styled(&text.to_string(), &text.ansi().to_string());
@@ -39,6 +41,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             error.kind().code()
         }
     }
+}
+
+/// Which argument is not UTF-8; clap does not say.
+fn not_utf8(arguments: Vec<OsString>) -> Error {
+    let odd = arguments.into_iter().enumerate().find(|(_, word)| word.to_str().is_none());
+    let (place, text) = odd.unwrap_or_default();
+    let remedy = "give the file or folder that it names another name";
+    Error::NotUtf8 { what: format!("argument {place}"), text, remedy }
 }
 
 /// Libraries panic when a thread cannot be started. That is a limit of the system, not a bug, so the user gets an error

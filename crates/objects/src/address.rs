@@ -25,6 +25,15 @@ pub fn is_address(text: &str) -> bool {
     scheme.is_some_and(|scheme| S3.iter().chain(&GOOGLE).chain(&AZURE).any(|known| scheme == *known))
 }
 
+/// Whether a text begins as an address does, of a store that is known here or not: `http://host/x`, `S3://b`, `s3:/b`. A
+/// drive of Windows has one letter.
+#[must_use]
+pub fn has_scheme(text: &str) -> bool {
+    let scheme = text.split_once(":/").map_or("", |(scheme, _)| scheme);
+    let letters = |c: char| c.is_ascii_alphanumeric() || "+.-".contains(c);
+    scheme.len() > 1 && scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(letters)
+}
+
 /// A folder of an object store: `s3://bucket/prefix`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
@@ -163,6 +172,14 @@ mod tests {
         }
         for path in ["experiments", "/data/s3:/x", "C://x", "https://host/x", "s3:/faces", ""] {
             assert!(!is_address(path), "{path}");
+        }
+        for mistyped in ["s3://b/x", "http://x/y", "gcs://b/x", "S3://b/x", "s3:/b/x", "git+ssh://x", "a.b:/c"] {
+            assert!(has_scheme(mistyped), "{mistyped}");
+        }
+        for path in
+            ["experiments", "/data/s3:/x", "./s3://b", "C:/x", "C://x", "C:\\x", "1a:/x", "a b:/x", "a:b/c", ":/x", ""]
+        {
+            assert!(!has_scheme(path), "{path}");
         }
     }
 

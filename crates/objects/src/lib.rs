@@ -17,7 +17,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use address::{Address, is_address};
+pub use address::{Address, has_scheme, is_address};
 pub use ahead::{Ahead, Wanted};
 pub use error::ObjectError;
 pub use folder::{Condition, Folder, Object};
