@@ -259,11 +259,11 @@ impl Hub {
         Err(HubError::OtherCommit { subject, host, found: text::quoted(&found).into_owned(), pinned })
     }
 
-    /// Refuses a body that is compressed although it was asked for as it is. Some servers call the compression of the file
-    /// itself so.
+    /// Refuses a body that is compressed although it was asked for as it is, unless a digest will tell: some servers call the
+    /// compression of the file itself so.
     pub(super) fn require_plain(&self, url: &str, headers: &HeaderMap, file: &HubFile) -> Result<(), HubError> {
         let coding = header(headers, "content-encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity"));
-        let itself = [".gz", ".tgz"].iter().any(|end| file.path.ends_with(end));
+        let itself = file.sha256.is_some() || [".gz", ".tgz"].iter().any(|end| file.path.ends_with(end));
         match coding.filter(|coding| !coding.is_empty() && !itself) {
             Some(coding) => {
                 let reason = format!("compressed on the way (Content-Encoding: {coding}), which was not asked for");

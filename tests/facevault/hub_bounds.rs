@@ -345,7 +345,7 @@ fn a_compressed_answer_is_not_unpacked() {
     let path = client.download(&file, &Silent, &Cancel::default()).unwrap();
     assert_eq!(std::fs::read(path).unwrap(), packed);
     let message = client.list(RepoKind::Dataset, REPO, COMMIT, "x", &Cancel::default()).unwrap_err().to_string();
-    assert!(message.contains("not JSON of the tree API"), "{message}");
+    assert!(message.contains("compressed on the way (Content-Encoding: gzip)"), "{message}");
 }
 
 /// Fault (hub): Ctrl-C while a server stalls before or in its headers, in a body, drips, or lists without an end → ends within 100 ms
