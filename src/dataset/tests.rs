@@ -874,6 +874,21 @@ fn landmarks_are_read_from_a_phase_1_table_of_photos_and_handed_over() {
     assert!(folders.digest() != plain);
 }
 
+/// Fault (tables): all boxes are relative to the picture, within 0..1 → refused with the first face, by `check`, too
+#[test]
+fn boxes_in_other_coordinates_are_refused() {
+    let place = TestDir::new();
+    place.put("p.jpg", "one");
+    let relative = format!("{WRITTEN}a,p,n1,p.jpg,,0.25,0.25,0.5,0.75,\nb,p,n2,p.jpg,,0,0,1,1,\n");
+    let error = place.error(place.table(&relative, Phase1Image::Photo, &[]));
+    assert!(error.starts_with("all 2 boxes lie within 0..1") && error.contains("`a` from (0.25, 0.25)"), "{error}");
+    let (csv, root) = (place.root().join("faces.csv"), place.root().into());
+    let source = DatasetSource::Phase1 { csv, root, rewrite: Vec::new(), image: Phase1Image::Photo };
+    assert_eq!(place.error(list(&source, &Silent).unwrap()), error);
+    // The boxes of crops are not used.
+    place.crops(relative.replace(",p.jpg,,", ",p.jpg,p.jpg,")).unwrap();
+}
+
 /// A manifest of an earlier version, and the names of its runs, stay what they are.
 #[test]
 fn a_manifest_without_landmarks_has_no_trace_of_them() {
