@@ -263,6 +263,7 @@ pub fn open(
     }
     normalisation::unite_identities(&mut manifest.faces, progress);
     coordinates::refuse_relative(&manifest.faces)?;
+    coordinates::warn_of_swapped_sides(&manifest.faces, progress);
     match u32::try_from(manifest.len()) {
         Ok(_) => Ok(manifest),
         Err(_) => Err(DatasetError::TooMany(manifest.len() as u64)),
@@ -319,6 +320,7 @@ pub(crate) fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Re
     listed.map(|listed| {
         let manifest = listed?;
         coordinates::refuse_relative(&manifest.faces)?;
+        coordinates::warn_of_swapped_sides(&manifest.faces, progress);
         Ok(manifest)
     })
 }

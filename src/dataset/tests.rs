@@ -875,8 +875,9 @@ fn landmarks_are_read_from_a_phase_1_table_of_photos_and_handed_over() {
 }
 
 /// Fault (tables): all boxes are relative to the picture, within 0..1 → refused with the first face, by `check`, too
+/// Fault (tables): left and right are swapped in most faces' landmarks → a warning with their number and the first face
 #[test]
-fn boxes_in_other_coordinates_are_refused() {
+fn boxes_and_landmarks_in_other_coordinates_are_noticed() {
     let place = TestDir::new();
     place.put("p.jpg", "one");
     let relative = format!("{WRITTEN}a,p,n1,p.jpg,,0.25,0.25,0.5,0.75,\nb,p,n2,p.jpg,,0,0,1,1,\n");
@@ -887,6 +888,18 @@ fn boxes_in_other_coordinates_are_refused() {
     assert_eq!(place.error(list(&source, &Silent).unwrap()), error);
     // The boxes of crops are not used.
     place.crops(relative.replace(",p.jpg,,", ",p.jpg,p.jpg,")).unwrap();
+
+    place.said();
+    let points = |points| {
+        let columns = Landmarks::COLUMNS.join(",");
+        format!("face_id,photo_id,face_path,x,y,w,h,{columns}\na,p.jpg,p.jpg,1,2,30,40,{points}\n")
+    };
+    place.table(points("1,2,3,2,2,3,1,4,3,4"), Phase1Image::Photo, &[]).unwrap();
+    assert_eq!(place.said(), "");
+    place.table(points("3,2,1,2,2,3,3,4,1,4"), Phase1Image::Photo, &[]).unwrap();
+    assert!(place.said().contains("in 1 of 1 face with landmarks, such as `a`"));
+    list(&source, &place).unwrap().unwrap();
+    assert!(place.said().contains("in 1 of 1 face with landmarks, such as `a`"));
 }
 
 /// A manifest of an earlier version, and the names of its runs, stay what they are.
