@@ -179,6 +179,19 @@ pub enum CsvProblem {
         /// Byte in the line, from 1.
         column: usize,
     },
+    /// A file that is no text, or text in another encoding.
+    #[error("this is {found}, and text in UTF-8 is expected, such as CSV; {remedy}")]
+    OtherKind {
+        /// What it looks like: "a gzip file".
+        found: String,
+        remedy: &'static str,
+    },
+    /// Pictures that are not on this machine.
+    #[error(
+        "`{column}` is `{value}`, as in every line, and pictures at URLs are not fetched; download them, and give their paths",
+        column = quoted(column), value = quoted(value)
+    )]
+    Url { column: String, value: String },
     /// Two columns of one name.
     #[error("duplicate column `{name}`; rename one of them", name = quoted(name))]
     DuplicateColumn { name: String },

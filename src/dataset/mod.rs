@@ -29,6 +29,7 @@ mod manifest_file;
 mod normalisation;
 mod object_tree;
 mod objects;
+mod other_kind;
 mod pair_list;
 mod pair_lists_file;
 mod pair_plain;

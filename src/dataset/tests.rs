@@ -874,6 +874,25 @@ fn landmarks_are_read_from_a_phase_1_table_of_photos_and_handed_over() {
     assert!(folders.digest() != plain);
 }
 
+/// Fault (tables): every picture of a table is a URL → refused with the first; nothing is fetched
+/// Fault (tables): the detector's score is `NA` in a table of photos → those lines fail, and it is said that it may be empty
+#[test]
+fn urls_and_scores_that_are_no_numbers_have_a_remedy() {
+    let place = TestDir::new();
+    let line = |id: &str, path: &str| format!("{id},p,n1,p.jpg,{path},1,2,3,4,NA\n");
+    let both = [WRITTEN, &line("a", "https://a.org/1.jpg"), &line("b", "http://a.org/2.jpg")].concat();
+    assert_snapshot!(place.csv_error(&both), @"<dir>/faces.csv, line 2: `face_path` is `https://a.org/1.jpg`, as in every line, and pictures at URLs are not fetched; download them, and give their paths");
+    place.put("x.jpg", "x");
+    place.crops([WRITTEN, &line("a", "https://a.org/1.jpg"), &line("b", "x.jpg")].concat()).unwrap();
+    place.put("p.jpg", "x").said();
+    place.table([WRITTEN, &line("a", "x.jpg")].concat(), Phase1Image::Photo, &[]).unwrap();
+    let said = place.said();
+    assert!(
+        said.contains("the detector's score is not a number in 1 of 1 line; leave it empty where it is not known"),
+        "{said}"
+    );
+}
+
 /// Fault (tables): all boxes are relative to the picture, within 0..1 → refused with the first face, by `check`, too
 /// Fault (tables): left and right are swapped in most faces' landmarks → a warning with their number and the first face
 #[test]
