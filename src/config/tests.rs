@@ -560,6 +560,14 @@ fn references_that_are_not_pinned() {
     }
 }
 
+#[test]
+fn an_item_of_a_list_that_is_not_there_is_told_from_a_key() {
+    let error = refused_set("protocols.0.name=x");
+    let rule = "`protocols` is not in the config, and has no item `0` | give the whole list: `--set 'protocols=[…]'`";
+    assert!(error.ends_with(rule), "{error}");
+    assert!(refused_set("0=x").contains("unknown key `0`"), "the outermost are keys");
+}
+
 /// Fault (config): a URL of weights with a password, without encryption or of another form → refused; the password is not shown
 #[test]
 fn urls_of_weights() {
