@@ -61,7 +61,7 @@ pub enum RunError {
         None => String::new(),
     })]
     PairsLeftOut {
-        error: EvaluateError,
+        error: Box<EvaluateError>,
         /// Its place in the list, from 1.
         pair: usize,
         names: [String; 2],

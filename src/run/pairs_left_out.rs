@@ -80,15 +80,18 @@ pub(super) fn explained(
     };
     let Some((index, pair)) = list.pairs.iter().enumerate().find(left_out) else { return error.into() };
     let names = [(0, pair.a), (1, pair.b)].map(|(side, row)| called(faces, list, index, side, row).to_owned());
-    RunError::PairsLeftOut { error, pair: index + 1, names, file: Some(run.file(FILE)) }
+    RunError::PairsLeftOut { error: error.into(), pair: index + 1, names, file: Some(run.file(FILE)) }
 }
 
 /// The same before anything is embedded, when only the faces that the dataset lacks are known.
 pub(super) fn absent(error: EvaluateError, list: &PairList) -> RunError {
     match list.absent.first() {
-        Some(first) if matches!(error, EvaluateError::LeftOut { .. }) => {
-            RunError::PairsLeftOut { error, pair: first.pair as usize + 1, names: first.names.clone(), file: None }
-        }
+        Some(first) if matches!(error, EvaluateError::LeftOut { .. }) => RunError::PairsLeftOut {
+            error: error.into(),
+            pair: first.pair as usize + 1,
+            names: first.names.clone(),
+            file: None,
+        },
         _ => error.into(),
     }
 }
