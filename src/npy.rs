@@ -318,7 +318,9 @@ fn dictionary<R: Read>(path: &Path, mut source: R) -> Result<(R, Dictionary), Np
         return Err(format(path, "it does not start with numpy's magic bytes"));
     }
     if start[..8] != MAGIC[..] {
-        return Err(format(path, "its format version is not 1.0"));
+        let (major, minor) = (start[6], start[7]);
+        let remedy = "save it with `numpy.lib.format.write_array(open(path, 'wb'), array, (1, 0))`";
+        return Err(format(path, format!("its format version is {major}.{minor}, and 1.0 is read; {remedy}")));
     }
     let mut text = vec![0; usize::from(u16::from_le_bytes([start[8], start[9]]))];
     read(&mut text)?;
@@ -447,6 +449,10 @@ impl PictureArray {
             Some(&[_, 3, _, _]) => {
                 let remedy = "save `numpy.ascontiguousarray(faces.transpose(0, 2, 3, 1))`";
                 return Err(wrong(format!("its shape is {shape}, {expected}: channels come last; {remedy}")));
+            }
+            Some(&[_, _, 3]) => {
+                let remedy = "one crop is an array of one face: save `crop[numpy.newaxis]`";
+                return Err(wrong(format!("its shape is {shape}, {expected}; {remedy}")));
             }
             Some(&[_, _, _] | &[_, _, _, 1]) => {
                 let remedy = "repeat grey values for the three channels: `numpy.repeat(faces.reshape(*faces.shape[:3], 1), 3, 3)`";
@@ -716,7 +722,7 @@ mod tests {
         insta::assert_snapshot!(all.join("\n").replace("m.npy is not an embedding matrix: ", ""), @"
         it does not start with numpy's magic bytes
         it ends inside its header
-        its format version is not 1.0
+        its format version is 2.0, and 1.0 is read; save it with `numpy.lib.format.write_array(open(path, 'wb'), array, (1, 0))`
         a 2×3 matrix does not have 151 bytes; the file is truncated or damaged
         a 2×3 matrix does not have 153 bytes; the file is truncated or damaged
         its values are '<f8', expected '<f4' (little-endian f32)

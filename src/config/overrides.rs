@@ -77,6 +77,15 @@ fn put(node: &mut Node, keys: &[Key], depth: usize, value: Node, source: &Source
         return Ok(());
     };
     if node.value == Value::Null {
+        if let Some(list) = keys[..depth].last().filter(|_| key.name.parse::<usize>().is_ok()) {
+            return Err(Diagnostic::new(format!(
+                "`{}` is not in the config, and has no item {}",
+                path(&keys[..depth]),
+                quoted(&key.name)
+            ))
+            .at(source, Some(list.place))
+            .help(format!("give the whole list: `--set '{}=[…]'`", path(&keys[..depth]))));
+        }
         *node = Node { value: Value::Map(Vec::new()), place: key.place };
     }
     match &mut node.value {

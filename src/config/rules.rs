@@ -132,8 +132,10 @@ impl Reader<'_> {
     fn text(&self, node: &Node, text: &str, schema: &'static Json) -> Result<Json, Diagnostic> {
         self.long_enough(node, text.len(), &schema["minLength"])?;
         let Some(pattern) = pattern(schema).filter(|pattern| !pattern.is_match(text)) else { return Ok(text.into()) };
+        // Of a path, the length is not what is wrong.
+        let bounded = pattern.as_str().contains('{');
         let length = text.chars().count();
-        let length = if length > 20 { format!(" ({length} characters)") } else { String::new() };
+        let length = if bounded && length > 20 { format!(" ({length} characters)") } else { String::new() };
         // A name like the one that was given.
         let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
         let name: String = text.to_lowercase().chars().map(plain).collect();

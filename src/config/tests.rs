@@ -554,7 +554,18 @@ fn references_that_are_not_pinned() {
     assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: a6b6e}"), @"config.yaml:3:53 `a6b6e`: `dataset.revision` must be a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, got `a6b6e` | a name of hexadecimal characters alone is taken for a commit hash");
     assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: ../main}"), @"config.yaml:3:53 `../main`: `dataset.revision` must be a commit hash of 7 to 40 hexadecimal characters, or the name of a branch or tag, got `../main` | a name of hexadecimal characters alone is taken for a commit hash");
     assert_snapshot!(refused_instead("dataset", "{source: hub-folders, repo: a/b, revision: a6b6e3d, folder: ../x}"), @r#"config.yaml:3:70 `../x`: `dataset.folder` must be a folder in the repository (`""` for its root), without `.`, `..` or empty parts, got `../x`"#);
-    assert_snapshot!(refused_instead("weights", "{source: file, path: model.h5}"), @"config.yaml:3:31 `model.h5`: `weights.path` must be a path ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`, got `model.h5`");
+    assert_snapshot!(refused_instead("weights", "{source: file, path: model.h5}"), @"config.yaml:3:31 `model.h5`: `weights.path` must be a path ending in `.safetensors`, `.pth`, `.pt`, `.bin`, `.ckpt`, `.pth.tar` or `.onnx`, got `model.h5` | rename a checkpoint of torch with another ending; shards (`*.index.json`) are not read: merge them into one file");
+    for name in ["model_best.pth.tar", "last.ckpt", "LAST.CKPT", "checkpoint.tar"] {
+        accepted(SMALL, &[&format!("weights={{source: file, path: {name}}}")]);
+    }
+}
+
+#[test]
+fn an_item_of_a_list_that_is_not_there_is_told_from_a_key() {
+    let error = refused_set("protocols.0.name=x");
+    let rule = "`protocols` is not in the config, and has no item `0` | give the whole list: `--set 'protocols=[…]'`";
+    assert!(error.ends_with(rule), "{error}");
+    assert!(refused_set("0=x").contains("unknown key `0`"), "the outermost are keys");
 }
 
 /// Fault (config): a URL of weights with a password, without encryption or of another form → refused; the password is not shown
@@ -564,12 +575,12 @@ fn urls_of_weights() {
     assert_snapshot!(url("https://me:secret@a.org/w.pt"), @r#"config.yaml:3:29 `"https://*********@a.org/w.pt"`: `weights.url` must not contain a user name or password: none is sent to a URL | download the file yourself and use `source: file`"#);
     assert_snapshot!(url("http://a.org/w.pt"), @r#"config.yaml:3:29 `"http://a.org/w.pt"`: `weights.url` must start with `https://`: over http, anybody on the way can change the file | http is for `localhost` and `127.0.0.1` only"#);
     assert_snapshot!(url("http://127.0.0.1.a.org/w.pt"), @r#"config.yaml:3:29 `"http://127.0.0.1.a.org/w.pt"`: `weights.url` must start with `https://`: over http, anybody on the way can change the file | http is for `localhost` and `127.0.0.1` only"#);
-    assert_snapshot!(url("a.org/w.pt"), @r#"config.yaml:3:29 `"a.org/w.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`, got `a.org/w.pt` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
-    assert_snapshot!(url("ftp://a.org/w.pt"), @r#"config.yaml:3:29 `"ftp://a.org/w.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`, got `ftp://a.org/w.pt` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
-    assert_snapshot!(url("https://a.org"), @r#"config.yaml:3:29 `"https://a.org"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`, got `https://a.org` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
-    assert_snapshot!(url("https://a.org/w.zip?file=w.pt"), @r#"config.yaml:3:29 `"https://a.org/w.zip?*********"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`, got `https://a.org/w.zip?*********` (29 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
-    assert_snapshot!(url("https://a.org/w.pt#part"), @r#"config.yaml:3:29 `"https://a.org/w.pt#part"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`, got `https://a.org/w.pt#part` (23 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
-    assert_snapshot!(url("https://a.org/my weights.pt"), @r#"config.yaml:3:29 `"https://a.org/my weights.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`, got `https://a.org/my weights.pt` (27 characters) | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(url("a.org/w.pt"), @r#"config.yaml:3:29 `"a.org/w.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin`, `.ckpt`, `.pth.tar` or `.onnx`, got `a.org/w.pt` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(url("ftp://a.org/w.pt"), @r#"config.yaml:3:29 `"ftp://a.org/w.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin`, `.ckpt`, `.pth.tar` or `.onnx`, got `ftp://a.org/w.pt` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(url("https://a.org"), @r#"config.yaml:3:29 `"https://a.org"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin`, `.ckpt`, `.pth.tar` or `.onnx`, got `https://a.org` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(url("https://a.org/w.zip?file=w.pt"), @r#"config.yaml:3:29 `"https://a.org/w.zip?*********"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin`, `.ckpt`, `.pth.tar` or `.onnx`, got `https://a.org/w.zip?*********` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(url("https://a.org/w.pt#part"), @r#"config.yaml:3:29 `"https://a.org/w.pt#part"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin`, `.ckpt`, `.pth.tar` or `.onnx`, got `https://a.org/w.pt#part` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
+    assert_snapshot!(url("https://a.org/my weights.pt"), @r#"config.yaml:3:29 `"https://a.org/my weights.pt"`: `weights.url` must be an https URL with a path ending in `.safetensors`, `.pth`, `.pt`, `.bin`, `.ckpt`, `.pth.tar` or `.onnx`, got `https://a.org/my weights.pt` | for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`"#);
     assert_snapshot!(refused_instead("weights", "{source: url, path: w.pt}"), @"config.yaml:3:24 `path`: unknown key `path` in `weights` with `source: url` | the keys are `url` and `sha256` | `path` is a key of `source: file`");
     assert_snapshot!(refused_instead("weights", "{source: url, sha256: abc}"), @"config.yaml:3:32 `abc`: `weights.sha256` must be 64 hexadecimal characters, got `abc` | `sha256sum FILE` prints it; the Hub shows it beside each large file");
     for good in [

@@ -7,7 +7,7 @@ use super::columns::TableKind;
 use super::csv_lines::{CsvError, utf8};
 use super::left_out::LeftOut;
 use super::listing::{Tree, Walk};
-use super::paths::PathRules;
+use super::paths::{PathRules, is_url};
 use super::pattern::Pattern;
 use super::phase1::{FaceTableParser, INSIDE};
 use super::scan::{self, OpenContext};
@@ -104,6 +104,17 @@ fn of_list(list: &Path, root: &Path) -> Result<(Vec<String>, Vec<u64>), DatasetE
     }
     if paths.is_empty() {
         return Err(DatasetError::Csv { path: list.into(), line: 1, problem: Box::new(CsvProblem::EmptyList) });
+    }
+    if paths.iter().all(|path| is_url(path)) {
+        let value = text
+            .trim_start_matches('\u{feff}')
+            .lines()
+            .map(str::trim)
+            .find(|line| !line.is_empty())
+            .unwrap_or_default()
+            .to_owned();
+        let problem = CsvProblem::Url { column: "path".into(), value };
+        return Err(DatasetError::Csv { path: list.into(), line: lines[0], problem: Box::new(problem) });
     }
     Ok((paths, lines))
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use csv::StringRecord;
 
 use super::columns::BoxColumns;
-use super::{CsvProblem, DatasetError, LONGEST_NAME};
+use super::{CsvProblem, DatasetError, LONGEST_NAME, other_kind};
 use crate::preprocess::{BoundingBox, Landmarks};
 use crate::text;
 
@@ -131,6 +131,9 @@ impl<'a> CsvLines<'a> {
 
 /// The bytes as text.
 pub(super) fn utf8(bytes: &[u8]) -> Result<&str, CsvError> {
+    if let Some(problem) = other_kind::of(bytes) {
+        return Err(CsvError { offset: 0, problem });
+    }
     std::str::from_utf8(bytes).map_err(|error| {
         let offset = error.valid_up_to();
         let column = offset - bytes[..offset].iter().rposition(|byte| *byte == b'\n').map_or(0, |i| i + 1) + 1;

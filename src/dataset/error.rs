@@ -7,6 +7,7 @@ use super::{ContainerProblem, LeftOut};
 use crate::files::FileError;
 use crate::hub::HubError;
 use crate::npy::NpyError;
+use crate::preprocess::BoundingBox;
 use crate::text::counted;
 use crate::text::quoted;
 use crate::transient;
@@ -114,6 +115,20 @@ pub enum DatasetError {
     /// A picture of a repository that is not downloaded.
     #[error("{name} has {bytes} bytes, and a picture at most 512 MiB; pin a revision or choose a folder without it")]
     LargePicture { name: String, bytes: u64 },
+    /// Boxes relative to the picture.
+    #[error(
+        "{} within 0..1, as if relative to the picture, such as that of `{}` from ({}, {}) to ({}, {}); boxes are in pixels: \
+         multiply x by the picture's width and y by its height",
+        if *number == 1 { "the only box lies".to_owned() } else { format!("all {number} boxes lie") },
+        quoted(face_id), bbox.x1, bbox.y1, bbox.x2, bbox.y2
+    )]
+    RelativeBoxes {
+        number: usize,
+        /// The first face with one.
+        face_id: String,
+        /// Its box.
+        bbox: BoundingBox,
+    },
     /// More faces than a manifest can hold.
     #[error("the dataset has {0} faces, at most {max} are supported", max = u32::MAX)]
     TooMany(u64),
@@ -164,6 +179,19 @@ pub enum CsvProblem {
         /// Byte in the line, from 1.
         column: usize,
     },
+    /// A file that is no text, or text in another encoding.
+    #[error("this is {found}, and text in UTF-8 is expected, such as CSV; {remedy}")]
+    OtherKind {
+        /// What it looks like: "a gzip file".
+        found: String,
+        remedy: &'static str,
+    },
+    /// Pictures that are not on this machine.
+    #[error(
+        "`{column}` is `{value}`, as in every line, and pictures at URLs are not fetched; download them, and give their paths",
+        column = quoted(column), value = quoted(value)
+    )]
+    Url { column: String, value: String },
     /// Two columns of one name.
     #[error("duplicate column `{name}`; rename one of them", name = quoted(name))]
     DuplicateColumn { name: String },

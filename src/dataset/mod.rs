@@ -7,6 +7,7 @@ pub(crate) mod braces;
 mod changes;
 mod columns;
 mod container;
+mod coordinates;
 mod csv_lines;
 mod error;
 mod face_names;
@@ -28,6 +29,7 @@ mod manifest_file;
 mod normalisation;
 mod object_tree;
 mod objects;
+mod other_kind;
 mod pair_list;
 mod pair_lists_file;
 mod pair_plain;
@@ -261,6 +263,8 @@ pub fn open(
         progress.say(&format!("left out: {}", manifest.left_out));
     }
     normalisation::unite_identities(&mut manifest.faces, progress);
+    coordinates::refuse_relative(&manifest.faces)?;
+    coordinates::warn_of_swapped_sides(&manifest.faces, progress);
     match u32::try_from(manifest.len()) {
         Ok(_) => Ok(manifest),
         Err(_) => Err(DatasetError::TooMany(manifest.len() as u64)),
@@ -299,7 +303,7 @@ pub(crate) fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Re
         return None;
     }
     let context = scan::OpenContext { cache: None, progress, cancel: &Cancel::default() };
-    match source {
+    let listed = match source {
         DatasetSource::Phase1 { csv, root, rewrite, image } => {
             Some(phase1::list(csv, root, rewrite, *image, &context).map(|(manifest, _)| manifest))
         }
@@ -313,7 +317,13 @@ pub(crate) fn list(source: &DatasetSource, progress: &dyn Progress) -> Option<Re
             Some(procedural::open(seed, identities, samples, size))
         }
         _ => None,
-    }
+    };
+    listed.map(|listed| {
+        let manifest = listed?;
+        coordinates::refuse_relative(&manifest.faces)?;
+        coordinates::warn_of_swapped_sides(&manifest.faces, progress);
+        Ok(manifest)
+    })
 }
 
 /// Size and modification time of a picture, as in a manifest; `None` if it cannot be looked at.

@@ -67,6 +67,11 @@ pub(super) fn unify(path: &str) -> String {
     path.replace('\\', "/")
 }
 
+/// Whether a path, relative to a root, was recorded as the address of a web server.
+pub(super) fn is_url(path: &str) -> bool {
+    ["http:/", "https:/"].iter().any(|scheme| path.starts_with(scheme))
+}
+
 fn is_absolute(path: &str) -> bool {
     let drive = || matches!(path.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
     path.starts_with('/') || drive()

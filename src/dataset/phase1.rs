@@ -8,11 +8,12 @@ use std::path::Path;
 use super::columns::{FaceColumns, TableKind};
 use super::csv_lines::{CsvError, CsvLines, CsvRow};
 use super::fault::LineFault;
-use super::paths::PathRules;
+use super::paths::{PathRules, is_url};
 use super::scan::{self, OpenContext, ScanError};
 use super::{CsvProblem, DatasetError, Face, FaultIn, LONGEST_NAME, Manifest, PixelSource, SourceTable, objects};
 use crate::dataset::{PathRewrite, Phase1Image};
 use crate::files::FileError;
+use crate::text::counted;
 
 /// Reads the table, then its pictures.
 pub(super) fn open(
@@ -66,6 +67,13 @@ pub(super) fn list(
             }
         ));
     }
+    if table.no_scores > 0 && image == Phase1Image::Photo {
+        context.progress.say(&format!(
+            "the detector's score is not a number in {} of {}; leave it empty where it is not known",
+            table.no_scores,
+            counted(table.faces.len(), "line")
+        ));
+    }
     let manifest = Manifest { faces: table.faces, root: root.into(), table: table.source, ..Manifest::default() };
     Ok((manifest, table.lines))
 }
@@ -81,6 +89,8 @@ pub(super) struct FaceTable {
     /// The line of each face, for messages.
     pub lines: Vec<u64>,
     ambiguous_photo_ids: usize,
+    /// Lines whose detector's score is not empty, and no number.
+    no_scores: usize,
 }
 
 /// Reads a table of faces.
@@ -103,6 +113,7 @@ impl FaceTableParser<'_> {
         let mut table = FaceTable { source: SourceTable::with_headers(headers), ..FaceTable::default() };
         let mut first_row = HashMap::<String, usize>::new();
         let (mut unusable, mut first_problem) = (0, None);
+        let (mut urls, mut first_url) = (0, None);
         while lines.advance()? {
             let offset = lines.offset;
             let fail = |problem| CsvError { offset, problem };
@@ -112,6 +123,16 @@ impl FaceTableParser<'_> {
             if let Some((FaultIn::Face, problem)) = fault.found {
                 unusable += 1;
                 first_problem.get_or_insert(fail(problem));
+            }
+            if let PixelSource::File { path, .. } = &face.pixels
+                && is_url(path)
+            {
+                urls += 1;
+                let value = || (row.column(columns.picture), row.record[columns.picture].to_owned());
+                first_url.get_or_insert_with(|| (offset, value()));
+            }
+            if columns.score.is_some_and(|column| row.number(column).is_err()) {
+                table.no_scores += 1;
             }
             match first_row.entry(face.face_id.clone()) {
                 Entry::Occupied(first) => {
@@ -136,6 +157,10 @@ impl FaceTableParser<'_> {
         // Every line is invalid: the error is that of the table, or of the config.
         if let Some(first) = first_problem.filter(|_| unusable == table.faces.len()) {
             return Err(first);
+        }
+        // One alone may be a folder's name.
+        if let Some((offset, (column, value))) = first_url.filter(|_| urls == table.faces.len()) {
+            return Err(CsvError { offset, problem: CsvProblem::Url { column, value } });
         }
         if let Some(photo_path) = columns.photo_path {
             disambiguate_photos(&mut table, photo_path);

@@ -874,6 +874,53 @@ fn landmarks_are_read_from_a_phase_1_table_of_photos_and_handed_over() {
     assert!(folders.digest() != plain);
 }
 
+/// Fault (tables): every picture of a table is a URL → refused with the first; nothing is fetched
+/// Fault (tables): the detector's score is `NA` in a table of photos → those lines fail, and it is said that it may be empty
+#[test]
+fn urls_and_scores_that_are_no_numbers_have_a_remedy() {
+    let place = TestDir::new();
+    let line = |id: &str, path: &str| format!("{id},p,n1,p.jpg,{path},1,2,3,4,NA\n");
+    let both = [WRITTEN, &line("a", "https://a.org/1.jpg"), &line("b", "http://a.org/2.jpg")].concat();
+    assert_snapshot!(place.csv_error(&both), @"<dir>/faces.csv, line 2: `face_path` is `https://a.org/1.jpg`, as in every line, and pictures at URLs are not fetched; download them, and give their paths");
+    place.put("x.jpg", "x");
+    place.crops([WRITTEN, &line("a", "https://a.org/1.jpg"), &line("b", "x.jpg")].concat()).unwrap();
+    place.put("p.jpg", "x").said();
+    place.table([WRITTEN, &line("a", "x.jpg")].concat(), Phase1Image::Photo, &[]).unwrap();
+    let said = place.said();
+    assert!(
+        said.contains("the detector's score is not a number in 1 of 1 line; leave it empty where it is not known"),
+        "{said}"
+    );
+}
+
+/// Fault (tables): all boxes are relative to the picture, within 0..1 → refused with the first face, by `check`, too
+/// Fault (tables): left and right are swapped in most faces' landmarks → a warning with their number and the first face
+#[test]
+fn boxes_and_landmarks_in_other_coordinates_are_noticed() {
+    let place = TestDir::new();
+    place.put("p.jpg", "one");
+    let relative = format!("{WRITTEN}a,p,n1,p.jpg,,0.25,0.25,0.5,0.75,\nb,p,n2,p.jpg,,0,0,1,1,\n");
+    let error = place.error(place.table(&relative, Phase1Image::Photo, &[]));
+    assert!(error.starts_with("all 2 boxes lie within 0..1") && error.contains("`a` from (0.25, 0.25)"), "{error}");
+    let (csv, root) = (place.root().join("faces.csv"), place.root().into());
+    let source = DatasetSource::Phase1 { csv, root, rewrite: Vec::new(), image: Phase1Image::Photo };
+    assert_eq!(place.error(list(&source, &Silent).unwrap()), error);
+    // The boxes of crops are not used.
+    place.crops(relative.replace(",p.jpg,,", ",p.jpg,p.jpg,")).unwrap();
+
+    place.said();
+    let points = |points| {
+        let columns = Landmarks::COLUMNS.join(",");
+        format!("face_id,photo_id,face_path,x,y,w,h,{columns}\na,p.jpg,p.jpg,1,2,30,40,{points}\n")
+    };
+    place.table(points("1,2,3,2,2,3,1,4,3,4"), Phase1Image::Photo, &[]).unwrap();
+    assert_eq!(place.said(), "");
+    place.table(points("3,2,1,2,2,3,3,4,1,4"), Phase1Image::Photo, &[]).unwrap();
+    assert!(place.said().contains("in 1 of 1 face with landmarks, such as `a`"));
+    list(&source, &place).unwrap().unwrap();
+    assert!(place.said().contains("in 1 of 1 face with landmarks, such as `a`"));
+}
+
 /// A manifest of an earlier version, and the names of its runs, stay what they are.
 #[test]
 fn a_manifest_without_landmarks_has_no_trace_of_them() {

@@ -63,6 +63,17 @@ pub enum InitError {
         /// How many there are.
         pictures: usize,
     },
+    /// A picture beside folders whose pictures are deeper than people's.
+    #[error(
+        "{}: `{stray}` lies beside folders whose pictures are deeper than <identity>/<picture>; move it elsewhere, or name the \
+         folder that holds the people's: `facevault init PATH`", path.display()
+    )]
+    Stray {
+        /// The folder.
+        path: PathBuf,
+        /// The picture.
+        stray: String,
+    },
     /// An array without a table.
     #[error(
         "no table says whose the rows of {} are: put a CSV with a line for each row beside it, or name it with `--table FILE`",

@@ -81,6 +81,12 @@ impl Paths {
         let absolute = if self.absolute { std::path::absolute(path).ok() } else { None };
         scalar(&absolute.unwrap_or_else(|| path.to_owned()).to_string_lossy())
     }
+
+    /// A table that is found from where the config is, rather than beside the pictures.
+    fn file(self, path: &Path) -> String {
+        let is_a_path = self.absolute || path.is_absolute() || path.starts_with(".") || path.starts_with("..");
+        if is_a_path { self.yaml(path) } else { self.yaml(&Path::new(".").join(path)) }
+    }
 }
 
 /// The kind of faces at `path`.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::find::{self, Content, Found, Hints, Paths};
 use super::{InitError, Shown, Weights, yaml};
 use crate::config;
-use crate::dataset::{self, Manifest};
+use crate::dataset::{self, LeftOutReason, Manifest};
 use crate::progress::Silent;
 use crate::run::PHOTO_RATIO;
 use crate::text::counted;
@@ -67,6 +67,10 @@ impl Look {
     }
 
     fn count(&mut self, manifest: &Manifest) {
+        let pictures = [LeftOutReason::InRoot, LeftOutReason::TooDeep];
+        if self.note.is_none() && pictures.iter().any(|reason| manifest.left_out.count(*reason) > 0) {
+            self.note = Some(format!("left out: {}", manifest.left_out));
+        }
         let mut sides = manifest.shorter_sides(SAMPLE);
         sides.sort_unstable();
         self.pictures = Some(manifest.len());

@@ -15,7 +15,7 @@ use crate::identification::RolesError;
 use crate::model::ModelError;
 use crate::provenance::RunArithmetic;
 use crate::results::ResultsError;
-use crate::text::counted;
+use crate::text::{counted, quoted};
 use crate::weights::WeightsError;
 
 /// Why a run could not be made, found or read.
@@ -55,6 +55,19 @@ pub enum RunError {
     Npy(#[from] NpyError),
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
+    /// More pairs of a list are left out than the protocol allows.
+    #[error("{error}; the first is pair {pair} of the list, `{}` and `{}`{}", quoted(&names[0]), quoted(&names[1]), match file {
+        Some(file) => format!("; {} lists all of them, and why", file.display()),
+        None => String::new(),
+    })]
+    PairsLeftOut {
+        error: Box<EvaluateError>,
+        /// Its place in the list, from 1.
+        pair: usize,
+        names: [String; 2],
+        /// Where they are listed, unless nothing has been embedded yet.
+        file: Option<PathBuf>,
+    },
     #[error(transparent)]
     Results(#[from] ResultsError),
     #[error(transparent)]

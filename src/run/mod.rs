@@ -506,7 +506,10 @@ impl RunContext<'_> {
             for protocol in &config.protocols {
                 let of = |result: &&ProtocolResult| result.protocol.name == protocol.name;
                 if let Some(ProtocolResult { pairs, .. }) = evaluation.metrics.protocols.iter().find(of) {
-                    evaluate::check_left_out(protocol, pairs.missing as usize, pairs.listed as usize)?;
+                    let within = evaluate::check_left_out(protocol, pairs.missing as usize, pairs.listed as usize);
+                    if let Err(error) = within {
+                        return Err(pairs_left_out::explained(error, run, &config, &EmbeddedFaces::open(run)?));
+                    }
                 }
             }
             for protocol in &config.templates {
@@ -591,9 +594,11 @@ impl RunContext<'_> {
     /// Computes the statistics and writes them.
     fn compute(&self, run: &RunDirectory, config: &ExperimentConfig) -> Result<Evaluation, RunError> {
         let evaluation = self.with_input(run, config, None, |input, faces| {
-            let evaluation = evaluate::evaluate(input, self.progress, self.cancel)?;
-            results::write(&evaluation, run.path())?;
+            // Before, because too many of them end it.
             pairs_left_out::write(run, faces)?;
+            let evaluation = evaluate::evaluate(input, self.progress, self.cancel)
+                .map_err(|error| pairs_left_out::explained(error, run, config, faces))?;
+            results::write(&evaluation, run.path())?;
             Self::record_card(run, input.cards.used())?;
             Ok(evaluation)
         })?;

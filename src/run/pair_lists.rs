@@ -1,6 +1,6 @@
 //! Reads the lists of pairs that protocols name, in addition to the dataset's own.
 
-use super::RunError;
+use super::{RunError, pairs_left_out};
 use crate::dataset::{Manifest, read_pair_list};
 use crate::evaluate;
 use crate::progress::Progress;
@@ -34,7 +34,8 @@ pub(super) fn read(manifest: &mut Manifest, protocols: &[Protocol], progress: &d
     for list in manifest.lists.iter().filter(|list| !list.absent.is_empty()) {
         let of = |protocol: &&Protocol| evaluate::list_of(protocol) == list.name;
         for protocol in protocols.iter().filter(of) {
-            evaluate::check_left_out(protocol, list.absent.len(), list.pairs.len())?;
+            evaluate::check_left_out(protocol, list.absent.len(), list.pairs.len())
+                .map_err(|error| pairs_left_out::absent(error, list))?;
         }
         let (name, are) = match list.absent.len() {
             1 => ("names a face", "it is"),

@@ -1,10 +1,12 @@
 //! Writes `pairs_left_out.csv`: the pairs of published lists that could not be compared, and why.
 
 use super::inspect::EmbeddedFaces;
-use super::{RunDirectory, RunError};
+use super::{RunDirectory, RunError, seal};
+use crate::config::ExperimentConfig;
 use crate::embed::FailedFace;
+use crate::evaluate::{self, EvaluateError};
 use crate::files::{self, FileError};
-use crate::protocol::{ABSENT, PairList};
+use crate::protocol::{ABSENT, ListedPair, PairList};
 use crate::table::{Kind, Table, TableColumn};
 
 pub(crate) const PAIRS_LEFT_OUT: Table = Table {
@@ -53,7 +55,45 @@ pub(super) fn write(run: &RunDirectory, faces: &EmbeddedFaces) -> Result<(), Run
         }
     }
     let bytes = out.into_inner().map_err(|error| FileError::new("write", FILE)(error.into_error()))?;
-    if any { Ok(files::commit_bytes(&run.file(FILE), &bytes)?) } else { Ok(()) }
+    if any {
+        files::commit_bytes(&run.file(FILE), &bytes)?;
+    } else if run.has(FILE) {
+        seal::remove(run, FILE)?;
+    }
+    Ok(())
+}
+
+/// The error of an evaluation, with the first pair that is left out where too many are: they have been written.
+pub(super) fn explained(
+    error: EvaluateError,
+    run: &RunDirectory,
+    config: &ExperimentConfig,
+    faces: &EmbeddedFaces,
+) -> RunError {
+    let EvaluateError::LeftOut { protocol, .. } = &error else { return error.into() };
+    let of = |list: &&PairList| {
+        config.protocols.iter().any(|one| one.name == *protocol && evaluate::list_of(one) == list.name)
+    };
+    let Some(list) = faces.manifest.lists.iter().find(of) else { return error.into() };
+    let left_out = |(index, pair): &(usize, &ListedPair)| {
+        [(0, pair.a), (1, pair.b)].into_iter().any(|(side, row)| reason(faces, list, *index, side, row).is_some())
+    };
+    let Some((index, pair)) = list.pairs.iter().enumerate().find(left_out) else { return error.into() };
+    let names = [(0, pair.a), (1, pair.b)].map(|(side, row)| called(faces, list, index, side, row).to_owned());
+    RunError::PairsLeftOut { error: error.into(), pair: index + 1, names, file: Some(run.file(FILE)) }
+}
+
+/// The same before anything is embedded, when only the faces that the dataset lacks are known.
+pub(super) fn absent(error: EvaluateError, list: &PairList) -> RunError {
+    match list.absent.first() {
+        Some(first) if matches!(error, EvaluateError::LeftOut { .. }) => RunError::PairsLeftOut {
+            error: error.into(),
+            pair: first.pair as usize + 1,
+            names: first.names.clone(),
+            file: None,
+        },
+        _ => error.into(),
+    }
 }
 
 /// The name of a face: its id, or the list's name for it if the dataset lacks it.

@@ -61,6 +61,13 @@ pub enum WeightsError {
     /// Unknown embedded weights.
     #[error("unknown embedded weights `{name}`; available: {known}")]
     NotEmbedded { name: String, known: String },
+    /// A part of a checkpoint.
+    #[error(
+        "{location} is a shard, one of several files of a checkpoint, and shards are not read; merge them in Python: \
+         `safetensors.torch.save_file({{k: v for shard in glob.glob('*-of-*.safetensors') for k, v in \
+         safetensors.torch.load_file(shard).items()}}, 'model.safetensors')`"
+    )]
+    Shard { location: String },
     /// An unusable checkpoint.
     #[error("cannot load {location}: {source}")]
     Format { location: String, source: FormatError },

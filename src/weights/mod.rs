@@ -41,6 +41,9 @@ pub fn load_with(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Checkpoint, WeightsError> {
+    if source.is_shard() {
+        return Err(WeightsError::Shard { location: source.name().to_owned() });
+    }
     let recognise = |head: &[u8]| weights::recognise(head).map(|_| ());
     let read = read(hub, source, &recognise, progress, cancel)?;
     read.pinned(read.digest)?;

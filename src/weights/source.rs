@@ -78,17 +78,30 @@ pub enum Pin {
 }
 
 impl WeightsSource {
-    /// Whether the file is an ONNX file by its name.
-    #[must_use]
-    pub fn is_onnx(&self) -> bool {
-        let name = match self {
+    /// Path of a checkpoint's file in its repository, in a URL or on this machine; empty for what is none.
+    pub(super) fn name(&self) -> &str {
+        match self {
             Self::Hub { file, .. } => file,
             Self::Url { url, .. } => url.split(['?', '#']).next().unwrap_or_default(),
             Self::File { path, .. } => path.to_str().unwrap_or_default(),
-            Self::Given { .. } | Self::Embedded { .. } => return false,
-        };
-        let ending = name.rsplit_once('.').map(|(_, ending)| ending);
+            Self::Given { .. } | Self::Embedded { .. } => "",
+        }
+    }
+
+    /// Whether the file is an ONNX file by its name.
+    #[must_use]
+    pub fn is_onnx(&self) -> bool {
+        let ending = self.name().rsplit_once('.').map(|(_, ending)| ending);
         ending.is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"))
+    }
+
+    /// Whether the file is one of several by its name, as transformers splits checkpoints: `model-00001-of-00003.safetensors`.
+    pub(super) fn is_shard(&self) -> bool {
+        let stem = self.name().rsplit_once('.').map_or("", |(stem, _)| stem);
+        let Some((rest, of)) = stem.rsplit_once("-of-") else { return false };
+        let number = rest.rsplit_once('-').map_or("", |(_, number)| number);
+        let five = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+        five(number) && five(of) && of != "00001"
     }
 
     /// What pins the weights.
@@ -121,10 +134,10 @@ impl Pin {
     }
 }
 
-/// File name endings of checkpoints that can be read, as a pattern and in words.
+/// File name endings of checkpoints that can be read, as a pattern and in words. The content tells the format.
 const ENDING: (&str, &str) = (
-    r"\.(?:[sS][aA][fF][eE][tT][eE][nN][sS][oO][rR][sS]|[pP][tT][hH]?|[bB][iI][nN]|[oO][nN][nN][xX])",
-    "ending in `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`",
+    r"\.(?:[sS][aA][fF][eE][tT][eE][nN][sS][oO][rR][sS]|[pP][tT][hH]?|[bB][iI][nN]|[cC][kK][pP][tT]|[tT][aA][rR]|[oO][nN][nN][xX])",
+    "ending in `.safetensors`, `.pth`, `.pt`, `.bin`, `.ckpt`, `.pth.tar` or `.onnx`",
 );
 
 /// The part of a file name before its ending, as a pattern.
@@ -133,11 +146,17 @@ const NAME: &str = r"[^/\\\x00]*";
 fn file_in_repository(schema: &mut Schema) {
     schema.insert("pattern".into(), format!("^{}{NAME}{}$", reference::FOLDERS, ENDING.0).into());
     schema.insert("x-values".into(), format!("a path in the repository {}", ENDING.1).into());
+    schema.insert(
+        "x-help".into(),
+        "shards (`*.index.json`) are not read: merge them into one file, and name it with `source: file`".into(),
+    );
 }
 
 fn local_file(schema: &mut Schema) {
     schema.insert("pattern".into(), format!("{NAME}{}$", ENDING.0).into());
     schema.insert("x-values".into(), format!("a path {}", ENDING.1).into());
+    let help = "rename a checkpoint of torch with another ending; shards (`*.index.json`) are not read: merge them into one file";
+    schema.insert("x-help".into(), help.into());
 }
 
 /// Which URLs are safe is checked by [`crate::hub::unusable`], which can say why.
@@ -149,4 +168,27 @@ fn file_at_url(schema: &mut Schema) {
     schema.insert("x-values".into(), format!("an https URL with a path {}", ENDING.1).into());
     schema
         .insert("x-help".into(), "for example `https://github.com/OWNER/REPO/releases/download/v1.0/model.pt`".into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::{Cancel, Silent};
+
+    fn file(path: &str) -> WeightsSource {
+        WeightsSource::File { path: path.into(), sha256: None }
+    }
+
+    /// Fault (weights): one shard of a checkpoint in several → refused with how to merge them
+    #[test]
+    fn a_shard_is_refused_with_how_to_merge_it() {
+        let error = super::super::load(&file("/w/model-00002-of-00003.safetensors"), &Silent, &Cancel::default());
+        insta::assert_snapshot!(error.unwrap_err(), @"/w/model-00002-of-00003.safetensors is a shard, one of several files of a checkpoint, and shards are not read; merge them in Python: `safetensors.torch.save_file({k: v for shard in glob.glob('*-of-*.safetensors') for k, v in safetensors.torch.load_file(shard).items()}, 'model.safetensors')`");
+        for whole in
+            ["model-00001-of-00001.safetensors", "fold-1-of-5.pth", "best-of-00003.pth", "model.safetensors", "x"]
+        {
+            assert!(!file(whole).is_shard(), "{whole}");
+        }
+        assert!(file("a-00001-of-00002.bin").is_shard());
+    }
 }

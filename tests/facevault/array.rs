@@ -102,6 +102,7 @@ fn what_is_no_array_of_crops_is_refused_with_the_remedy() {
         refused("|u1", true, "6, 96, 96, 3", 9),
         refused("|u1", false, "6, 3, 96, 96", 9),
         refused("|u1", false, "6, 96, 96", 9),
+        refused("|u1", false, "96, 96, 3", 9),
         refused("|u1", false, "6, 96, 96, 4", 9),
         refused("|u1", false, "6, 27648", 9),
         refused("|u1", false, "6, 0, 96, 3", 9),
@@ -117,6 +118,7 @@ fn what_is_no_array_of_crops_is_refused_with_the_remedy() {
     it is in Fortran order; save it with `numpy.save(path, numpy.ascontiguousarray(faces))`
     its shape is (6, 3, 96, 96), expected (faces, height, width, 3): channels come last; save `numpy.ascontiguousarray(faces.transpose(0, 2, 3, 1))`
     its shape is (6, 96, 96), expected (faces, height, width, 3); repeat grey values for the three channels: `numpy.repeat(faces.reshape(*faces.shape[:3], 1), 3, 3)`
+    its shape is (96, 96, 3), expected (faces, height, width, 3); one crop is an array of one face: save `crop[numpy.newaxis]`
     its shape is (6, 96, 96, 4), expected (faces, height, width, 3); leave out the alpha channel: `faces[..., :3]`
     its shape is (6, 27648), expected (faces, height, width, 3)
     its shape is (6, 0, 96, 3); a side of a picture has 1 to 20000 pixels

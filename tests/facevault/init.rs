@@ -153,6 +153,42 @@ fn each_kind_of_folder_becomes_a_config_that_check_takes() {
     );
 }
 
+/// Fault (config): `init` on a folder around that of the people, with the list of pairs outside → the people's is the root, and
+/// the list is found
+/// Fault (config): `init` on people's folders with a picture beside them and one too deep → both are left out and counted
+#[test]
+fn a_folder_around_the_people_is_no_person() {
+    let workspace = Workspace::empty();
+    let list = "ada/0.ppm ada/1.ppm 1\nada/0.ppm bo/0.ppm 0\n";
+    for (folder, inside, keys) in [
+        ("data", "lfw", "source: folders, root: data/lfw, pairs: pairs.txt"),
+        ("deep", "a/lfw", "source: folders, root: deep/a/lfw, pairs: ./deep/pairs.txt"),
+    ] {
+        pictures(&workspace, &format!("{folder}/{inside}"), 100, |who, n| format!("{who}/{n}.ppm"));
+        fs::write(workspace.path(format!("{folder}/pairs.txt")), list).unwrap();
+        let (found, text) = init(&workspace, &[folder]);
+        assert_eq!(dataset(&text), keys);
+        assert_eq!((&found["found"]["identities"], &found["found"]["note"]), (&2.into(), &Value::Null), "{found:#}");
+        workspace.run(0, &["init", folder, "--yes", "--out", "elsewhere/x.yaml", "--force"]);
+        let text = fs::read_to_string(workspace.path("elsewhere/x.yaml")).unwrap();
+        assert!(text.contains("pairs: "), "{text}");
+        workspace.run(0, &["check", "elsewhere/x.yaml"]);
+    }
+    pictures(&workspace, "messy", 100, |who, n| format!("{who}/{n}.ppm"));
+    pictures(&workspace, "messy/bo/deeper", 100, |who, _| format!("{who}.ppm"));
+    picture(&workspace.path("messy/stray.ppm"), 100, 7);
+    let (found, text) = init(&workspace, &["messy"]);
+    assert_eq!(dataset(&text), "source: folders, root: messy");
+    assert_eq!(
+        found["found"]["note"],
+        "left out: 1 picture next to the identity folders, 2 pictures deeper than <identity>/<image>"
+    );
+    pictures(&workspace, "stray", 100, |who, n| format!("{who}/deeper/{n}.ppm"));
+    picture(&workspace.path("stray/logo.ppm"), 100, 7);
+    let (_, said) = workspace.run(2, &["init", "stray"]);
+    assert!(said.contains("stray: `logo.ppm` lies beside folders whose pictures are deeper"), "{said}");
+}
+
 #[test]
 fn tables_archives_and_arrays_become_configs() {
     let workspace = Workspace::empty();

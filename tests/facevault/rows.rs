@@ -73,6 +73,7 @@ fn an_invalid_row_is_one_failure_also_after_an_interruption() {
 }
 
 /// Fault (tables): a pair list names pictures that are missing or failed → those pairs are left out and listed
+/// Fault (runs): more pairs are left out than `max_left_out` → refused with the first of them; `pairs_left_out.csv` lists all
 #[test]
 fn pairs_of_missing_and_failed_faces_are_left_out_and_listed() {
     let workspace = Workspace::new();
@@ -121,12 +122,22 @@ fn pairs_of_missing_and_failed_faces_are_left_out_and_listed() {
     let (_, said) = workspace.run(1, &["experiment", "config.yaml", "--set", set]);
     assert!(said.contains("1 of the 24 pairs in list `dataset` names a face that the dataset does not have"), "{said}");
     assert!(said.contains("protocol `own`: 3 of 24 pairs would be left out"), "{said}");
+    let first = "the first is pair 6 of the list, `p2/1.png` and `p3/2.png`; ";
+    assert!(said.contains(first) && said.contains("pairs_left_out.csv lists all of them, and why"), "{said}");
     workspace.run(0, &["experiment", "config.yaml"]);
+    // They are listed where that ends the evaluation, too, and the run is whole once more of them are allowed.
+    fs::remove_dir_all(workspace.path("experiments")).unwrap();
+    let (_, said) = workspace.run(1, &["experiment", "config.yaml", "--set", set]);
+    assert!(said.contains(first), "{said}");
+    assert_eq!(fs::read_to_string(run.join("pairs_left_out.csv")).unwrap(), left_out);
+    workspace.run(0, &["experiment", "config.yaml"]);
+    workspace.run(0, &["verify", name]);
     // Missing pictures alone are known before anything is embedded.
     fs::remove_dir_all(workspace.path("experiments")).unwrap();
     fs::write(workspace.path("faces/list.txt"), list.replace("p1/2.png", "p1/3.png")).unwrap();
     let (_, said) = workspace.run(1, &["experiment", "config.yaml", "--set", "protocols=[{name: own, folds: 4}]"]);
     assert!(said.contains("protocol `own`: 3 of 24 pairs would be left out"), "{said}");
+    assert!(said.contains("the first is pair 2 of the list, `p0/1.png` and `p1/3.png`"), "{said}");
     assert!(!workspace.has_run());
 }
 

@@ -49,7 +49,9 @@ pub(super) fn decode_when(
         Some(PictureKind::Unsupported(what)) => return Err(PreprocessError::Unsupported { what: what.into() }),
         None => return Err(not_a_picture(bytes)),
     };
-    let damaged = |error| PreprocessError::damaged(format, error);
+    let is_cut = format == ImageFormat::WebP && ends_before_its_size(bytes);
+    let damaged =
+        |error| if is_cut { PreprocessError::CutShort { format } } else { PreprocessError::damaged(format, error) };
 
     let bytes = if format == ImageFormat::Png { png::without_profiles(bytes) } else { Cow::Borrowed(bytes) };
     let mut reader = ImageReader::with_format(Cursor::new(&bytes[..]), format);
@@ -67,6 +69,12 @@ pub(super) fn decode_when(
     let mut picture = DynamicImage::ImageRgb8(to_rgb(DynamicImage::from_decoder(decoder).map_err(damaged)?));
     picture.apply_orientation(metadata.orientation());
     Ok(picture.into_rgb8())
+}
+
+/// Whether a RIFF file, which WebP is, has fewer bytes than its header says.
+fn ends_before_its_size(bytes: &[u8]) -> bool {
+    let size = bytes.get(4..8).and_then(|size| size.try_into().ok()).map_or(0, u32::from_le_bytes);
+    u64::from(size) + 8 > bytes.len() as u64
 }
 
 /// The error for bytes that begin as no picture does.
@@ -167,21 +175,21 @@ mod tests {
 
         grey-extra.tif: TIFF with 2 samples a pixel and colours of kind 1 is not supported; convert to PNG or JPEG
         rgba-extra-3.tif: TIFF with 4 samples a pixel and colours of kind 2 is not supported; convert to PNG or JPEG
-        cut.tif: damaged or unusual TIFF picture: its directory is cut short or missing; save it again with an image editor
+        cut.tif: the TIFF picture is cut short: the end of the file is missing; copy or download it again
         strip-short.tif: damaged or unusual TIFF picture: incomplete deflate stream; save it again with an image editor
-        cut-lzw.tif: damaged or unusual TIFF picture: its directory is cut short or missing; save it again with an image editor
+        cut-lzw.tif: the TIFF picture is cut short: the end of the file is missing; copy or download it again
         too-few-pixels.gif: damaged or unusual GIF picture: image truncated; save it again with an image editor
-        no-frame.gif: damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor
+        no-frame.gif: the GIF picture is cut short: the end of the file is missing; copy or download it again
         empty-frame.gif: the picture has no pixels (0 × 0); replace it or remove it from the dataset
-        cut.gif: damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor
+        cut.gif: the GIF picture is cut short: the end of the file is missing; copy or download it again
         p2-above.pgm: damaged or unusual PNM picture: a sample is not a number up to its maximum; save it again with an image editor
-        p2-short.pgm: damaged or unusual PNM picture: it ends before its last sample; save it again with an image editor
+        p2-short.pgm: the PNM picture is cut short: the end of the file is missing; copy or download it again
         p2-word.pgm: damaged or unusual PNM picture: a sample is not a number up to its maximum; save it again with an image editor
-        p5-short.pgm: damaged or unusual PNM picture: it ends before its last sample; save it again with an image editor
+        p5-short.pgm: the PNM picture is cut short: the end of the file is missing; copy or download it again
         p5-zero.pgm: damaged or unusual PNM picture: its maximum sample is not between 1 and 65535; save it again with an image editor
         p5-70000.pgm: damaged or unusual PNM picture: its maximum sample is not between 1 and 65535; save it again with an image editor
         p1-two.pbm: damaged or unusual PNM picture: a sample is neither 0 nor 1; save it again with an image editor
-        p4-short.pbm: damaged or unusual PNM picture: it ends before its last sample; save it again with an image editor
+        p4-short.pbm: the PNM picture is cut short: the end of the file is missing; copy or download it again
         ");
     }
 
@@ -255,19 +263,23 @@ mod tests {
         }
     }
 
-    /// Fault (pictures): a JPEG, PNG, WebP, BMP or PNM whose end is missing → refused as cut short or damaged, never filled up
+    /// Fault (pictures): a JPEG, PNG, WebP, BMP, GIF, TIFF or PNM whose end is missing → refused as cut short, never filled up
     #[test]
     fn a_picture_cut_short_is_an_error() {
-        for format in FORMATS {
-            let bytes = encoded(format);
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/preprocess/kinds/");
+        let read = |format, name: &str| (format, std::fs::read(format!("{folder}{name}")).unwrap());
+        let others = [
+            read(ImageFormat::Gif, "pillow-large.gif"),
+            read(ImageFormat::Tiff, "ii-rgb.tif"),
+            read(ImageFormat::Tiff, "large-lzw.tif"),
+            read(ImageFormat::Tiff, "grey-deflate.tif"),
+        ];
+        for (format, bytes) in FORMATS.map(|format| (format, encoded(format))).into_iter().chain(others) {
             assert!(decode(&bytes, &Limits::default()).is_ok(), "{format:?}");
             for kept in [bytes.len() / 4, bytes.len() / 2, bytes.len() * 3 / 4] {
-                let error = decode(&bytes[..kept], &Limits::default()).expect_err(&format!("{format:?} {kept}"));
-                let is_jpeg = format == ImageFormat::Jpeg;
-                match error {
-                    PreprocessError::CutShort { .. } => assert!(is_jpeg),
-                    PreprocessError::Damaged { .. } => assert!(!is_jpeg),
-                    other => panic!("{format:?}: {other}"),
+                match decode(&bytes[..kept], &Limits::default()) {
+                    Err(PreprocessError::CutShort { format: found }) => assert_eq!(found, format),
+                    other => panic!("{format:?}, {kept} of {} bytes: {other:?}", bytes.len()),
                 }
             }
         }
@@ -298,8 +310,8 @@ mod tests {
         insta::assert_snapshot!(message(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n"), @"a Git LFS pointer instead of the picture; fetch the picture with `git lfs pull`");
         insta::assert_snapshot!(message(b"\0\0\0\x1cftypavif\0\0\0\0"), @"AVIF is not supported; convert to PNG or JPEG");
         insta::assert_snapshot!(message(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), @"HEIC is not supported; convert to PNG or JPEG");
-        insta::assert_snapshot!(message(b"GIF89a"), @"damaged or unusual GIF picture: Unexpected End of File; save it again with an image editor");
-        insta::assert_snapshot!(message(b"II*\0"), @"damaged or unusual TIFF picture: its directory is cut short or missing; save it again with an image editor");
+        insta::assert_snapshot!(message(b"GIF89a"), @"the GIF picture is cut short: the end of the file is missing; copy or download it again");
+        insta::assert_snapshot!(message(b"II*\0"), @"the TIFF picture is cut short: the end of the file is missing; copy or download it again");
     }
 
     /// A PNG of one colour with this type of pixels (PNG specification 11.2.1), as small as deflate makes it.

@@ -1,6 +1,9 @@
 //! Errors of pictures and face boxes.
 
-use image::ImageFormat;
+use std::error::Error;
+use std::io;
+
+use image::{ImageError, ImageFormat};
 
 use super::{BoundingBox, Landmarks, Limits};
 
@@ -26,7 +29,7 @@ pub enum PreprocessError {
     Unsupported { what: String },
     /// The picture contradicts itself, ends early or uses an unsupported feature.
     #[error("damaged or unusual {} picture: {reason}; save it again with an image editor", format_name(*format))]
-    Damaged { format: ImageFormat, reason: Box<dyn std::error::Error + Send + Sync> },
+    Damaged { format: ImageFormat, reason: Box<dyn Error + Send + Sync> },
     /// The file ends before the picture does.
     #[error("the {} picture is cut short: the end of the file is missing; copy or download it again", format_name(*format))]
     CutShort { format: ImageFormat },
@@ -78,8 +81,21 @@ impl PreprocessError {
         Self::TooLarge { width, height, max_side: limits.side, max_pixels: limits.pixels }
     }
 
-    pub(super) fn damaged(format: ImageFormat, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Damaged { format, reason: reason.into() }
+    pub(super) fn damaged(format: ImageFormat, reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let reason = reason.into();
+        if ends_early(reason.as_ref()) { Self::CutShort { format } } else { Self::Damaged { format, reason } }
+    }
+}
+
+/// Whether a decoder failed because there was nothing more to read.
+fn ends_early(error: &(dyn Error + 'static)) -> bool {
+    let eof = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+    match error.downcast_ref::<ImageError>() {
+        Some(ImageError::IoError(error)) => eof(error),
+        _ => match error.downcast_ref::<gif::DecodingError>() {
+            Some(error) => matches!(error, gif::DecodingError::UnexpectedEof),
+            None => error.downcast_ref::<io::Error>().is_some_and(eof),
+        },
     }
 }
 

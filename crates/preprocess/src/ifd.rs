@@ -8,6 +8,8 @@ use std::collections::HashMap;
 pub(super) struct Directory<'a> {
     little: bool,
     tags: HashMap<u16, DirectoryEntry<'a>>,
+    /// Whether some of it lies behind the end of the file.
+    cut: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -32,23 +34,32 @@ impl<'a> Directory<'a> {
         };
         // BigTIFF has 64-bit offsets and counts.
         let (word, count, entry) = if big { (8, 8, 20) } else { (4, 2, 12) };
-        let mut directory = Self { little, tags: HashMap::new() };
+        let mut directory = Self { little, tags: HashMap::new(), cut: true };
         let Some(start) = number(if big { 8 } else { 4 }, word) else { return Some(directory) };
         let mut at = start.saturating_add(count);
-        for _ in 0..number(start, count).unwrap_or(0) {
+        let Some(entries) = number(start, count) else { return Some(directory) };
+        for _ in 0..entries {
             let (Some(tag), Some(kind), Some(values)) = (number(at, 2), number(at + 2, 2), number(at + 4, word)) else {
-                break;
+                return Some(directory);
             };
             let place = at + 4 + word;
             at += entry;
             let Some(size) = values.checked_mul(width(kind as u16)) else { break };
             let from = if size > word { number(place, word) } else { Some(place) };
-            let Some(data) = from.and_then(|from| file.get(from..from.checked_add(size)?)) else { break };
+            let Some(data) = from.and_then(|from| file.get(from..from.checked_add(size)?)) else {
+                return Some(directory);
+            };
             if !data.is_empty() {
                 directory.tags.insert(tag as u16, DirectoryEntry { kind: kind as u16, data });
             }
         }
+        directory.cut = false;
         Some(directory)
+    }
+
+    /// Whether a part of it, or of its values, lies behind the end of the file.
+    pub fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// All values of a tag as whole numbers; `None` when it is not there or not made of whole numbers.

@@ -46,7 +46,7 @@ fn damaged(reason: &str) -> PreprocessError {
 }
 
 fn short() -> PreprocessError {
-    damaged("it ends before its last sample")
+    PreprocessError::CutShort { format: ImageFormat::Pnm }
 }
 
 fn enough(data: &[u8], size: usize) -> Result<&[u8], PreprocessError> {

@@ -16,17 +16,27 @@ use super::{Limits, PreprocessError, orientation};
 /// Decodes the first picture, turned upright by its orientation.
 pub(super) fn decode(bytes: &[u8], gate: &mut Gate<'_>) -> Result<RgbImage, PreprocessError> {
     let Some(directory) = Directory::read(bytes) else { return Err(damaged("it has no directory")) };
-    let layout = TiffLayout::of(&directory, gate.limits)?;
+    upright(bytes, &directory, gate).map_err(|error| match error {
+        // Most programs write the directory last.
+        PreprocessError::Damaged { .. } if directory.is_cut() => {
+            PreprocessError::CutShort { format: ImageFormat::Tiff }
+        }
+        error => error,
+    })
+}
+
+fn upright(bytes: &[u8], directory: &Directory<'_>, gate: &mut Gate<'_>) -> Result<RgbImage, PreprocessError> {
+    let layout = TiffLayout::of(directory, gate.limits)?;
     let [samples, chunk] =
         [(layout.width, layout.height), layout.chunk].map(|(width, height)| layout.bytes(width, height));
     gate.take(layout.width as u32, layout.height as u32, samples, 2 * chunk)?;
-    let samples = layout.samples(bytes, &directory)?;
-    let rgb = layout.rgb(&samples, &directory)?;
+    let samples = layout.samples(bytes, directory)?;
+    let rgb = layout.rgb(&samples, directory)?;
     let Some(rgb) = RgbImage::from_raw(layout.width as u32, layout.height as u32, rgb) else {
         return Err(damaged("it holds fewer pixels than it announces"));
     };
     let mut picture = DynamicImage::ImageRgb8(rgb);
-    picture.apply_orientation(orientation::of_tiff(&directory));
+    picture.apply_orientation(orientation::of_tiff(directory));
     Ok(picture.into_rgb8())
 }
 
@@ -216,7 +226,8 @@ impl TiffLayout {
                 let (index, offset) = places.next().ok_or_else(|| damaged("strips or tiles are missing"))?;
                 let rows = if self.tiled { self.chunk.1 } else { self.chunk.1.min(self.height - y * self.chunk.1) };
                 let length = lengths.get(index).copied();
-                let packed = part(file, *offset, length).ok_or_else(|| damaged("the end of the file is missing"))?;
+                let packed =
+                    part(file, *offset, length).ok_or(PreprocessError::CutShort { format: ImageFormat::Tiff })?;
                 let mut chunk = self.unpack(packed, chunk_stride * rows)?.into_owned();
                 self.straighten(&mut chunk, chunk_stride, channels, directory.little());
                 // Tiles hang over on the right and at the bottom.
@@ -249,7 +260,8 @@ impl TiffLayout {
             }
             Packing::Deflate => {
                 let mut stream = ZlibDecoder::new(&packed[..]).take(size as u64);
-                stream.read_to_end(&mut unpacked).map_err(damaged)?;
+                // The strip ends early, not the file.
+                stream.read_to_end(&mut unpacked).map_err(|error| damaged(error.to_string()))?;
             }
             Packing::Lzw => {
                 let mut decoder = weezl::decode::Decoder::with_tiff_size_switch(BitOrder::Msb, 8);

@@ -88,6 +88,9 @@ pub enum ContainerProblem {
         found: String,
         identities: String,
     },
+    /// A column of the right name and another type.
+    #[error("its column `{column}` has the type {dtype}, expected {expected}; convert it, and write the file again")]
+    OtherType { column: String, dtype: String, expected: &'static str },
     /// A shard that differs from the first.
     #[error(
         "its columns are {found}, but those of the first file are {first}; choose files of one split with `files` or `folder`"

@@ -142,6 +142,20 @@ pub(super) fn find(columns: &ShardColumns) -> Result<Layout, ContainerProblem> {
     // A column that would fit if its type were supported.
     let needed = PICTURES.iter().flatten().chain(&LABELS).chain(&IDENTITIES);
     needed.filter(|name| schema.contains(name)).try_for_each(|name| columns.needed(name))?;
+    let pictures = schema.iter().filter(|(_, dtype)| is_picture(dtype)).count();
+    let of_type = |names: &[&str], expected| {
+        let column = names.iter().find(|name| schema.contains(name))?;
+        let dtype = schema.get(column)?.to_string();
+        Some(ContainerProblem::OtherType { column: (*column).to_owned(), dtype, expected })
+    };
+    let other = match pictures {
+        1 => of_type(&IDENTITIES, "texts or whole numbers, which are identities"),
+        2 => of_type(&LABELS, "whole numbers or booleans, which say whether both are one person"),
+        _ => None,
+    };
+    if let Some(other) = other {
+        return Err(other);
+    }
     let quoted: Vec<_> = IDENTITIES.iter().map(|name| format!("`{name}`")).collect();
     Err(ContainerProblem::Columns { found: columns.described(), identities: quoted.join(", ") })
 }
@@ -273,6 +287,8 @@ mod tests {
     #[test]
     fn an_unknown_layout_lists_the_columns() {
         assert_snapshot!(layout(&[("image", picture()), ("score", DataType::Float64)]), @"its columns are `image` (struct of bytes, path), `score` (f64); expected pairs (pictures `img_0`, `img_1` and `pair`, or pictures `image1`, `image2` and `target`) or faces (one picture column and one of `identity_id`, `identity`, `label_name`, `person`, `person_id`, `subject`, `name`, `label`, `class`); a picture is a binary column or a struct with a binary `bytes`");
+        assert_snapshot!(layout(&[("image", picture()), ("label", DataType::Float64)]), @"its column `label` has the type f64, expected texts or whole numbers, which are identities; convert it, and write the file again");
+        assert_snapshot!(layout(&[("image1", picture()), ("image2", picture()), ("target", DataType::Float32)]), @"its column `target` has the type f32, expected whole numbers or booleans, which say whether both are one person; convert it, and write the file again");
         // Two pictures and an identity are not a pair; a path is not a picture.
         assert!(found(&[("a", picture()), ("b", picture()), ("label", DataType::Int64)]).is_err());
         assert!(found(&[("image", DataType::String), ("label", DataType::Int64)]).is_err());

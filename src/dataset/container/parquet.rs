@@ -1,6 +1,7 @@
 //! The source `parquet`: shards with columns of encoded pictures, read one row group at a time.
 
 use std::collections::HashSet;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use polars::io::parquet::read::FileMetadata;
@@ -85,6 +86,10 @@ impl<'a> Shard<'a> {
     fn open(located: &'a Located) -> Result<Self, DatasetError> {
         let problem = |problem| located.problem(problem);
         located.expect(b"PAR1", "a parquet file")?;
+        if !ends_whole(&mut located.open()?).map_err(FileError::new("read", &located.path))? {
+            let length = located.record.bytes;
+            return Err(problem(ContainerProblem::Truncated { length, what: "the table" }));
+        }
         parquet::check_footer(located.open()?, located.record.bytes).map_err(|error| of_pages(located, error))?;
         let mut reader = ParquetReader::new(located.open()?);
         let (columns, metadata) =
@@ -144,6 +149,14 @@ impl<'a> Shard<'a> {
         };
         polars(read).map_err(|problem| self.located.problem(problem))
     }
+}
+
+/// Whether a parquet file ends as it begins; where encrypted ones end otherwise, polars says so.
+fn ends_whole(file: &mut (impl Read + Seek)) -> io::Result<bool> {
+    let mut end = [0; 4];
+    file.seek(SeekFrom::End(-4))?;
+    file.read_exact(&mut end)?;
+    Ok([*b"PAR1", *b"PARE"].contains(&end))
 }
 
 fn polars<T>(work: impl FnOnce() -> PolarsResult<T>) -> Result<T, ContainerProblem> {

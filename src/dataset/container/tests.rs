@@ -259,7 +259,7 @@ fn errors_in_a_parquet_file_name_the_row_or_columns() {
     fs::create_dir(place.path("empty")).unwrap();
     assert_snapshot!(place.refused(&shards(place.path("empty"))), @"<dir>/empty: it contains no `.parquet` files");
     let whole = fs::read(fixture("faces.parquet")).unwrap();
-    assert_snapshot!(message(&whole[..1000]), @"<dir>/x.parquet: polars cannot read it: parquet: File out of specification: The file must end with PAR1");
+    assert_snapshot!(message(&whole[..1000]), @"<dir>/x.parquet: it ends after 1000 bytes, in the middle of the table; download or copy it again");
 }
 
 /// Fault (archives): something else than a picture in a list of pictures → its face fails with the reason, the others do not

@@ -28,6 +28,9 @@ const IDENTITIES: [&str; 3] = ["cls", "json", "txt"];
 const FIELDS: [&str; 9] =
     ["identity_id", "identity", "label_name", "person", "person_id", "subject", "name", "label", "class"];
 
+/// Samples that are looked through for one that says who it shows.
+const LOOKED_THROUGH: usize = 1000;
+
 /// Members of a sample that messages name.
 const NAMED: usize = 10;
 
@@ -53,6 +56,8 @@ pub(in crate::dataset) fn list(source: &DatasetSource, context: &OpenContext<'_>
     let mut samples = Samples {
         chosen,
         members: Who::Unknown,
+        early: Vec::new(),
+        gave_up: false,
         faces: Vec::new(),
         shard_of: HashMap::new(),
         current: None,
@@ -70,15 +75,17 @@ pub(in crate::dataset) fn list(source: &DatasetSource, context: &OpenContext<'_>
         tarball::members(&place, context.cancel, |mut member| samples.add(&mut member, &shard))?;
         samples.finish(&shard);
     }
+    samples.settle();
     if !samples.faces.iter().any(|face| face.fault.is_none()) {
         return Err(samples.none(&shards));
     }
-    let Samples { faces, left_out, .. } = samples;
+    let Samples { faces, left_out, gave_up, .. } = samples;
     if faces.iter().all(|face| face.identity_id.is_none()) {
-        context.progress.say(
-            "no sample says who it shows, so only lists of pairs can be compared; `dataset.identity` names the ending of the \
-             members that do",
-        );
+        let none = if gave_up { format!("none of the first {LOOKED_THROUGH} samples") } else { "no sample".into() };
+        context.progress.say(&format!(
+            "{none} says who it shows, so only lists of pairs can be compared; `dataset.identity` names the ending of the \
+             members that do"
+        ));
     }
     let mut manifest = Manifest { faces, root, left_out, ..Manifest::default() };
     tables::attach(&mut manifest, &files, context)?;
@@ -132,9 +139,9 @@ struct Chosen<'a> {
 /// Which member says who a sample shows.
 #[derive(Clone)]
 enum Who {
-    /// No sample has been seen.
+    /// No sample has told.
     Unknown,
-    /// None.
+    /// None, as far as was looked.
     Nobody,
     /// The member with this ending, in this field if it is JSON.
     Member { ending: String, field: Option<String> },
@@ -161,10 +168,17 @@ struct Sample {
     texts: Vec<(String, Result<Vec<u8>, String>)>,
 }
 
+/// What each member of a sample says: its ending, and who it shows or the rule that it breaks.
+type Says = Vec<(String, Result<Option<String>, String>)>;
+
 struct Samples<'a> {
     chosen: Chosen<'a>,
-    /// Decided by the first sample, where the config leaves it open.
+    /// Decided by the first sample that tells, where the config leaves it open.
     members: Who,
+    /// What the samples before that one say: of the first faces, as many as there are.
+    early: Vec<Says>,
+    /// Whether so many samples tell nothing that no further one is asked.
+    gave_up: bool,
     faces: Vec<Face>,
     /// The shard of each sample.
     shard_of: HashMap<String, String>,
@@ -226,6 +240,9 @@ impl Samples<'_> {
                 if content.len() as u64 != member.size {
                     return Err(cut(shard));
                 }
+                if content.starts_with("\u{feff}".as_bytes()) {
+                    content.drain(..3);
+                }
                 Ok(content)
             };
             sample.texts.push((ending, content));
@@ -278,11 +295,14 @@ impl Samples<'_> {
         let Some(sample) = self.current.take() else { return };
         if matches!(self.members, Who::Unknown) {
             self.members = self.chosen.who(&sample);
+            if matches!(self.members, Who::Unknown) {
+                self.early.push(says(&sample));
+                self.gave_up = self.early.len() == LOOKED_THROUGH;
+            } else {
+                self.settle();
+            }
         }
-        let fault = |rule: String| Fault {
-            part: FaultIn::Face,
-            reason: format!("{}: sample `{}` {rule}", shard.name, text::quoted(&sample.key)),
-        };
+        let fault = |rule: String| fault(&shard.name, &sample.key, &rule);
         let who = match &self.members {
             Who::Unknown | Who::Nobody => Ok(None),
             Who::Member { ending, field } => identity(&sample, ending, field.as_deref()),
@@ -300,6 +320,28 @@ impl Samples<'_> {
         let pixels = PixelSource::Part(Part { path: shard.path.clone(), offset, size, modified: 0, pixels: None });
         self.faces.push(Face { identity_id, pixels, fault: wrong, ..Face::of_picture(sample.key.clone()) });
         self.first.get_or_insert((sample.key, sample.endings));
+        if self.gave_up {
+            self.settle();
+        }
+    }
+
+    /// Judges the samples before the one that tells by the same rule; without one, by what the config or a caption says.
+    fn settle(&mut self) {
+        let early = mem::take(&mut self.early);
+        if matches!(self.members, Who::Unknown) {
+            self.members = self.chosen.without_telling(&early);
+        }
+        let Who::Member { ending, .. } = &self.members else { return };
+        for (face, says) in self.faces.iter_mut().zip(early) {
+            let said = says.into_iter().find_map(|(known, said)| (known == *ending).then_some(said));
+            match said.unwrap_or_else(|| Err(no_member(ending))) {
+                Ok(who) => face.identity_id = who,
+                Err(rule) => {
+                    let shard = self.shard_of.get(&face.face_id).map_or("", String::as_str);
+                    face.fault.get_or_insert_with(|| fault(shard, &face.face_id, &rule));
+                }
+            }
+        }
     }
 
     /// The error of shards without a usable sample.
@@ -329,7 +371,8 @@ impl Samples<'_> {
 }
 
 impl Chosen<'_> {
-    /// Which member says who a sample shows, if this is the first one.
+    /// Which member says who a sample shows, if this one tells. A JSON member that does not tell leaves it open: it may be the
+    /// only damaged one, and the text beside it a caption.
     fn who(&self, sample: &Sample) -> Who {
         let field = |content: &Result<Vec<u8>, String>| {
             let object: serde_json::Value = serde_json::from_slice(content.as_ref().ok()?).ok()?;
@@ -340,7 +383,8 @@ impl Chosen<'_> {
             let of_sample =
                 || sample.texts.iter().find(|(known, _)| *known == ending).and_then(|(_, content)| field(content));
             let field = if ending == "json" {
-                self.field.map(str::to_owned).or_else(of_sample).or(Some(FIELDS[0].into()))
+                let Some(field) = self.field.map(str::to_owned).or_else(of_sample) else { return Who::Unknown };
+                Some(field)
             } else {
                 None
             };
@@ -349,18 +393,46 @@ impl Chosen<'_> {
         for ending in IDENTITIES {
             let Some((_, content)) = sample.texts.iter().find(|(known, _)| known == ending) else { continue };
             let field = if ending == "json" { self.field.map(str::to_owned).or_else(|| field(content)) } else { None };
-            if ending != "json" || field.is_some() {
-                return Who::Member { ending: ending.into(), field };
+            if ending == "json" && field.is_none() {
+                return Who::Unknown;
             }
+            return Who::Member { ending: ending.into(), field };
         }
-        Who::Nobody
+        Who::Unknown
     }
+
+    /// Which member says it if no sample tells.
+    fn without_telling(&self, early: &[Says]) -> Who {
+        let text = IDENTITIES[2];
+        if self.identity.is_some() {
+            Who::Member { ending: "json".into(), field: Some(FIELDS[0].into()) }
+        } else if early.iter().flatten().any(|(ending, _)| ending == text) {
+            Who::Member { ending: text.into(), field: None }
+        } else {
+            Who::Nobody
+        }
+    }
+}
+
+/// What each member of a sample that does not tell says. Its JSON has none of the fields, so any of them shows what is wrong
+/// with it.
+fn says(sample: &Sample) -> Says {
+    let said = |ending: &String| identity(sample, ending, (ending == "json").then_some(FIELDS[0]));
+    sample.texts.iter().map(|(ending, _)| (ending.clone(), said(ending))).collect()
+}
+
+fn fault(shard: &str, key: &str, rule: &str) -> Fault {
+    Fault { part: FaultIn::Face, reason: format!("{shard}: sample `{}` {rule}", text::quoted(key)) }
+}
+
+fn no_member(ending: &str) -> String {
+    format!("has no member `.{ending}`, which says who it shows")
 }
 
 /// Who a sample shows; the error is the rule that its member breaks.
 fn identity(sample: &Sample, ending: &str, field: Option<&str>) -> Result<Option<String>, String> {
     let Some((_, content)) = sample.texts.iter().find(|(known, _)| known == ending) else {
-        return Err(format!("has no member `.{ending}`, which says who it shows"));
+        return Err(no_member(ending));
     };
     let content = content.as_ref().map_err(Clone::clone)?;
     let Ok(content) = str::from_utf8(content) else { return Err(format!("has a `.{ending}` that is not UTF-8")) };
@@ -419,5 +491,91 @@ pub(in crate::dataset) fn has_samples(path: &Path, context: &OpenContext<'_>) ->
     match walked {
         Err(DatasetError::Interrupted) | Ok(()) => Ok(found),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Tables;
+    use crate::progress::{Cancel, KeptLines};
+
+    /// The identities and faults of samples with these texts, by their endings, and what is said.
+    fn listed(samples: &[&[(&str, &str)]], identity: Option<&str>) -> (Vec<String>, String) {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut add = |name: String, content: &[u8]| {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            tar.append_data(&mut header, name, content).unwrap();
+        };
+        for (at, texts) in samples.iter().enumerate() {
+            add(format!("{at}.jpg"), b"picture");
+            texts.iter().for_each(|(ending, text)| add(format!("{at}.{ending}"), text.as_bytes()));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let shards = folder.path().join("x.tar");
+        std::fs::write(&shards, tar.into_inner().unwrap()).unwrap();
+        let (picture, identity, field) = (None, identity.map(str::to_owned), None);
+        let source = DatasetSource::Webdataset { shards, picture, identity, field, tables: Tables::default() };
+        let lines = KeptLines::default();
+        let manifest =
+            list(&source, &OpenContext { cache: None, progress: &lines, cancel: &Cancel::default() }).unwrap();
+        let told = manifest.faces.into_iter().map(|Face { identity_id, fault, .. }| match fault {
+            Some(fault) => fault.reason,
+            None => identity_id.unwrap_or_else(|| "nobody".into()),
+        });
+        (told.collect(), lines.into_lines().join("\n"))
+    }
+
+    fn told(samples: &[&[(&str, &str)]]) -> String {
+        let (told, said) = listed(samples, None);
+        assert_eq!(said, "");
+        told.join(" | ")
+    }
+
+    const ADA: &[(&str, &str)] = &[("json", r#"{"label": "Ada"}"#)];
+
+    /// Fault (archives): the first sample's JSON is damaged, has no name or begins with a byte order mark → that sample fails or
+    /// shows nobody; the others are known by theirs
+    #[test]
+    fn the_first_sample_that_tells_decides() {
+        assert_eq!(
+            told(&[&[("json", "{oops")], &[], ADA]),
+            "x.tar: sample `0` has a `.json` that is no JSON (key must be a string at line 1 column 2) | x.tar: sample `1` has no member `.json`, which says who it shows | Ada"
+        );
+        assert_eq!(told(&[&[("json", r#"{"caption": 1}"#)], ADA]), "nobody | Ada");
+        assert_eq!(told(&[&[("json", "\u{feff}{\"label\": \"Bea\"}")], ADA]), "Bea | Ada");
+        assert_eq!(
+            told(&[ADA, &[("cls", "1")]]),
+            "Ada | x.tar: sample `1` has no member `.json`, which says who it shows"
+        );
+        assert_eq!(
+            told(&[&[], &[("cls", "\u{feff}7")]]),
+            "x.tar: sample `0` has no member `.cls`, which says who it shows | 7"
+        );
+        // The text beside a JSON that does not tell is a caption, unless no JSON tells.
+        let captioned: &[_] = &[("json", r#"{"url": ""}"#), ("txt", "a face")];
+        assert_eq!(told(&[captioned, &[("json", "{oops"), ("txt", "b")], ADA]).rsplit_once(" | ").unwrap().1, "Ada");
+        assert_eq!(told(&[captioned, &[("json", "{oops"), ("txt", "b")]]), "a face | b");
+        assert_eq!(listed(&[&[("json", r#"{"url": ""}"#)], ADA], Some("json")).0, ["nobody", "Ada"]);
+    }
+
+    #[test]
+    fn what_is_said_of_samples_that_do_not_tell_is_true() {
+        let silent: &[(&str, &str)] = &[("json", "{oops")];
+        let rest = "says who it shows, so only lists of pairs can be compared; `dataset.identity` names the ending of the \
+                    members that do";
+        let (nobody, said) = listed(&[silent, silent], None);
+        assert_eq!((nobody, said), (vec!["nobody".to_owned(); 2], format!("no sample {rest}")));
+        let mut many = vec![silent; LOOKED_THROUGH];
+        many.push(ADA);
+        let (nobody, said) = listed(&many, None);
+        assert_eq!(said, format!("none of the first 1000 samples {rest}"));
+        assert!(nobody.iter().all(|told| told == "nobody"));
+        let (known, said) = listed(&many[1..], None);
+        assert_eq!((known.last().unwrap().as_str(), said.as_str()), ("Ada", ""));
+        // What the config names is judged, whether or not a sample tells.
+        let source = listed(&[silent, &[("json", "{}")]], Some("json"));
+        assert!(source.0[0].contains("no JSON") && source.0[1] == "nobody", "{source:?}");
     }
 }

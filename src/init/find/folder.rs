@@ -52,14 +52,27 @@ pub(super) fn find(root: &Path, hints: &Hints, paths: Paths) -> Result<Found, In
         && look::first_lines(&metadata, 0).is_ok_and(|table| table.headers.iter().any(|name| name == "file_name"));
     if named && hints.pattern.is_none() {
         let found = Found::new("an image folder, whose metadata.csv names the pictures", Content::Pictures, "folders");
-        return Ok(with_pairs(found.with("root", paths.yaml(root), "holds metadata.csv"), root));
+        return Ok(with_pairs(found.with("root", paths.yaml(root), "holds metadata.csv"), root, root, paths));
+    }
+    if let Some(inner) = shared(&pictures).filter(|_| hints.pattern.is_none()) {
+        let inner = root.join(inner);
+        let found = find(&inner, hints, paths)?;
+        let has = |key| found.lines.iter().any(|line| line.key == key);
+        let takes = has("root") && !has("csv") && !has("pairs");
+        return Ok(if takes { with_pairs(found, &inner, root, paths) } else { found });
     }
     let depths: BTreeSet<usize> = pictures.iter().map(|path| path.matches('/').count()).collect();
     let pattern = match (&hints.pattern, depths.first(), depths.last()) {
         (Some(pattern), ..) => pattern.clone(),
-        (None, _, Some(1)) => {
+        // What lies beside people's folders, or deeper, is left out and counted.
+        (None, Some(0), Some(2..)) | (None, _, Some(1)) if depths.contains(&1) => {
             let found = Found::new("identity folders", Content::Pictures, "folders");
-            return Ok(with_pairs(found.with("root", paths.yaml(root), "<identity>/<picture> inside"), root));
+            let found = found.with("root", paths.yaml(root), "<identity>/<picture> inside");
+            return Ok(with_pairs(found, root, root, paths));
+        }
+        (None, Some(0), Some(2..)) => {
+            let stray = pictures.iter().find(|path| !path.contains('/')).unwrap_or(first).clone();
+            return Err(InitError::Stray { path: root.into(), stray });
         }
         (None, _, Some(0)) => flat(&pictures).ok_or_else(|| InitError::NoIdentity {
             path: root.into(),
@@ -74,7 +87,18 @@ pub(super) fn find(root: &Path, hints: &Hints, paths: Paths) -> Result<Found, In
     let found = Found::new(kind, Content::Pictures, "files")
         .with("root", paths.yaml(root), "the folder that the pictures are in")
         .with("pattern", scalar(&pattern), "what the parts of a path are; every picture must fit");
-    Ok(with_pairs(found, root))
+    Ok(with_pairs(found, root, root, paths))
+}
+
+/// The outermost folders that all pictures, in byte order, share although there are folders below: those are the people's.
+fn shared(pictures: &[String]) -> Option<String> {
+    let (first, last) = (pictures.first()?.rsplit_once('/')?.0, pictures.last()?.rsplit_once('/')?.0);
+    let both = first.split('/').zip(last.split('/')).take_while(|(one, other)| one == other);
+    let mut shared: Vec<&str> = both.map(|(folder, _)| folder).collect();
+    if pictures.iter().all(|path| path.matches('/').count() == shared.len()) {
+        shared.pop();
+    }
+    (!shared.is_empty()).then(|| shared.join("/"))
 }
 
 /// Whether the outermost folders are parts of a dataset.
@@ -97,11 +121,18 @@ fn flat(names: &[String]) -> Option<String> {
     FLAT.iter().find(fits).map(|pattern| (*pattern).to_owned())
 }
 
-fn with_pairs(found: Found, root: &Path) -> Found {
-    match PAIRS.iter().find(|name| root.join(name).is_file()) {
-        Some(name) => found.with("pairs", scalar(name), "the list of pairs beside the pictures"),
-        None => found,
-    }
+/// Adds the list of pairs in the pictures' folder, or in one above it up to the one that was named.
+fn with_pairs(found: Found, pictures: &Path, named: &Path, paths: Paths) -> Found {
+    let folders = pictures.ancestors().take_while(|folder| folder.starts_with(named));
+    let list = folders.flat_map(|folder| PAIRS.map(|name| folder.join(name))).find(|path| path.is_file());
+    let Some(list) = list else { return found };
+    // A name is looked for in the pictures' folder and in the one above.
+    let beside = [Some(pictures), pictures.parent()].contains(&list.parent());
+    let value = match list.file_name() {
+        Some(name) if beside => scalar(&name.to_string_lossy()),
+        _ => paths.file(&list),
+    };
+    found.with("pairs", value, "the list of pairs beside the pictures")
 }
 
 /// A folder without pictures: one of the files that hold a dataset, or several that do together.
@@ -142,4 +173,25 @@ fn of_files(root: &Path, hints: &Hints, paths: Paths) -> Result<Found, InitError
         }
     }
     Err(InitError::NoFaces { path: root.into(), what: "a folder without pictures".into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_that_hold_all_people_are_not_people() {
+        let of = |paths: &[&str]| shared(&paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>());
+        assert_eq!(of(&["lfw/ada/1.png", "lfw/bo/1.png"]).as_deref(), Some("lfw"));
+        assert_eq!(
+            of(&["data/lfw/ada/1.png", "data/lfw/ada/a/2.png", "data/lfw/bo/1.png"]).as_deref(),
+            Some("data/lfw")
+        );
+        assert_eq!(of(&["lfw/ada/1.png", "lfw/ada/2.png"]).as_deref(), Some("lfw"), "one person");
+        assert_eq!(of(&["ada/1.png", "ada/2.png"]), None);
+        assert_eq!(of(&["ada/1.png", "ada/2.png", "bo/1.png"]), None);
+        assert_eq!(of(&["a/b/1.png", "ab/b/1.png"]), None);
+        assert_eq!(of(&["lfw/ada/1.png", "lfw.png"]), None);
+        assert_eq!(of(&["1.png", "2.png"]), None);
+    }
 }
