@@ -85,7 +85,7 @@ fn a_run_that_is_named_by_a_path_is_suggested_by_it() {
     let name = run.file_name().unwrap().to_str().unwrap();
     let relative = format!("my runs/{name}");
     for (folder, given) in [(&workspace.path(""), &*relative), (&folder, name), (&run, ".")] {
-        let mut command = workspace.command(&["report", given]);
+        let mut command = workspace.command(&["verify", given]);
         let said = String::from_utf8(command.current_dir(folder).output().unwrap().stderr).unwrap();
         follow(&workspace, folder, suggested(&said));
         assert!(run.join("SEALED").is_file(), "{said}");
