@@ -94,14 +94,15 @@ fn a_run_that_is_named_by_a_path_is_suggested_by_it() {
         workspace.run(0, &["embed", "config.yaml", "-q", "--experiments", "my runs"]);
     }
     // What continues a run finds its config and its folder from here.
-    for (folder, given) in [(&folder, name), (&run, ".")] {
+    for (from, given) in [(&folder, name), (&run, ".")] {
         std::fs::remove_file(run.join("face_metadata.csv")).unwrap();
         let _ = std::fs::remove_file(run.join("SEALED"));
         let mut command = workspace.command(&["watch", given, "--once"]);
-        let said = String::from_utf8(command.current_dir(folder).output().unwrap().stderr).unwrap();
+        let said = String::from_utf8(command.current_dir(from).output().unwrap().stderr).unwrap();
         let (_, line) = said.trim_end().rsplit_once("; to continue it: ").unwrap_or_else(|| panic!("{said}"));
         assert!(line.starts_with("facevault experiment /") && line.contains("/config.yaml --experiments "), "{line}");
-        follow(&workspace, folder, line);
+        // Its report would go into the run, if it was followed there.
+        follow(&workspace, &folder, line);
         assert!(run.join("SEALED").is_file(), "{line}");
     }
 }
