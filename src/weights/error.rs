@@ -92,6 +92,12 @@ pub enum WeightsError {
          `preprocess.standardise: {{mean: 0, scale: 1}}`", standardise.mean, standardise.scale
     )]
     TakesBytes { location: String, standardise: Standardise },
+    /// An ONNX file whose output is a score or the like.
+    #[error(
+        "the output of {location} is one number for a face, which is no embedding; set `model.output` to the output that is, or \
+         export the network with it"
+    )]
+    OneNumber { location: String },
     /// An ONNX file that ONNX Runtime cannot run.
     #[error("cannot load {location}: {source}")]
     OnnxRuntime { location: String, source: Box<ModelError> },

@@ -134,6 +134,9 @@ fn onnx_file(
             .map_err(|source| WeightsError::OnnxRuntime { location: location.clone(), source: source.into() })?,
         (None, None) => unreachable!("what is not known is an error unless ONNX Runtime is to run it"),
     };
+    if dimension == 1 {
+        return Err(WeightsError::OneNumber { location });
+    }
     Ok(Checkpoint { weights: Weights::Onnx(Box::new(OnnxFile { graph, whole, dimension })), digest, origin })
 }
 

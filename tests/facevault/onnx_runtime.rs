@@ -403,7 +403,7 @@ fn the_engine_gives_bytes_to_what_takes_bytes() {
         workspace.command(&[&["embed", "config.yaml", "--quiet"], &overrides[..]].concat())
     };
     insta::assert_snapshot!(refused(&workspace, says("bytes", &[])), @"error: HERE/bytes.onnx takes bytes, and `preprocess.standardise` (mean 127.5, scale 127.5) makes other numbers of them; set `preprocess.standardise: {mean: 0, scale: 1}`");
-    insta::assert_snapshot!(refused(&workspace, says("number", &[])), @"error: cannot load HERE/number.onnx: the output of the ONNX file: `embedding` is one number for a face, which is no embedding: say with `model.output` which value is, or export the network with it");
+    insta::assert_snapshot!(refused(&workspace, says("number", &[])), @"error: the output of HERE/number.onnx is one number for a face, which is no embedding; set `model.output` to the output that is, or export the network with it");
     // It is told from a network of floats, which would be trained on standardised ones.
     let raw = &["preprocess.standardise={mean: 0, scale: 1}"][..];
     let said = |file: &str| String::from_utf8(says(file, raw).output().unwrap().stderr).unwrap();

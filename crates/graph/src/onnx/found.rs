@@ -238,12 +238,6 @@ pub(super) fn check_output(graph: &Graph, face: &Face) -> Result<(), OnnxError> 
         return Err(OnnxError::Output(format!("`{name}` does not depend on the face")));
     }
     let dimension = output.len();
-    if dimension == 1 {
-        return Err(OnnxError::Output(format!(
-            "`{name}` is one number for a face, which is no embedding: say with `model.output` which value is, or export the \
-             network with it"
-        )));
-    }
     if output.shape.iter().filter(|extent| **extent != 1).count() > 1 || dimension > 1 << 20 {
         let hint = match face.batch {
             1 => "",
