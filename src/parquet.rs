@@ -58,16 +58,18 @@ pub(crate) fn map(file: &File) -> PolarsResult<Mapped> {
 
 /// A reader of a file, after its footer and the headers of all its pages were checked.
 pub(crate) fn reader(path: &Path) -> PolarsResult<ParquetReader<Mapped>> {
-    let open = || files::open(path);
-    check(open, 0..usize::MAX)?;
-    Ok(ParquetReader::new(map(&open()?)?))
+    checked(path, 0..usize::MAX)
 }
 
 /// The same for these rows alone: the other pages are neither checked nor read.
 pub(crate) fn reader_of_rows(path: &Path, rows: Range<usize>) -> PolarsResult<ParquetReader<Mapped>> {
+    Ok(checked(path, rows.clone())?.with_slice(Some((rows.start, rows.len()))))
+}
+
+fn checked(path: &Path, rows: Range<usize>) -> PolarsResult<ParquetReader<Mapped>> {
     let open = || files::open(path);
-    check(open, rows.clone())?;
-    Ok(ParquetReader::new(map(&open()?)?).with_slice(Some((rows.start, rows.len()))))
+    check(open, rows)?;
+    Ok(ParquetReader::new(map(&open()?)?))
 }
 
 /// The same of a file in memory.

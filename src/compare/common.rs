@@ -121,13 +121,14 @@ impl SharedFaces {
     /// Keeps the faces that the next run has as well. Both slices are embedded faces in row order.
     pub fn intersect(&mut self, first: &[Labelled<'_>], next: &[Labelled<'_>]) {
         let matcher = Matcher::new(first, next);
-        let lost = (0..first.len() as u32).filter(|row| matcher.partner(*row) == Err(Reason::Missing)).count();
+        let partners: Vec<_> = (0..first.len() as u32).map(|row| matcher.partner(row)).collect();
+        let lost = partners.iter().filter(|partner| **partner == Err(Reason::Missing)).count();
         let mut taken = HashSet::new();
         let (mut rows, mut changes) = (Vec::new(), Vec::new());
         let keeps: Vec<bool> = self.rows[0]
             .iter()
             .map(|&row| {
-                let found = matcher.partner(row).and_then(|there| {
+                let found = partners[row as usize].and_then(|there| {
                     let change = Change::of(&first[row as usize], &next[there as usize]);
                     match change {
                         Change { picture: true, .. } if self.same_pictures => Err(Reason::Picture),

@@ -75,23 +75,28 @@ impl<'a> Searched<'a> {
         Some(Self { result, found: searched, ids })
     }
 
-    /// Whether the protocol and the gallery are the same. A face that one run searches with and the other has but does not
-    /// search with is in the other's gallery.
+    /// Whether the protocol and the gallery are the same, as far as probes tell.
     fn searches_as(&self, other: &Self) -> bool {
         let (mine, theirs) = (self.result, other.result);
-        let [here, there] = [self, other].map(|run| {
-            let probes: HashMap<&str, bool> = run.probes().map(|(id, search)| (id, search.mate.is_some())).collect();
-            let faces: HashSet<&str> = run.ids.iter().map(String::as_str).collect();
-            (probes, faces)
-        });
-        let agree = |here: &HashMap<&str, bool>, there: &(HashMap<&str, bool>, HashSet<&str>)| {
-            here.iter().all(|(id, mated)| there.0.get(id).map_or(!there.1.contains(id), |other| other == mated))
-        };
         mine.protocol == theirs.protocol
             && mine.templates == theirs.templates
             && mine.rates.counts.gallery == theirs.rates.counts.gallery
-            && agree(&here.0, &there)
-            && agree(&there.0, &here)
+            && self.agrees(other)
+            && other.agrees(self)
+    }
+
+    /// Whether this run's probes are mated in both runs or in neither, and none of them is in the other's gallery: a face that
+    /// the other has and does not search with is.
+    fn agrees(&self, other: &Self) -> bool {
+        let known: HashMap<&str, bool> = other.probes().map(|(id, search)| (id, search.mate.is_some())).collect();
+        let (mut unknown, mut same) = (HashSet::new(), true);
+        for (id, search) in self.probes() {
+            match known.get(id) {
+                Some(mated) => same &= *mated == search.mate.is_some(),
+                None => drop(unknown.insert(id)),
+            }
+        }
+        same && !other.ids.iter().any(|id| unknown.contains(id.as_str()))
     }
 
     /// Who was searched for, and what was found.
@@ -125,7 +130,7 @@ impl<'a> Searched<'a> {
                 Some(Decision { key, people: (person, person), right: mate.rank <= rank })
             };
             let decisions = ids.iter().zip(&searches).filter_map(decision).collect();
-            return Some(Decided { decisions, choices: Vec::new() });
+            return Some(Decided::at_fixed_threshold(decisions));
         }
         let (_, fpir) = quantity.split_once("@fpir=")?;
         let IdentificationResult { protocol, rates, .. } = self.result;

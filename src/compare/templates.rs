@@ -96,7 +96,7 @@ pub fn template_rate(
         };
         Some(DecidedRun {
             value: point.tar.clone()?,
-            decided: Decided { decisions: genuine.iter().map(decision).collect(), choices: Vec::new() },
+            decided: Decided::at_fixed_threshold(genuine.iter().map(decision).collect()),
             scores: genuine.iter().map(|found| found.score.to_bits()).chain([threshold.to_bits()]).collect(),
         })
     };

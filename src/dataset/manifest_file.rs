@@ -221,6 +221,25 @@ impl Manifest {
         if manifest.len() == rows.len() { Ok(manifest) } else { Err(wrong(format!("it has no row {}", rows.end - 1))) }
     }
 
+    /// Whether a stored manifest of the same faces has other columns. They do not name a run, because no embedding depends on
+    /// them, but the breakdown and `face_metadata.csv` do. Holds some rows of the file at a time.
+    pub(crate) fn has_other_columns_than(&self, path: &Path) -> Result<bool, DatasetError> {
+        let scores =
+            |faces: &[Face]| faces.iter().map(|face| face.detector_score.map(f32::to_bits)).collect::<Vec<_>>();
+        for start in (0..self.len()).step_by(SLICE) {
+            let rows = start..self.len().min(start + SLICE);
+            let stored = Self::read_rows(path, PathBuf::new(), rows.clone())?;
+            let columns = stored.table.columns.iter().zip(&self.table.columns);
+            let same = stored.table.headers == self.table.headers
+                && columns.clone().all(|(there, here)| rows.clone().all(|row| there.get(row - start) == here.get(row)))
+                && scores(&stored.faces) == scores(&self.faces[rows.clone()]);
+            if !same {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn append(&mut self, frame: &DataFrame) -> Result<(), String> {
         self.append_from(frame, 0)
     }

@@ -1,6 +1,6 @@
 //! Inspects a run: its embedded faces, or one of them and its neighbours.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -28,16 +28,6 @@ pub struct EmbeddedFaces {
     pub failures: Vec<FailedFace>,
     /// How good the picture of each embedded face is, in matrix order, as far as it was measured.
     pub quality: Vec<Option<Quality>>,
-}
-
-/// Whether the dataset has other columns by now than the run. They do not name the run, because no embedding depends on
-/// them, but the breakdown and `face_metadata.csv` do.
-pub(super) fn has_other_columns(run: &RunDirectory, now: &Manifest) -> Result<bool, RunError> {
-    let stored = Manifest::read_parquet(&run.file(RunDirectory::MANIFEST), PathBuf::new())?;
-    let scores = |manifest: &Manifest| {
-        manifest.faces.iter().map(|face| face.detector_score.map(f32::to_bits)).collect::<Vec<_>>()
-    };
-    Ok(stored.table != now.table || scores(&stored) != scores(now))
 }
 
 impl EmbeddedFaces {

@@ -276,7 +276,7 @@ impl RunContext<'_> {
         };
         // The digests are recorded after everything is exported.
         if run.has(RunDirectory::METADATA) && seal::is_recorded(run) {
-            if !inspect::has_other_columns(run, manifest)? {
+            if !manifest.has_other_columns_than(&run.file(RunDirectory::MANIFEST))? {
                 return self.embedded_before(run, options, manifest.len());
             }
             self.progress.say("the columns of the dataset have changed: what comes from them is made again");

@@ -104,6 +104,14 @@ pub struct Decided {
     pub choices: Vec<Choice>,
 }
 
+impl Decided {
+    /// By a threshold that is held fixed.
+    #[must_use]
+    pub fn at_fixed_threshold(decisions: Vec<Decision>) -> Self {
+        Self { decisions, choices: Vec::new() }
+    }
+}
+
 /// One of the trials that a run's threshold is chosen by.
 #[derive(Debug, Clone, Copy)]
 pub struct Choice {
@@ -132,7 +140,7 @@ pub struct Decision {
 pub fn difference(runs: &[(&[PairOutcome], &[PairOutcome])], level: f64) -> Option<Estimate> {
     let decisions = |outcomes: &[PairOutcome]| {
         let decision = |pair: &PairOutcome| Decision { key: pair.pair, people: pair.people, right: pair.right() };
-        Decided { decisions: outcomes.iter().map(decision).collect(), choices: Vec::new() }
+        Decided::at_fixed_threshold(outcomes.iter().map(decision).collect())
     };
     let runs: Vec<_> = runs.iter().map(|(without, with)| (decisions(without), decisions(with))).collect();
     change(&runs, (Unit::Pairs, "pairs"), level)
@@ -145,93 +153,89 @@ pub fn difference(runs: &[(&[PairOutcome], &[PairOutcome])], level: f64) -> Opti
 /// (`identification::rates` has the reason).
 #[must_use]
 pub fn change(runs: &[(Decided, Decided)], trials: (Unit, &'static str), level: f64) -> Option<Estimate> {
-    // Of each trial: who is in it, by how much it is decided better, and how many runs decided it.
-    let mut steps: BTreeMap<u32, ((u32, u32), i64, usize)> = BTreeMap::new();
-    for (sign, decided) in runs.iter().flat_map(|(without, with)| [(-1, without), (1, with)]) {
-        for decision in &decided.decisions {
-            let step = steps.entry(decision.key).or_insert((decision.people, 0, 0));
-            (step.1, step.2) = (step.1 + sign * i64::from(decision.right), step.2 + 1);
-        }
-    }
-    let (mut cells, mut sum, mut squares, mut changed, mut n) = (BTreeMap::new(), 0_i64, 0.0, 0_u64, 0_u64);
-    let mut people = BTreeSet::new();
-    let weight = 1.0 / runs.len() as f64;
-    for ((a, b), step, _) in steps.into_values().filter(|step| step.2 == 2 * runs.len()) {
-        add(&mut cells, (a, b), step as f64 * weight);
-        people.extend([a, b]);
-        squares += (step as f64 * weight).powi(2);
-        (sum, changed, n) = (sum + step, changed + u64::from(step != 0), n + 1);
-    }
-    let last = people.last()?;
-    let point = sum as f64 * weight / n as f64;
+    let signed = || runs.iter().flat_map(|(without, with)| [(-1.0, without), (1.0, with)]);
+    let decisions = signed().flat_map(|(sign, decided)| {
+        decided.decisions.iter().map(move |one| (one.key, one.people, sign * f64::from(u8::from(one.right))))
+    });
+    let choices = signed().flat_map(|(sign, decided)| {
+        decided.choices.iter().map(move |one| (one.key, (one.person, one.person), sign * one.pull))
+    });
+    let (steps, choices) = (Steps::of(runs.len(), decisions), Steps::of(runs.len(), choices));
+    let fixed = signed().all(|(_, decided)| decided.choices.is_empty());
+    let (n, people, point) = (steps.n, steps.people.len(), steps.mean());
+    let last = steps.people.last()?.max(choices.people.last().unwrap_or(&0));
+    let units = *last as usize + 1;
     let (unit, trials) = trials;
     let estimate = |interval, method| Estimate::new(point, interval, n, unit, level, method);
-    let units = runs.iter().flat_map(|(without, with)| without.choices.iter().chain(&with.choices));
-    let units = units.map(|choice| choice.person).chain([*last]).max().map_or(0, |last| last as usize + 1);
-    let chosen = match Chosen::of(runs, units) {
-        Ok(chosen) => chosen,
-        Err(carriers) => {
-            let method = too_few(carriers, "people", &format!("{trials} that the thresholds are chosen by"));
-            return Some(estimate(None, method.unwrap_or_default()));
-        }
-    };
-    if changed == 0 {
-        let Estimate { upper, method, .. } = EffectiveTrials::new(n, trials, people.len(), "people", None).none(level);
+    let chosen = choices.plug_in(units);
+    if chosen.is_none() && !fixed {
+        let what = format!("{trials} that the thresholds are chosen by");
+        return Some(estimate(None, too_few(choices.people.len(), "people", &what).unwrap_or_default()));
+    }
+    if steps.changed == 0 {
+        let Estimate { upper, method, .. } = EffectiveTrials::new(n, trials, people, "people", None).none(level);
         let method = method.replacen("no error", "no decision differs", 1);
-        let more = chosen.map_or(0.0, |chosen| chosen.plug_in.quantile(level) * chosen.variance.sqrt());
+        let more = chosen.map_or(0.0, |(plug_in, variance)| plug_in.quantile(level) * variance.sqrt());
         return Some(estimate(upper.map(|most| (-most - more, most + more)), method));
     }
-    let Some(plug_in) = PlugIn::of_sums(&sums(cells), units) else {
-        let method = too_few(people.len(), "people", &format!("such {trials}")).unwrap_or_default();
+    let Some((plug_in, variance)) = steps.plug_in(units) else {
+        let method = too_few(people, "people", &format!("such {trials}")).unwrap_or_default();
         return Some(estimate(None, method));
     };
-    // Trials that share people carry no more information than independent ones.
-    let independent = (squares / n as f64 - point.powi(2)) / n as f64;
-    let variance = plug_in.variance().max(independent);
     let (plug_in, variance) = match chosen {
         None => (plug_in, variance),
-        Some(Chosen { plug_in: choice, variance: more, people: others }) => {
-            // Who is in a gallery has no search that a threshold is chosen by: the two parts are of different people.
-            (plug_in.mixed(1.0, &choice, 1.0).over(people.len() + others), variance + more)
-        }
+        // Who is in a gallery has no search that a threshold is chosen by: the two parts are of different people.
+        Some((choice, more)) => (plug_in.mixed(1.0, &choice, 1.0).over(people + choices.people.len()), variance + more),
     };
     let reach = plug_in.quantile(level) * variance.sqrt();
-    let method = format!("paired, plug-in variance over {} people: {changed} of {n} decisions differ", people.len());
+    let method = format!("paired, plug-in variance over {people} people: {} of {n} decisions differ", steps.changed);
     Some(estimate(Some((point - reach, point + reach)), method))
 }
 
-/// What the trials that thresholds are chosen by add to the variance of a difference.
-struct Chosen {
-    plug_in: PlugIn,
-    variance: f64,
-    people: usize,
+/// By how much each trial that all runs have differs with and without, the mean over pairs of runs.
+struct Steps {
+    cells: Cells,
+    sum: f64,
+    squares: f64,
+    changed: u64,
+    n: u64,
+    people: BTreeSet<u32>,
+    /// Pairs of runs.
+    pairs: f64,
 }
 
-impl Chosen {
-    /// Over the trials that all runs have. `None` if thresholds are held fixed; the error is how many people there are, if too
-    /// few.
-    fn of(runs: &[(Decided, Decided)], units: usize) -> Result<Option<Self>, usize> {
-        let mut pulls: BTreeMap<u32, (u32, f64, usize)> = BTreeMap::new();
-        for (sign, decided) in runs.iter().flat_map(|(without, with)| [(-1.0, without), (1.0, with)]) {
-            for choice in &decided.choices {
-                let pull = pulls.entry(choice.key).or_insert((choice.person, 0.0, 0));
-                (pull.1, pull.2) = (pull.1 + sign * choice.pull, pull.2 + 1);
-            }
+impl Steps {
+    /// From the number, the people and the value of each run's trials; negative without.
+    fn of(pairs: usize, trials: impl Iterator<Item = (u32, (u32, u32), f64)>) -> Self {
+        let mut of_trials: BTreeMap<u32, ((u32, u32), f64, usize)> = BTreeMap::new();
+        for (key, people, value) in trials {
+            let step = of_trials.entry(key).or_insert((people, 0.0, 0));
+            (step.1, step.2) = (step.1 + value, step.2 + 1);
         }
-        if pulls.is_empty() {
-            return Ok(None);
+        let (cells, people) = (Cells::new(), BTreeSet::new());
+        let mut steps = Self { cells, sum: 0.0, squares: 0.0, changed: 0, n: 0, people, pairs: pairs as f64 };
+        let weight = 1.0 / steps.pairs;
+        for ((a, b), step, _) in of_trials.into_values().filter(|step| step.2 == 2 * pairs) {
+            add(&mut steps.cells, (a, b), step * weight);
+            steps.people.extend([a, b]);
+            steps.sum += step;
+            steps.squares += (step * weight).powi(2);
+            (steps.changed, steps.n) = (steps.changed + u64::from(step != 0.0), steps.n + 1);
         }
-        let (mut cells, mut sum, mut squares, mut n) = (BTreeMap::new(), 0.0, 0.0, 0_u64);
-        for (person, pull, _) in pulls.into_values().filter(|pull| pull.2 == 2 * runs.len()) {
-            let pull = pull / runs.len() as f64;
-            add(&mut cells, (person, person), pull);
-            (sum, squares, n) = (sum + pull, squares + pull.powi(2), n + 1);
-        }
-        let people = cells.len();
-        let plug_in = PlugIn::of_sums(&sums(cells), units).ok_or(people)?;
-        let mean = sum / n as f64;
-        let variance = plug_in.variance().max((squares / n as f64 - mean.powi(2)) / n as f64);
-        Ok(Some(Self { plug_in, variance, people }))
+        steps
+    }
+
+    fn mean(&self) -> f64 {
+        self.sum * (1.0 / self.pairs) / self.n as f64
+    }
+
+    /// How far each person moves the mean, and its variance; `None` with too few people.
+    fn plug_in(&self, units: usize) -> Option<(PlugIn, f64)> {
+        let plug_in = PlugIn::of_sums(&sums(self.cells.clone()), units)?;
+        // Trials that share people carry no more information than independent ones.
+        let independent = (self.squares / self.n as f64 - self.mean().powi(2)) / self.n as f64;
+        let variance = plug_in.variance().max(independent);
+        Some((plug_in, variance))
     }
 }
 
