@@ -279,7 +279,7 @@ impl RunContext<'_> {
             if !manifest.has_other_columns_than(&run.file(RunDirectory::MANIFEST))? {
                 return self.embedded_before(run, options, manifest.len());
             }
-            self.progress.say("the columns of the dataset have changed: what comes from them is made again");
+            self.progress.say("the columns of the dataset have changed: what depends on them is written again");
             // First, so that no interruption leaves results of the old columns.
             seal::remove(run, RunDirectory::METRICS)?;
         }
