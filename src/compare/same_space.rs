@@ -173,6 +173,12 @@ impl FaceAgreement {
             nearest: NearestFaces::of(before, after, faces),
         })
     }
+
+    /// The most by which the cosine of any two of the faces can differ: each of them moved by √(2 − 2·cosine) at most, and
+    /// both are unit vectors, to within the rounding of f32.
+    pub fn most_change_of_a_pair(&self) -> f64 {
+        2.0 * (2.0 * (1.0 - self.min)).max(0.0).sqrt() + f64::from(f32::EPSILON)
+    }
 }
 
 #[cfg(test)]

@@ -5,10 +5,14 @@ use serde::Serialize;
 
 use super::effect::{Effect, EffectVerdict};
 use super::headline::HeadlineMetric;
-use super::pairing::{Paired, PairedMetric};
+use super::pairing::{Embeddings, Paired, PairedMetric};
 use super::speed::Speed;
 use crate::numbers::Quantity::Rate;
+use crate::verification::carriers::NO_SPREAD;
 use crate::verification::thresholds::operating_rate;
+
+/// Cosines that differ by no more differ by rounding: other kernels and other devices in f32 stay two orders below it.
+const ROUNDING: f64 = 1e-4;
 
 /// What a comparison comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -85,20 +89,31 @@ struct Deciding<'a> {
     effect: &'a Effect,
     /// Errors of the first run, or their bound.
     errors: f64,
+    /// Whether the runs' cosines differ by no more than [`ROUNDING`].
+    rounding: bool,
 }
 
 impl<'a> Deciding<'a> {
-    fn of(row: &'a PairedMetric, run: usize) -> Option<Self> {
+    fn of(row: &'a PairedMetric, run: usize, rounding: bool) -> Option<Self> {
         let reference = row.values[0].as_ref()?;
         let (name, errors) = match row.metric {
             HeadlineMetric::Eer => ("EER".into(), if reference.bound { reference.upper? } else { reference.point }),
             _ => (row.name.clone(), 1.0 - if reference.point == 1.0 { reference.lower? } else { reference.point }),
         };
-        Some(Self { name, effect: row.effects[run].as_ref()?, errors })
+        Some(Self { name, effect: row.effects[run].as_ref()?, errors, rounding })
     }
 
-    /// The most that the run may be worse by; `None` without an interval.
+    /// Whether every replicate has the same value in both runs, and all pairs have the same cosine but for rounding.
+    fn unmoved(&self) -> bool {
+        let difference = &self.effect.difference;
+        self.rounding && difference.point == 0.0 && difference.method == NO_SPREAD
+    }
+
+    /// The most that the run may be worse by; `None` without an interval, unless it is unmoved.
     fn most_loss(&self) -> Option<f64> {
+        if self.unmoved() {
+            return Some(0.0);
+        }
         let difference = &self.effect.difference;
         let (lower, upper) = difference.lower.zip(difference.upper)?;
         Some(if self.name == "EER" { upper } else { -lower }.max(0.0))
@@ -143,7 +158,9 @@ fn decide(paired: &Paired, run: usize) -> (Decision, Vec<String>) {
         HeadlineMetric::Tar(rate) => Some(rate) == target,
         _ => false,
     };
-    let deciding = paired.metrics.iter().filter(|row| decides(row.metric)).filter_map(|row| Deciding::of(row, run));
+    let most_change = most_change(paired, run).filter(|change| *change <= ROUNDING);
+    let rows = paired.metrics.iter().filter(|row| decides(row.metric));
+    let deciding = rows.filter_map(|row| Deciding::of(row, run, most_change.is_some()));
     let deciding: Vec<Deciding<'_>> = deciding.collect();
     let list = |verdict: EffectVerdict| {
         let found = deciding.iter().filter(|one| one.is(verdict)).map(Deciding::sentence);
@@ -179,10 +196,27 @@ fn decide(paired: &Paired, run: usize) -> (Decision, Vec<String>) {
                 let text = format!("cannot tell: {} may be worse by up to {}", names(" and "), points(&most));
                 return (Decision::CannotTell, vec![text]);
             }
-            let text = format!("no measurable loss in {} (any loss is below {})", names(" or "), points(&most));
-            (Decision::NoLoss, vec![text])
+            let unmoved = most_change.filter(|_| open.iter().any(|one| one.unmoved()));
+            let cosines = unmoved.map(|change| format!("; no cosine differs by more than {}", rounded_up(change)));
+            let (names, most, cosines) = (names(" or "), points(&most), cosines.unwrap_or_default());
+            (Decision::NoLoss, vec![format!("no measurable loss in {names} (any loss is below {most}{cosines})")])
         }
     }
+}
+
+/// The most by which the cosine of a pair can differ from that in the first run; `None` where the runs embed into other
+/// spaces.
+fn most_change(paired: &Paired, run: usize) -> Option<f64> {
+    match paired.embeddings.get(run)?.as_ref()? {
+        Embeddings::Compared(agreement) => Some(agreement.most_change_of_a_pair()),
+        Embeddings::NotComparable { .. } => None,
+    }
+}
+
+/// A small number by its first digit, rounded up: `3e-6`.
+fn rounded_up(number: f64) -> String {
+    let unit = 10f64.powf(number.log10().floor());
+    format!("{:.0e}", (number / unit).ceil() * unit)
 }
 
 /// Rates in percentage points, rounded up: `0.12 and 0.90 percentage points`.
@@ -254,6 +288,21 @@ mod tests {
         assert_snapshot!(say(NOTHING, [-0.051, 0.0, 0.02]), @"Neutral [2] b: cannot tell: EER and TAR at FMR 1e-3 may be worse by up to 0.10 and 5.10 percentage points");
         assert_snapshot!(say([f64::NAN, 0.0, f64::NAN], NOTHING), @"Neutral [2] b: cannot tell: no interval: too few");
         assert_snapshot!(say([-0.002, -0.001, 0.0], [0.0, 0.0, 0.001]), @"Good [2] b: no measurable loss in EER or TAR at FMR 1e-3 (any loss is below 0.01 and 0.01 percentage points)");
+    }
+
+    #[test]
+    fn rates_that_no_replicate_tells_apart_are_no_loss_where_all_cosines_are_the_same_but_for_rounding() {
+        let nothing = (0.02, [0.0; 3]);
+        let say = |moved: f32| {
+            let mut paired = changed(&[(HeadlineMetric::Eer, nothing), (HeadlineMetric::Tar(1e-3), nothing)]);
+            let run =
+                reference().iter().zip([moved, -moved].iter().cycle()).map(|(value, moved)| value + moved).collect();
+            paired.embeddings = comparison(&[reference(), run]).paired.unwrap().embeddings;
+            ComparisonVerdict::of(&["a".into(), "b".into()], &paired, &[]).text
+        };
+        assert_snapshot!(say(1e-6), @"[2] b: no measurable loss in EER or TAR at FMR 1e-3 (any loss is below 0.01 and 0.01 percentage points; no cosine differs by more than 6e-6)");
+        assert_snapshot!(say(1e-3), @"[2] b: cannot tell: no interval: every replicate has the same value");
+        assert_eq!([3.1e-6, 9.5e-6, 4e-5].map(rounded_up), ["4e-6", "1e-5", "4e-5"]);
     }
 
     #[test]
