@@ -42,6 +42,8 @@ pub enum LeftOutReason {
     Hidden,
     /// A file or folder whose name is not UTF-8, with all that is in it.
     NotUtf8,
+    /// A file or folder whose name contains a control character, with all that is in it.
+    ControlCharacter,
 }
 
 impl LeftOutReason {
@@ -73,6 +75,9 @@ impl LeftOutReason {
             }
             Self::Hidden => ["hidden entry", "hidden entries"],
             Self::NotUtf8 => ["entry whose name is not UTF-8", "entries whose names are not UTF-8"],
+            Self::ControlCharacter => {
+                ["entry whose name contains a control character", "entries whose names contain a control character"]
+            }
         }
     }
 }

@@ -231,24 +231,28 @@ fn of_link(path: &Path, by_name: NameKind, error: io::Error) -> Result<EntryKind
     }
 }
 
-/// The entries of a folder with their names as text. Those whose names are none are counted, and the first is named.
+/// The entries of a folder with their names, of which ids are made. Those whose names cannot be part of an id are counted, and
+/// the first of each kind is named.
 pub(super) fn with_names(entries: Vec<Entry>, left: &mut LeftOut, context: &OpenContext<'_>) -> Vec<(Entry, String)> {
-    let name = |entry: Entry| match (entry.name(), &entry) {
-        (Ok(name), _) => Some((entry, name)),
-        // A store's names are text.
-        (Err(_), Entry::Object { .. }) => None,
-        (Err(_), Entry::Disk(entry)) => {
-            if left.count(LeftOutReason::NotUtf8) == 0 {
-                #[expect(clippy::unnecessary_debug_formatting, reason = "it shows what is no text as `\\xFF`")]
-                let shown = format!("{:?}", entry.path());
-                context.progress.warn(&format!(
-                    "{shown} is left out, and so is whatever else has a name that is not UTF-8, with all that is in it; rename it, \
-                     because ids are made from names"
-                ));
-            }
-            left.add(LeftOutReason::NotUtf8);
-            None
+    let name = |entry: Entry| {
+        let (reason, rule) = match entry.name() {
+            Ok(name) if !name.contains(char::is_control) => return Some((entry, name)),
+            Ok(_) => (LeftOutReason::ControlCharacter, "contains a control character"),
+            Err(_) => (LeftOutReason::NotUtf8, "is not UTF-8"),
+        };
+        if left.count(reason) == 0 {
+            #[expect(clippy::unnecessary_debug_formatting, reason = "it shows what is no text as `\\xFF`")]
+            let shown = match &entry {
+                Entry::Disk(entry) => format!("{:?}", entry.path()),
+                Entry::Object { path, .. } => format!("{path:?}"),
+            };
+            context.progress.warn(&format!(
+                "{shown} is left out, and so is whatever else has a name that {rule}, with all that is in it; rename it, because \
+                 ids are made from names"
+            ));
         }
+        left.add(reason);
+        None
     };
     entries.into_iter().filter_map(name).collect()
 }
