@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{options_to_repeat, print};
 use crate::cli::InitArgs;
@@ -10,6 +11,27 @@ use crate::error::{CommandOutcome, Error};
 use crate::init::{self, Choices, Hints, InitError, Look, Purpose, Shown, Weights};
 use crate::terminal::{self, say};
 use crate::text_table::TextTable;
+
+/// What `init --json` prints.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct InitOutput<'a> {
+    /// The config that was written.
+    config: &'a Path,
+    /// What was found at the path.
+    found: &'a Look,
+    /// The weights, as `--weights` names them; `None` without pictures.
+    weights: Option<String>,
+    /// What the config is for.
+    purpose: Purpose,
+    /// What the pictures were taken for; `None` without pictures.
+    pictures: Option<Shown>,
+    /// The preprocessing profile; `None` without pictures.
+    profile: Option<&'static str>,
+    /// Why the pictures were taken for that; `None` without pictures.
+    reason: Option<String>,
+    /// The commands to go on with.
+    next: [String; 2],
+}
 
 pub(super) fn run(arguments: &InitArgs) -> Result<CommandOutcome, Error> {
     let common = &arguments.common;
@@ -36,29 +58,29 @@ pub(super) fn run(arguments: &InitArgs) -> Result<CommandOutcome, Error> {
     let commands =
         ["check", verb].map(|verb| format!("facevault {verb} {}{repeated}", crate::run::quoted(&shown.to_string())));
     let profile = look.has_pictures().then(|| init::profile(&look, &choices));
-    let value = json!({
-        "config": out,
-        "found": look,
-        "weights": look.has_pictures().then(|| choices.weights.name()),
-        "purpose": choices.purpose,
-        "pictures": look.has_pictures().then_some(choices.shown),
-        "profile": profile.map(|(name, _)| name),
-        "reason": reason,
-        "next": commands,
-    });
-    print(common, &value, || {
+    let output = InitOutput {
+        config: &out,
+        found: &look,
+        weights: look.has_pictures().then(|| choices.weights.name()),
+        purpose: choices.purpose,
+        pictures: look.has_pictures().then_some(choices.shown),
+        profile: profile.map(|(name, _)| name),
+        reason,
+        next: commands,
+    };
+    print(common, &output, || {
         let mut table = TextTable::default();
         if !asks {
             table.row(["found", &look.sentence()]);
         }
-        if let (Some((name, why)), Some(reason)) = (profile, &reason) {
+        if let (Some((name, why)), Some(reason)) = (profile, &output.reason) {
             let shown = if choices.shown == Shown::Photos { "photos" } else { "crops" };
             table.row(["pictures", &format!("taken for {shown}: {reason}")]);
             table.row(["profile", &format!("{name}: {why}")]);
         }
         table.row(["wrote", &shown.to_string()]);
-        table.row(["next", &commands[0]]);
-        table.row(["then", &commands[1]]);
+        table.row(["next", &output.next[0]]);
+        table.row(["then", &output.next[1]]);
         table.to_string()
     })?;
     Ok(CommandOutcome::Done)

@@ -36,6 +36,7 @@ pub(crate) use embed::EmbedOutput;
 pub(crate) use experiment::ExperimentOutput;
 pub(crate) use fetch::FetchOutput;
 pub(crate) use guide::GuideOutput;
+pub(crate) use init::InitOutput;
 pub(crate) use report::ReportOutput;
 pub(crate) use reproduce::ReproduceOutput;
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::find::{self, Content, Found, Hints, Paths};
@@ -16,15 +17,15 @@ use crate::text::counted;
 const SAMPLE: usize = 64;
 
 /// What was found.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct Look {
     /// In words: "identity folders".
     pub kind: &'static str,
-    /// Faces or photos; absent where the file has to be unpacked to count them.
+    /// Faces or photos; `None` where the file has to be unpacked to count them.
     pub pictures: Option<usize>,
-    /// People; absent likewise.
+    /// People; `None` likewise.
     pub identities: Option<usize>,
-    /// The median of the pictures' shorter sides, in pixels; absent without pictures.
+    /// The median of the pictures' shorter sides, in pixels; `None` without pictures.
     pub side: Option<u32>,
     /// What lies beside the pictures and is left out, and why.
     #[serde(skip_serializing_if = "Option::is_none")]

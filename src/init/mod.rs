@@ -13,6 +13,7 @@ mod yaml;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub(crate) use error::InitError;
@@ -23,7 +24,7 @@ use crate::spelling::did_you_mean;
 use crate::{config, files, text};
 
 /// What a config is for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Purpose {
     /// How well people are told apart: all pairs, and the list of pairs beside the faces if there is one.
@@ -36,7 +37,7 @@ pub enum Purpose {
 }
 
 /// What the pictures show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shown {
     /// Each is a face that was cut out already.

@@ -17,7 +17,8 @@ use crate::ablation::{self, AblationResult};
 use crate::agreement::PrecisionAgreement;
 use crate::breakdown::{self, Breakdown};
 use crate::commands::{
-    CheckOutput, DetectOutput, EmbedOutput, ExperimentOutput, FetchOutput, GuideOutput, ReportOutput, ReproduceOutput,
+    CheckOutput, DetectOutput, EmbedOutput, ExperimentOutput, FetchOutput, GuideOutput, InitOutput, ReportOutput,
+    ReproduceOutput,
 };
 use crate::compare::RunComparison;
 use crate::embed::ChunkRecord;
@@ -85,6 +86,7 @@ pub fn published() -> Vec<PublishedSchema> {
         PublishedSchema::new::<SharedRun>("prepare", "facevault prepare --json", 1),
         PublishedSchema::new::<ShardSummary>("shard", "facevault embed RUN --shard I/N --json", 1),
         PublishedSchema::new::<MissingShards>("missing", "facevault missing --json", 1),
+        PublishedSchema::new::<InitOutput<'static>>("init", "facevault init --json", 1),
         PublishedSchema::new::<CheckOutput>("check", "facevault check --json", 1),
         PublishedSchema::new::<FetchOutput>("fetch", "facevault fetch --json", 1),
         PublishedSchema::new::<DetectOutput>("detect", "facevault detect --json", 1),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use polars::prelude::*;
 
+use crate::schemas;
 use crate::support::workspace::Workspace;
 
 /// Twelve rows for four people, in 5 numbers.
@@ -87,6 +88,7 @@ fn a_matrix_in_parquet_is_the_matrix_that_it_is_in_npy() {
     // `init` finds column and identity.
     write(&workspace.path("x.parquet"), vec![texts("celeb_id", |n| format!("p{}", n / 3)), column.clone()]);
     let init = workspace.json(0, &["init", "x.parquet"]);
+    schemas::printed("init", &init);
     assert_eq!((&init["found"]["pictures"], &init["found"]["identities"]), (&12.into(), &4.into()));
     workspace.run(0, &["experiment", "x.yaml"]);
     // Only vectors: nobody is known, and `row` counts.

@@ -6,6 +6,7 @@ use std::path::Path;
 use polars::prelude::{Column, DataFrame, ParquetWriter};
 use serde_json::Value;
 
+use crate::schemas;
 use crate::support::workspace::Workspace;
 
 /// The name of a person's picture in a folder.
@@ -42,6 +43,7 @@ fn matrix(path: &Path, rows: usize) {
 #[track_caller]
 fn init(workspace: &Workspace, arguments: &[&str]) -> (Value, String) {
     let found = workspace.json(0, &[&["init"], arguments].concat());
+    schemas::printed("init", &found);
     let config = found["config"].as_str().unwrap().to_owned();
     let checked = workspace.json(0, &["check", &config]);
     assert_eq!(checked["problem"], Value::Null, "{checked:#}");
