@@ -7,6 +7,7 @@ use super::{RunError, list};
 use crate::embed;
 use crate::files::{self, FileError};
 use crate::mirror::{self, Needed};
+use crate::objects::is_address;
 use crate::plan::RunPlan;
 use crate::spelling;
 
@@ -69,7 +70,8 @@ impl RunDirectory {
 
     /// Finds a run by `text`: a path or an address, a name in `experiments`, the name of a config with a single run, or a unique
     /// prefix. A full match wins over a prefix. Fails with [`RunError::NoSuchRun`] with the nearest name,
-    /// [`RunError::NotARun`] for another folder, [`RunError::Ambiguous`] with those that fit.
+    /// [`RunError::NotARun`] for another folder, [`RunError::WholeStore`] for a bucket, [`RunError::Ambiguous`] with those
+    /// that fit.
     pub fn find(experiments: &Path, text: &str) -> Result<Self, RunError> {
         Self::find_needing(experiments, text, Needed::All)
     }
@@ -78,6 +80,9 @@ impl RunDirectory {
     pub(crate) fn find_needing(experiments: &Path, text: &str, needed: Needed) -> Result<Self, RunError> {
         if let Some((folder, name)) = mirror::split(text)? {
             return Self::find_needing(&folder, &name, needed);
+        }
+        if is_address(text) {
+            return Err(RunError::WholeStore { address: text.into() });
         }
         let run = Self::find_here(experiments, text)?;
         if let Some(mirror) = mirror::of(experiments)?.filter(|mirror| run.folder() == mirror.local()) {
@@ -398,6 +403,7 @@ mod tests {
         fs::create_dir(folder.path().join("notes")).unwrap();
         let error = |text: &str| find(text).unwrap_err().to_string().replace(folder.path().to_str().unwrap(), "DIR");
         insta::assert_snapshot!(error("notes"), @"DIR/notes is not a run directory: it has no plan.json; `facevault runs --experiments DIR` lists the runs in DIR");
+        insta::assert_snapshot!(error("s3://bucket/"), @"s3://bucket/ is a whole store, not a run: `facevault runs --experiments s3://bucket/` lists its runs");
         insta::assert_snapshot!(error(folder.path().to_str().unwrap()), @"DIR is not a run directory: it has no plan.json; its runs: `facevault runs --experiments DIR`");
     }
 

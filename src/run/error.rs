@@ -87,6 +87,9 @@ pub enum RunError {
         format!("`facevault runs{}` lists the runs in {}", experiments_option(folder), folder.display())
     })]
     NotARun { path: PathBuf, folder: PathBuf, holds: bool },
+    /// The address of a bucket, which has no name of a run in it.
+    #[error("{address} is a whole store, not a run: `facevault runs --experiments {address}` lists its runs")]
+    WholeStore { address: String },
     /// Several runs belong to this config or have this prefix.
     #[error(
         "`{text}` {} several runs; give the full name of one, or a unique prefix:\n{}",
@@ -324,6 +327,7 @@ impl RunError {
                 | Self::Model(ModelError::Given)
                 | Self::NoSuchRun { .. }
                 | Self::NotARun { .. }
+                | Self::WholeStore { .. }
                 | Self::Ambiguous { .. }
                 | Self::NoSuchFace { .. }
                 | Self::FailedFace { .. }
