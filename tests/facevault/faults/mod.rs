@@ -1,7 +1,8 @@
 //! Every file and network call of a whole experiment goes wrong once: afterwards the program has either done its work or
 //! said what is wrong, and the next start ends with the bytes of an undisturbed run.
 //!
-//! The tests take every [`STRIDE`]th call, so that they last a minute. `FACEVAULT_FAULTS=all` takes every call.
+//! The tests take every [`STRIDE`]th call and every [`CUTS`]th change of the disk, so that they last a minute or two.
+//! `FACEVAULT_FAULTS=all` takes all.
 
 mod calls;
 pub mod inject;
@@ -23,7 +24,10 @@ use crate::support::fake_hub::{COMMIT, FakeHub};
 use crate::support::workspace::{self, Workspace};
 
 /// Of how many calls one goes wrong, unless all do.
-const STRIDE: usize = 24;
+const STRIDE: usize = 48;
+
+/// At one of how many changes of the disk the power goes, unless at all: there are fewer of them than of calls.
+const CUTS: usize = 24;
 
 /// Removes one of the people of the stage's run.
 const FORGET: &[&str] = &["forget", "small", "--identity", "person3"];
@@ -364,7 +368,7 @@ fn the_clock_jumps_at_every_reading() {
 #[test]
 fn the_power_goes_at_every_change() {
     if let Some(stage) = Stage::experiment() {
-        sweep("power cut", STRIDE, |n| stage.cut(n));
+        sweep("power cut", CUTS, |n| stage.cut(n));
     }
 }
 
@@ -374,7 +378,7 @@ fn the_power_goes_at_every_change() {
 #[test]
 fn the_power_goes_at_every_change_while_a_person_is_forgotten() {
     if let Some(stage) = Stage::forgetting() {
-        sweep("power cut of a removal", STRIDE, |n| stage.cut(n));
+        sweep("power cut of a removal", CUTS, |n| stage.cut(n));
     }
 }
 
@@ -395,7 +399,7 @@ fn every_call_of_a_shared_run_fails_once_and_the_power_goes_at_every_change() {
         if let Some(stage) = Stage::sharded(n) {
             let command = arguments.join(" ");
             sweep(&format!("Error in {command}"), STRIDE, |n| stage.inject(Fault::Error, n));
-            sweep(&format!("power cut of {command}"), STRIDE, |n| stage.cut(n));
+            sweep(&format!("power cut of {command}"), CUTS, |n| stage.cut(n));
         }
     }
 }
