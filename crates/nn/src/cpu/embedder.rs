@@ -164,16 +164,28 @@ impl CpuEmbedder {
         batch.check(&vec![0.0; batch.count * DIMENSION], DIMENSION)?;
         self.fit(batch.side);
         let values = batch.standardise.values();
-        for pixels in batch.pixels.chunks(GROUP * batch.side * batch.side * 3) {
-            let images = pixels.len() / (batch.side * batch.side * 3);
-            let ranges = &mut into.ranges;
-            self.watched(pixels, images, &values, |pass, step, faces| {
-                pass.ranges(step, faces, |name, most| {
-                    let range = ranges.entry(name.to_owned()).or_default();
-                    *range = range.max(most);
-                });
-            });
+        let face = batch.side * batch.side * 3;
+        let groups: Vec<&[u8]> = batch.pixels.chunks(GROUP * face).collect();
+        let Self { plan, tables, arenas, pool, .. } = self;
+        for pixels in &groups {
+            let images = pixels.len() / face;
+            tables[images].get_or_insert_with(|| PixelTables::new(plan, images));
         }
+        let arenas: Vec<_> = arenas.iter_mut().map(Arena::shared).collect();
+        let next = AtomicUsize::new(0);
+        let found = pool.broadcast(|thread| {
+            let (barrier, arena) = (Barrier::new(1), arenas[thread.index()]);
+            let member = TeamMember::new(0, &barrier);
+            let mut ranges = BTreeMap::<String, f32>::new();
+            while let Some(pixels) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let images = pixels.len() / face;
+                let Some(tables) = &tables[images] else { continue };
+                let pass = Pass { plan, tables, arena, member: &member, pixels, images, values: &values };
+                pass.run(|step, faces| pass.ranges(step, faces, |name, most| widen(&mut ranges, name, most)));
+            }
+            ranges
+        });
+        found.iter().flatten().for_each(|(name, most)| widen(&mut into.ranges, name, *most));
         into.faces += batch.count;
         Ok(())
     }
@@ -218,6 +230,12 @@ fn info(set: &Set, options: CpuOptions) -> EmbedderInfo {
         device_name: host::name(set, host::threads(options.threads)),
         precision: options.precision,
     }
+}
+
+/// Takes the largest value of a layer's output into the range of that layer.
+fn widen(ranges: &mut BTreeMap<String, f32>, name: &str, most: f32) {
+    let range = ranges.entry(name.to_owned()).or_default();
+    *range = range.max(most);
 }
 
 /// The unit vector of what the network gives.

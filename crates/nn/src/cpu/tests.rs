@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::embedder::{CpuEmbedder, CpuOptions};
 use super::execute::{Pass, PixelTables};
-use super::plan::{CpuPlan, ParameterSource, PlanSource};
+use super::plan::{CpuPlan, GROUP, ParameterSource, PlanSource};
 use crate::batch_norm::Folded;
 use crate::networks::inception_resnet_v1::{After, Convolution, DIMENSION};
 use crate::{Calibration, Embedder, FaceBatch, Kernels, ModelSpec, Network, Precision, weights};
@@ -276,6 +276,31 @@ fn embedded_by_every_set(precision: Precision) -> Vec<(&'static Set, Vec<u32>)> 
         (set, rows.into_iter().map(f32::to_bits).collect())
     };
     sets::every(precision).into_iter().map(embed).collect()
+}
+
+/// The ranges of int8 are those of all faces, whoever computes them.
+#[test]
+fn ranges_do_not_depend_on_threads_or_batches() {
+    let tensors = weights::parse(include_bytes!("../../../../assets/demo.safetensors"), &|_| {}).unwrap();
+    let (side, faces) = (80, 2 * GROUP + 3);
+    let mut numbers = Numbers(11);
+    let pixels: Vec<u8> = (0..faces * side * side * 3).map(|_| numbers.next(0.0, 256.0) as u8).collect();
+    let ranges = |threads, batch: usize| {
+        let options =
+            CpuOptions { threads: Some(threads), precision: Precision::F32, kernels: Kernels::Auto, winograd: true };
+        let mut network = CpuEmbedder::new(&tensors, 0.25, options, None).unwrap();
+        let mut calibration = Calibration::default();
+        for pixels in pixels.chunks(batch * side * side * 3) {
+            let count = pixels.len() / (side * side * 3);
+            let standardise = Standardise { mean: 127.5, scale: 128.0 };
+            network.calibrate(FaceBatch { pixels, count, side, standardise }, &mut calibration).unwrap();
+        }
+        calibration
+    };
+    let expected = ranges(1, 1);
+    assert_eq!(expected.faces, faces);
+    assert!(expected.ranges.len() > 100 && expected.ranges.values().any(|most| *most > 0.0));
+    assert_eq!(ranges(3, faces), expected);
 }
 
 /// Sets of one arithmetic give the same bytes, sets of different ones do not: what runs are named by is what counts.
