@@ -53,6 +53,9 @@ pub(super) fn decode_when(
     let damaged =
         |error| if is_cut { PreprocessError::CutShort { format } } else { PreprocessError::damaged(format, error) };
 
+    if format == ImageFormat::Png && png::has_broken_palette(bytes) {
+        return Err(PreprocessError::damaged(format, "its palette ends within a colour"));
+    }
     let bytes = if format == ImageFormat::Png { png::without_profiles(bytes) } else { Cow::Borrowed(bytes) };
     let mut reader = ImageReader::with_format(Cursor::new(&bytes[..]), format);
     let mut allocation = image::Limits::no_limits();
