@@ -210,6 +210,9 @@ pub(crate) fn unpacked_bytes(file: impl Read + Seek, bytes: u64, chunks: &[(u64,
                     .map_err(|error| damaged(error.to_string()))?;
             let size = |bytes: i32| u64::try_from(bytes).map_err(|_| damaged(format!("it claims {bytes} bytes")));
             let (packed, unpacked) = (size(header.compressed_page_size)?, size(header.uncompressed_page_size)?);
+            if let Some(values) = counts(&header).find(|count| *count < 0) {
+                return Err(damaged(format!("it claims {values} values")));
+            }
             let most = values(&header).saturating_mul(unpacked).max(unpacked);
             if most > LARGEST_PAGE {
                 return Err(ParquetProblem::Page { at, bytes: most });
@@ -219,6 +222,13 @@ pub(crate) fn unpacked_bytes(file: impl Read + Seek, bytes: u64, chunks: &[(u64,
         }
     }
     Ok(total)
+}
+
+/// What a page says of how much it holds: polars takes a negative number for 2⁶⁴ less as many.
+fn counts(header: &PageHeader) -> impl Iterator<Item = i32> {
+    let v1 = header.data_page_header.iter().map(|page| page.num_values);
+    let v2 = header.data_page_header_v2.iter().flat_map(|page| [page.num_values, page.num_nulls, page.num_rows]);
+    v1.chain(v2).chain(header.dictionary_page_header.iter().map(|page| page.num_values))
 }
 
 /// How many times a page's bytes may be repeated in its values: with shared beginnings, each may have all of them.
@@ -281,7 +291,7 @@ mod tests {
 
     /// Fault (archives): a parquet page of a few bytes that claims 2 GB once it is unpacked → refused from its header
     /// Fault (archives): a parquet page whose values share their beginnings, 1 MB each → refused from its header
-    /// Fault (archives): a parquet page that claims a negative size → refused as damaged
+    /// Fault (archives): a parquet page that claims a negative size or number of values → refused as damaged
     #[test]
     fn pages_are_judged_by_their_headers() {
         assert_eq!(bytes_of(Encoding::PLAIN, 7, 1000), Ok(2000));
@@ -289,6 +299,7 @@ mod tests {
         insta::assert_snapshot!(bytes_of(Encoding::PLAIN, 7, i32::MAX).unwrap_err(), @"its page at byte 0 takes 2147483647 bytes once it is unpacked, at most 1073741824 are read; write the file again with smaller pages, without DELTA_BYTE_ARRAY");
         insta::assert_snapshot!(bytes_of(Encoding::DELTA_BYTE_ARRAY, 100_000, 1 << 20).unwrap_err(), @"its page at byte 0 takes 104857600000 bytes once it is unpacked, at most 1073741824 are read; write the file again with smaller pages, without DELTA_BYTE_ARRAY");
         insta::assert_snapshot!(bytes_of(Encoding::PLAIN, 7, -1).unwrap_err(), @"page at byte 0: it claims -1 bytes");
+        insta::assert_snapshot!(bytes_of(Encoding::PLAIN, -1, 1000).unwrap_err(), @"page at byte 0: it claims -1 values");
     }
 
     /// Fault (runs): a Parquet file of a run with the right digest, whose page claims more than its bytes can hold → refused
