@@ -53,10 +53,13 @@ pub(super) fn decode_when(
     let damaged =
         |error| if is_cut { PreprocessError::CutShort { format } } else { PreprocessError::damaged(format, error) };
 
-    if format == ImageFormat::Png && png::has_broken_palette(bytes) {
-        return Err(PreprocessError::damaged(format, "its palette ends within a colour"));
-    }
-    let bytes = if format == ImageFormat::Png { png::without_profiles(bytes) } else { Cow::Borrowed(bytes) };
+    let bytes = match format {
+        ImageFormat::Png if png::has_broken_palette(bytes) => {
+            return Err(PreprocessError::damaged(format, "its palette ends within a colour"));
+        }
+        ImageFormat::Png => png::without_profiles(bytes),
+        _ => Cow::Borrowed(bytes),
+    };
     let mut reader = ImageReader::with_format(Cursor::new(&bytes[..]), format);
     let mut allocation = image::Limits::no_limits();
     allocation.max_alloc = Some(limits.bytes);

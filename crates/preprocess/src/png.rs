@@ -3,6 +3,12 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+/// The byte of the header that tells the type of colours.
+const COLOUR_TYPE: usize = 25;
+
+/// The type with a palette.
+const INDEXED: u8 = 3;
+
 /// The file without its colour profiles (`iCCP`): no pixel depends on them here, and a few bytes of one unpack to as much
 /// as memory holds.
 pub(crate) fn without_profiles(file: &[u8]) -> Cow<'_, [u8]> {
@@ -19,10 +25,9 @@ pub(crate) fn without_profiles(file: &[u8]) -> Cow<'_, [u8]> {
 /// Whether the pixels are indices into a palette that ends within a colour: png 0.18.1 panics there. Where pixels are no
 /// indices, nothing reads it.
 pub(crate) fn has_broken_palette(file: &[u8]) -> bool {
-    // Where the header has the type of colours, and what it is with a palette.
-    const TYPE: (usize, u8) = (25, 3);
+    let indexed = file.get(COLOUR_TYPE) == Some(&INDEXED);
     let broken = |(kind, place): ([u8; 4], Range<usize>)| kind == *b"PLTE" && !(place.len() - 12).is_multiple_of(3);
-    file.get(TYPE.0) == Some(&TYPE.1) && chunks(file).any(broken)
+    indexed && chunks(file).any(broken)
 }
 
 /// The chunks before the pixels, which are all that is read beside them: the kind, and the place with length and checksum.

@@ -13,7 +13,7 @@ use crate::{
     Calibration, DeviceKind, Embedder, EmbedderInfo, Execution, FaceBatch, Kernels, ModelError, Precision, StageTime,
     folding, host,
 };
-use facevault_kernels::arena::Arena;
+use facevault_kernels::arena::{Arena, ArenaPointer};
 use facevault_kernels::sets::Set;
 use facevault_kernels::team::{Barrier, TeamMember};
 
@@ -172,18 +172,11 @@ impl CpuEmbedder {
             tables[images].get_or_insert_with(|| PixelTables::new(plan, images));
         }
         let arenas: Vec<_> = arenas.iter_mut().map(Arena::shared).collect();
-        let next = AtomicUsize::new(0);
-        let found = pool.broadcast(|thread| {
-            let (barrier, arena) = (Barrier::new(1), arenas[thread.index()]);
-            let member = TeamMember::new(0, &barrier);
-            let mut ranges = BTreeMap::<String, f32>::new();
-            while let Some(pixels) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let images = pixels.len() / face;
-                let Some(tables) = &tables[images] else { continue };
-                let pass = Pass { plan, tables, arena, member: &member, pixels, images, values: &values };
-                pass.run(|step, faces| pass.ranges(step, faces, |name, most| widen(&mut ranges, name, most)));
-            }
-            ranges
+        let found = share_out(pool, &arenas, &groups, |pixels, arena, member, ranges: &mut BTreeMap<String, f32>| {
+            let images = pixels.len() / face;
+            let Some(tables) = &tables[images] else { return };
+            let pass = Pass { plan, tables, arena, member, pixels, images, values: &values };
+            pass.run(|step, faces| pass.ranges(step, faces, |name, most| widen(ranges, name, most)));
         });
         found.iter().flatten().for_each(|(name, most)| widen(&mut into.ranges, name, *most));
         into.faces += batch.count;
@@ -230,6 +223,25 @@ fn info(set: &Set, options: CpuOptions) -> EmbedderInfo {
         device_name: host::name(set, host::threads(options.threads)),
         precision: options.precision,
     }
+}
+
+/// Each thread takes whole jobs, alone and in its own arena, until there are none; what each has gathered from its jobs.
+fn share_out<J: Sync, R: Default + Send>(
+    pool: &rayon::ThreadPool,
+    arenas: &[ArenaPointer],
+    jobs: &[J],
+    run: impl Fn(&J, ArenaPointer, &TeamMember<'_>, &mut R) + Sync,
+) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    pool.broadcast(|thread| {
+        let barrier = Barrier::new(1);
+        let member = TeamMember::new(0, &barrier);
+        let mut gathered = R::default();
+        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            run(job, arenas[thread.index()], &member, &mut gathered);
+        }
+        gathered
+    })
 }
 
 /// Takes the largest value of a layer's output into the range of that layer.
@@ -298,14 +310,7 @@ impl Embedder for CpuEmbedder {
             member.meet();
         };
         if apart {
-            let next = AtomicUsize::new(0);
-            pool.broadcast(|thread| {
-                let barrier = Barrier::new(1);
-                let member = TeamMember::new(0, &barrier);
-                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    run(job, arenas[thread.index()], &member);
-                }
-            });
+            share_out(pool, &arenas, &jobs, |job, arena, member, (): &mut ()| run(job, arena, member));
         } else {
             let barrier = Barrier::new(threads);
             pool.broadcast(|thread| {
