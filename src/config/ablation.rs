@@ -1,6 +1,7 @@
 //! The rules of `ablation` that relate several values.
 
 use super::diagnostics::{Diagnostic, listed, quoted};
+use super::overrides;
 use super::protocols::Protocols;
 use super::tree::{Key, Node, Value};
 use super::types::Ablation;
@@ -50,8 +51,16 @@ pub(super) fn validated(
             let rule = "a step cannot change the ablation that it is a step of".into();
             return Err(at_key(context, &["ablation", "steps", &place, "set", &key.name], rule));
         }
+        let overrides: Vec<_> = set.iter().map(as_override).collect();
+        for ((key, _), text) in set.iter().zip(&overrides) {
+            if overrides::read(text).is_none_or(|(path, _)| path != key.name) {
+                let rule = format!("a step sets keys, written as in `--set`, and {} is none", quoted(&key.name));
+                return Err(at_key(context, &["ablation", "steps", &place, "set", &key.name], rule)
+                    .help("write the keys with single dots between them: `embed.batch_size: 64`"));
+            }
+        }
         steps[index].name = name;
-        steps[index].set = set.iter().map(as_override).collect();
+        steps[index].set = overrides;
     }
     Ok(ablation)
 }
@@ -182,6 +191,14 @@ ablation:
             (
                 "steps: [{name: a, set: {ablation.metric: auc}}]",
                 "error: a step cannot change the ablation that it is a step of",
+            ),
+            (
+                "steps: [{name: a, set: {embed..batch_size: 3}}]",
+                "error: a step sets keys, written as in `--set`, and `embed..batch_size` is none",
+            ),
+            (
+                "steps: [{name: a, set: {seed=1: 3}}]",
+                "error: a step sets keys, written as in `--set`, and `seed=1` is none",
             ),
             (&format!("design: grid, steps: [{steps}]"), "error: 7 steps in the design `grid` are 128 variants"),
         ] {

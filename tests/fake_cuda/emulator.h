@@ -57,10 +57,14 @@ struct Fiber {
   ucontext_t start;
   jmp_buf here;
   std::unique_ptr<char[]> stack;
-  unsigned thread = 0;
   bool started = false, done = false;
+  // The meeting whose end it waits for, and its round.
+  const Meeting* waits = nullptr;
+  uint64_t round = 0;
   // Groups of copies that were committed and not waited for; the last one is open.
   std::deque<std::vector<Copy>> copies;
+
+  bool can_run() const { return !done && !(waits && waits->round == round); }
 };
 
 struct Block {
@@ -74,7 +78,6 @@ struct Block {
   std::vector<char> shared;
   unsigned live = 0;
   size_t current = 0;
-  uint64_t idle = 0;
   jmp_buf scheduler;
 };
 
@@ -94,66 +97,66 @@ inline unsigned lanes() {
   std::abort();
 }
 
-__attribute__((noinline)) inline void yield() {
-  Fiber& self = fiber();
-  if (_setjmp(self.here) == 0) _longjmp(block->scheduler, 1);
+// Hands over to the next fiber that can run; `run_block` starts those that have no stack yet.
+[[noreturn]] inline void go_on() {
+  Block& b = *block;
+  for (unsigned tried = 0; tried < b.threads; ++tried) {
+    b.current = b.current + 1 == b.threads ? 0 : b.current + 1;
+    Fiber& next = b.fibers[b.current];
+    if (next.can_run()) _longjmp(next.started ? next.here : b.scheduler, 1);
+  }
+  fail("threads wait for each other for ever");
 }
 
 // Waits until `size` threads have come here.
-inline void meet(Meeting& meeting, unsigned size) {
-  uint64_t round = meeting.round;
+__attribute__((noinline)) inline void meet(Meeting& meeting, unsigned size) {
   if (++meeting.arrived == size) {
     meeting.arrived = 0;
     ++meeting.round;
-    block->idle = 0;
     return;
   }
-  while (meeting.round == round) {
-    if (++block->idle > 4ull * block->threads + 64) fail("threads wait for each other for ever");
-    yield();
-  }
+  Fiber& self = fiber();
+  self.waits = &meeting;
+  self.round = meeting.round;
+  if (_setjmp(self.here) == 0) go_on();
+  fiber().waits = nullptr;
 }
 
+// A fiber keeps its stack from block to block.
 inline void main_of_fiber() {
-  block->body(block->args);
-  Fiber& self = fiber();
-  self.done = true;
-  --block->live;
-  block->idle = 0;
-  _longjmp(block->scheduler, 1);
+  for (;;) {
+    block->body(block->args);
+    Fiber& self = fiber();
+    self.done = true;
+    --block->live;
+    if (_setjmp(self.here) != 0) continue;
+    if (block->live) go_on();
+    _longjmp(block->scheduler, 1);
+  }
 }
 
 inline void run_block(Block& b) {
-  block = &b;
   b.live = b.threads;
   b.warps.assign((b.threads + WARP - 1) / WARP, Warp{});
   b.meeting = Meeting{};
-  b.idle = 0;
   std::memset(b.shared.data(), 0xff, b.shared.size());
-  for (unsigned i = 0; i < b.threads; ++i) {
-    Fiber& f = b.fibers[i];
-    f.thread = i;
-    f.started = f.done = false;
+  for (Fiber& f : b.fibers) {
+    f.done = false;
     f.copies.clear();
     f.copies.emplace_back();
   }
-  volatile size_t next = 0;
-  while (b.live) {
-    if (_setjmp(b.scheduler) == 0) {
-      while (b.fibers[next % b.threads].done) next = next + 1;
-      b.current = next % b.threads;
-      next = next + 1;
-      Fiber& f = b.fibers[b.current];
-      if (f.started) _longjmp(f.here, 1);
-      f.started = true;
-      getcontext(&f.start);
-      f.start.uc_stack.ss_sp = f.stack.get();
-      f.start.uc_stack.ss_size = STACK;
-      f.start.uc_link = nullptr;
-      makecontext(&f.start, main_of_fiber, 0);
-      setcontext(&f.start);
-    }
-  }
+  b.current = 0;
+  _setjmp(b.scheduler);
+  if (b.live == 0) return;
+  Fiber& next = b.fibers[b.current];
+  if (next.started) _longjmp(next.here, 1);
+  next.started = true;
+  getcontext(&next.start);
+  next.start.uc_stack.ss_sp = next.stack.get();
+  next.start.uc_stack.ss_size = STACK;
+  next.start.uc_link = nullptr;
+  makecontext(&next.start, main_of_fiber, 0);
+  setcontext(&next.start);
 }
 
 // The whole grid, block by block.
@@ -166,6 +169,7 @@ inline void launch(void (*body)(const void*), const void* args, dim3 grid, unsig
   b.fibers = std::vector<Fiber>(threads);
   for (Fiber& f : b.fibers) f.stack.reset(new char[STACK]);
   b.shared.resize(shared + 128);
+  block = &b;
   for (b.index.z = 0; b.index.z < grid.z; ++b.index.z)
     for (b.index.y = 0; b.index.y < grid.y; ++b.index.y)
       for (b.index.x = 0; b.index.x < grid.x; ++b.index.x) run_block(b);
