@@ -309,10 +309,10 @@ fn identify(faces: &mut [Face], templates: &mut TemplateSet, named: &[Option<u32
         templates.subject_of = named.iter().flatten().map(|subject| number[subject]).collect();
         subjects.iter().map(u32::to_string).collect()
     } else {
-        templates.subject_of = implied_subjects(templates.names.len(), &templates.pairs);
+        templates.subject_of = implied_subjects(named, &templates.pairs);
         context.progress.say(
-            "the 1:N tables do not name the subject of every template: templates that the list of pairs calls one person \
-             are taken for one subject, all others for different ones",
+            "the 1:N tables do not name the subject of every template: templates that they or the list of pairs call one \
+             person are taken for one subject, all others for different ones",
         );
         // Each after its first template.
         let mut names: Vec<String> = Vec::new();

@@ -103,9 +103,16 @@ fn searches(results: &[TemplatesResult]) -> Option<DataTable> {
     });
     table.note = format!(
         "A probe whose subject is in one gallery is a non-mated search of the other. Galleries: {}. {} left out, because no \
-         face of theirs has an embedding. The interval of a mean is the mean of the galleries' intervals.",
+         face of theirs has an embedding{}. The interval of a mean is the mean of the galleries' intervals.",
         sizes.collect::<Vec<_>>().join("; "),
         counted(first.left_out, "template was", "templates were"),
+        match first.not_enrolled {
+            0 => String::new(),
+            n => format!(
+                ", and {}, because no template of the subject in that gallery has one",
+                counted(n, "search", "searches")
+            ),
+        },
     );
     Some(table)
 }
@@ -124,7 +131,7 @@ fn description(TemplatesResult { protocol, counts, .. }: &TemplatesResult) -> St
     let who = if named_subjects {
         "as the dataset names them"
     } else {
-        "as the list's genuine pairs imply them: two of them may be one person"
+        "as the 1:N tables and the genuine pairs imply them: two of them may be one person"
     };
     let without = match (failed, empty) {
         (0, 0) => String::new(),

@@ -124,8 +124,12 @@ impl<'a> FaceColumn<'a> {
 fn quarters(numbers: &[Option<f64>]) -> ColumnGroups {
     let mut sorted: Vec<f64> = numbers.iter().flatten().copied().collect();
     sorted.sort_by(f64::total_cmp);
-    let edge = |quarter: usize| sorted.get(sorted.len() * quarter / 4).copied();
-    let bin = |value: f64| [1, 2, 3].into_iter().filter(|quarter| edge(*quarter).is_some_and(|e| value >= e)).count();
+    let mut edges = [1, 2, 3].map(|quarter| sorted.get(sorted.len() * quarter / 4).copied());
+    if edges[2] == sorted.first().copied() {
+        // Most faces have the lowest number: those that differ from it are a slice.
+        edges[2] = sorted.iter().copied().find(|value| edges[2].is_some_and(|least| *value > least));
+    }
+    let bin = |value: f64| edges.iter().flatten().filter(|edge| value >= **edge).count();
     let mut ranges: [Option<[f64; 2]>; 4] = [None; 4];
     for &value in &sorted {
         let range = &mut ranges[bin(value)];

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::BreakdownInput;
 use super::column::FaceColumn;
 use crate::estimate::{Estimate, Unit};
-use crate::similarity::kernel::cosine;
+use crate::similarity::product::PackedRows;
 use crate::verification::bootstrap::percentiles;
 use crate::verification::carriers::{EffectiveTrials, NO_SPREAD, spread, too_few};
 use crate::verification::random::Draw;
@@ -24,6 +24,9 @@ const SHARES: u32 = 26;
 /// Ranks of quality that are told apart: memory does not grow with the pairs. Within a rank, pairs with and without error
 /// are taken as evenly mixed.
 const RANKS: usize = 1024;
+
+/// Faces of an identity that are packed at a time.
+const BLOCK: usize = 512;
 
 /// A face without the measure; its pairs take no part in the curve.
 const UNKNOWN: u16 = u16::MAX;
@@ -178,10 +181,17 @@ fn compare(
     let positions: Vec<usize> = input.population.units[unit].clone().filter(|position| kept[*position]).collect();
     for same in positions.chunk_by(|a, b| members[*a].identity == members[*b].identity) {
         let before = found.pairs;
-        for (i, &a) in same.iter().enumerate() {
-            let row = input.rows.row(members[a].row);
-            for &b in same[i + 1..].iter().filter(|b| members[a].comparable(&members[**b])) {
-                let missed = u64::from(cosine(row, input.rows.row(members[b].row)) < threshold);
+        let rows: Vec<&[f32]> = same.iter().map(|position| input.rows.row(members[*position].row)).collect();
+        for (block, others) in rows.chunks(BLOCK).enumerate() {
+            let first = block * BLOCK;
+            let packed = PackedRows::of(others.iter().copied(), input.rows.dimension);
+            packed.products(&rows[..first + others.len()], |i, place, product| {
+                let j = first + place;
+                let (a, b) = (same[i], same[j]);
+                if i >= j || !members[a].comparable(&members[b]) {
+                    return;
+                }
+                let missed = u64::from(product < threshold);
                 found.pairs += 1;
                 found.misses += missed;
                 for ((_, ranks), histogram) in measures.iter().zip(&mut found.by_rank) {
@@ -192,7 +202,7 @@ fn compare(
                         histogram.misses[worse] += missed;
                     }
                 }
-            }
+            });
         }
         progress.advance(found.pairs - before);
     }

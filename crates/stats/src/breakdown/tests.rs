@@ -221,6 +221,8 @@ fn columns_divide_by_few_texts_or_by_quarters() {
     let text = |values: &[&str]| texts(&values.iter().map(|v| (*v).to_owned()).collect::<Vec<_>>());
     assert_snapshot!(numbers((0..100).map(|i| f64::from(i) / 10.0).collect()), @"0 to 2.4 | 2.5 to 4.9 | 5 to 7.4 | 7.5 to 9.9");
     assert_snapshot!(numbers(vec![1.0, 1.0, 1.0, 1.0, 1.0, 7.0, 12_345.678, f64::NAN]), @"1 | 7 to 12346");
+    let mostly_none = (0..100).map(|i| f64::from((i - 80).max(0)) / 10.0).collect();
+    assert_snapshot!(numbers(mostly_none), @"0 | 0.1 to 1.9");
     assert_snapshot!(numbers(vec![4.0; 9]), @"all faces have one value");
     assert_snapshot!(numbers(vec![f64::NAN; 3]), @"no face has a value");
     assert_snapshot!(text(&["b", "a", "", "a "]), @"a | b");

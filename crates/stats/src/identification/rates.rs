@@ -14,7 +14,7 @@ use crate::verification::carriers::{EffectiveTrials, too_few};
 use crate::verification::clustered::{ClusteredRate, Clustering, rate};
 use crate::verification::counts::{Count, Membership};
 use crate::verification::plug_in::PlugIn;
-use crate::verification::rates::{binomial, steepness};
+use crate::verification::rates::{binomial, steepness, widen};
 use crate::verification::roc::allowed;
 
 const CLUSTERING: Clustering =
@@ -260,12 +260,7 @@ impl<'a> Searches<'a> {
             given: "",
         };
         let mut found = rate.estimate();
-        if let (true, Some(upper)) = (found.bound, found.upper) {
-            // Nobody is missed here, but somebody would be at a stricter threshold, had it been chosen.
-            let spread = matches.variance().max(binomial(fpir, non_mated)).sqrt();
-            let reach = if steepness > 0.0 { steepness * matches.quantile(level) * spread } else { 0.0 };
-            found.upper = Some((upper + reach).min(1.0));
-        }
+        widen(&mut found, steepness, &matches, binomial(fpir, non_mated));
         Some(found)
     }
 

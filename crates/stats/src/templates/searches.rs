@@ -1,6 +1,8 @@
 //! 1:N over templates: the probes are searched in each gallery, and the galleries' rates are averaged, as IJB-B and IJB-C
 //! report them. A probe whose subject is in one gallery is a non-mated search of the other.
 
+use std::collections::HashSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +28,10 @@ pub struct TemplateSearches {
     pub galleries: Vec<identification::SearchRates>,
     /// Templates of galleries and probes without a face that has an embedding, which are left out.
     pub left_out: u64,
+    /// Searches that are left out because their subject is in the gallery with templates without a face only: such a search
+    /// is neither mated nor non-mated.
+    #[serde(default)]
+    pub not_enrolled: u64,
 }
 
 /// Means over galleries; `None` where a gallery has no such rate.
@@ -77,12 +83,20 @@ impl TemplateSearches {
         };
         let probes = there(&set.probes);
         let mut left_out = (set.probes.len() - probes.len()) as u64;
+        let mut not_enrolled = 0;
         let mut galleries = Vec::new();
         for listed in &set.galleries {
             let of_gallery = there(listed);
             left_out += (listed.len() - of_gallery.len()) as u64;
+            let mut lost: HashSet<u32> = listed.iter().map(|&template| set.subject_of[template as usize]).collect();
+            for template in &of_gallery {
+                lost.remove(&template.person);
+            }
+            let searched: Vec<Template> =
+                probes.iter().filter(|probe| !lost.contains(&probe.person)).copied().collect();
+            not_enrolled += (probes.len() - searched.len()) as u64;
             let gallery = Gallery::new(rows, &of_gallery, GalleryRule::Max);
-            let searches = identification::search(&gallery, rows, &probes, cancel).ok_or(Interrupted)?;
+            let searches = identification::search(&gallery, rows, &searched, cancel).ok_or(Interrupted)?;
             let searches = Searches::new(&searches, gallery.people() as u64, None, level);
             galleries.push(searches.rates(Asked { ranks: &RANKS, fpirs: &FPIRS }));
         }
@@ -98,7 +112,7 @@ impl TemplateSearches {
             ranks: RANKS.into_iter().enumerate().map(rank).collect(),
             open_set: FPIRS.into_iter().enumerate().map(tpir).collect(),
         };
-        Ok(Some(Self { mean, galleries, left_out }))
+        Ok(Some(Self { mean, galleries, left_out, not_enrolled }))
     }
 
     /// `rank1`, `tpir@fpir=1e-2` and so on: of the means.
@@ -134,6 +148,7 @@ fn mean<'a>(rates: impl Iterator<Item = Option<&'a Estimate>>) -> Option<Estimat
         unit: first.unit,
         level: first.level,
         method: match interval {
+            Some(_) if rates.len() == 1 => first.method.clone(),
             Some(_) => format!("mean of {} galleries' intervals", rates.len()),
             None => "no interval: a gallery has none".into(),
         },

@@ -1,5 +1,7 @@
 //! Templates and what is compared of them, as a dataset lists them.
 
+use std::collections::HashMap;
+
 use crate::disjoint_sets::DisjointSets;
 
 /// Which faces make up which template, and which templates are compared.
@@ -13,7 +15,7 @@ pub struct TemplateSet {
     pub names: Vec<u32>,
     /// Number of each template's subject.
     pub subject_of: Vec<u32>,
-    /// Whether the dataset names the subjects. Otherwise templates that its pairs call one person form one.
+    /// Whether the dataset names the subjects. Otherwise templates that its tables or pairs call one person form one.
     pub named_subjects: bool,
     /// The listed pairs.
     pub pairs: Vec<TemplatePair>,
@@ -106,11 +108,17 @@ impl TemplatePair {
     }
 }
 
-/// The subjects that a list of pairs implies: templates that it calls one person, directly or through others, are one
-/// subject. Numbered in the order of the templates.
+/// The subjects that names of some templates and a list of pairs imply: templates that either calls one person, directly
+/// or through others, are one subject. Numbered in the order of the templates.
 #[must_use]
-pub fn implied_subjects(templates: usize, pairs: &[TemplatePair]) -> Vec<u32> {
-    let mut sets = DisjointSets::new(templates);
+pub fn implied_subjects(named: &[Option<u32>], pairs: &[TemplatePair]) -> Vec<u32> {
+    let mut sets = DisjointSets::new(named.len());
+    let mut first_of = HashMap::new();
+    for (template, subject) in (0..).zip(named) {
+        if let Some(subject) = subject {
+            sets.join(*first_of.entry(subject).or_insert(template), template);
+        }
+    }
     pairs.iter().filter(|pair| pair.same()).for_each(|pair| sets.join(pair.a(), pair.b()));
     sets.numbered()
 }

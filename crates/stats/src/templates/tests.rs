@@ -253,10 +253,12 @@ fn faces_that_cancel_out_are_compared_as_nothing() {
 }
 
 #[test]
-fn genuine_pairs_imply_subjects() {
+fn names_and_genuine_pairs_imply_subjects() {
     let pair = TemplatePair::new;
     let pairs = [pair(4, 1, true), pair(0, 1, false), pair(1, 3, true), pair(5, 2, false)];
-    assert_eq!(implied_subjects(6, &pairs), [0, 1, 2, 1, 1, 3]);
+    assert_eq!(implied_subjects(&[None; 6], &pairs), [0, 1, 2, 1, 1, 3]);
+    let named = [Some(8), None, Some(9), None, None, Some(8)];
+    assert_eq!(implied_subjects(&named, &pairs), [0, 1, 2, 1, 1, 0], "what the tables name counts, if only for some");
     let largest = pair(7, u32::MAX >> 1, true);
     assert_eq!((largest.a(), largest.b(), largest.same()), (7, u32::MAX >> 1, true));
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::carriers::{EffectiveTrials, too_few};
 use super::clustered::ClusteredRate;
 use super::plug_in::PlugIn;
-use super::rates::{SOME_ERRORS, at_chosen, binomial, steepness};
+use super::rates::{SOME_ERRORS, at_chosen, binomial, steepness, widen};
 use super::sorted::SortedScores;
 use crate::estimate::{Estimate, Unit};
 
@@ -160,7 +160,7 @@ impl LabelledScores {
 
     /// True accept rate at the lowest threshold whose observed FMR does not exceed `fmr`; the interval accounts for the
     /// choice of that threshold. `None` where the impostor pairs are too few to resolve the rate (`fmr` below 1 in their
-    /// number).
+    /// number), and where no threshold keeps it because more of them score +∞.
     #[must_use]
     pub fn tar(&self, fmr: f64) -> Option<RatesAt> {
         let point = self.sorted.at_fmr(fmr)?;
@@ -173,10 +173,8 @@ impl LabelledScores {
         let plug_in = || Some(at_chosen(misses.as_ref()?, matches.as_ref()?, steepness).over(self.units));
         let kinds = [&self.genuine, &self.impostor];
         let mut missed = self.rate(fnmr, genuine, independent, &plug_in, &kinds, ", the threshold chosen for this FMR");
-        if let (true, Some(matches), Some(upper)) = (missed.bound, &matches, missed.upper) {
-            // There is no miss here, but there would be at a stricter threshold, had it been chosen.
-            let spread = matches.variance().max(binomial(point.fmr, impostor)).sqrt();
-            missed.upper = Some((upper + steepness * matches.quantile(self.level) * spread).min(1.0));
+        if let Some(matches) = &matches {
+            widen(&mut missed, steepness, matches, binomial(point.fmr, impostor));
         }
         let RatesAt { fmr, .. } = self.at(point.threshold);
         Some(RatesAt { threshold: point.threshold, fmr, tar: missed.complement() })
@@ -298,9 +296,46 @@ mod tests {
             let tar = found.tar(0.25).unwrap();
             assert_eq!((tar.threshold, tar.fmr.point, tar.tar.point), (5.0 * scale, 0.25, 2.0 / 3.0));
             assert_eq!(found.tar(0.2), None, "four impostor pairs");
-            assert!((found.eer().0.point - 1.0 / 3.0).abs() < 1e-12 || found.eer().0.point > 0.25);
+            assert!((found.eer().0.point - 1.0 / 3.0).abs() < 1e-12);
             assert_eq!(at.fmr.method, "no interval: it takes scores of at least 8 pairs, and these are of 4");
         }
+    }
+
+    #[test]
+    fn infinite_scores_are_pairs_that_never_match_or_always_do() {
+        let (scores, same, groups) = scored(30, 1.0, 5);
+        let finite = LabelledScores::new(&scores, &same, Some(&groups), 0.95).unwrap();
+        let (rate, threshold) = finite.eer();
+        for (infinite, is_out) in [
+            (f64::NEG_INFINITY, &(|score: f64| score < threshold - 1.0) as &dyn Fn(f64) -> bool),
+            (f64::INFINITY, &|score: f64| score > threshold + 1.0),
+        ] {
+            // Only the scores beside the crossing stay finite.
+            let clipped: Vec<f64> = scores.iter().map(|score| if is_out(*score) { infinite } else { *score }).collect();
+            let found = LabelledScores::new(&clipped, &same, Some(&groups), 0.95).unwrap();
+            assert_eq!(found.eer().1, threshold);
+            assert_eq!(found.eer().0.point, rate.point);
+        }
+        // The rates cross between a finite score and an infinite one.
+        for (scores, same, threshold) in [
+            ([1.0, f64::NEG_INFINITY, f64::NEG_INFINITY], [true, true, false], 1.0),
+            ([2.0, f64::INFINITY, 0.0], [true, false, false], 2.0),
+        ] {
+            assert_eq!(LabelledScores::new(&scores, &same, None, 0.95).unwrap().eer().1, threshold);
+        }
+        let none =
+            LabelledScores::new(&[f64::INFINITY, f64::INFINITY, 0.0, 1.0], &[false, false, false, true], None, 0.95);
+        assert_eq!(none.unwrap().tar(0.4), None, "two of three impostor pairs match at every threshold");
+    }
+
+    #[test]
+    fn a_rate_of_nothing_but_misses_at_a_chosen_threshold_may_be_by_chance() {
+        // A few mislabelled pairs above all genuine ones, about as many as the rate allows: one less, and nobody is missed.
+        let scores = (0..6).map(|i| 11.0 + f64::from(i) / 10.0).chain((0..4994).map(|i| f64::from(i) / 2000.0));
+        let scores: Vec<f64> = scores.chain((0..400).map(|i| 8.0 + f64::from(i) / 1000.0)).collect();
+        let same: Vec<bool> = (0..5400).map(|pair| pair >= 5000).collect();
+        let found = LabelledScores::new(&scores, &same, None, 0.95).unwrap().tar(1e-3).unwrap().tar;
+        assert!(found.point == 0.0 && found.bound && found.upper.unwrap() > 0.6, "{found:?}");
     }
 
     #[test]

@@ -129,11 +129,8 @@ impl RateEstimator<'_> {
             },
             independent: binomial(roc.fnmr(bin), n) + steepness.powi(2) * binomial(roc.fmr(bin), impostor),
         });
-        if let (true, Some(matches), Some(upper)) = (found.estimate.bound, matches(), found.estimate.upper) {
-            // There is no miss here, but there would be at a stricter threshold, had it been chosen.
-            let level = self.estimator.level;
-            let spread = matches.variance().max(binomial(roc.fmr(bin), impostor)).sqrt();
-            found.estimate.upper = Some((upper + steepness * matches.quantile(level) * spread).min(1.0));
+        if let Some(matches) = matches() {
+            widen(&mut found.estimate, steepness, &matches, binomial(roc.fmr(bin), impostor));
         }
         found.estimate.method += ", the threshold chosen for this FMR";
         found
@@ -302,6 +299,19 @@ pub(crate) fn at_chosen(misses: &PlugIn, matches: &PlugIn, steepness: f64) -> Pl
     // A few false matches do not show that the two cancel.
     let apart = misses.variance().max(0.0) + steepness.powi(2) * matches.variance().max(0.0);
     matches.mixed(steepness, misses, -1.0).at_least(apart)
+}
+
+/// Widens the bound of a rate of misses at a threshold that was chosen for its false matches, whose variance is `matches` and at
+/// least `independent`: none are missed here, but some would be at a stricter threshold, had it been chosen; or all are, and
+/// some would not be at a laxer one.
+pub(crate) fn widen(missed: &mut Estimate, steepness: f64, matches: &PlugIn, independent: f64) {
+    let spread = matches.variance().max(independent).sqrt();
+    let reach = if steepness > 0.0 { steepness * matches.quantile(missed.level) * spread } else { 0.0 };
+    if missed.point == 0.0 {
+        missed.upper = missed.upper.map(|upper| (upper + reach).min(1.0));
+    } else if missed.point == 1.0 {
+        missed.lower = missed.lower.map(|lower| (lower - reach).max(0.0));
+    }
 }
 
 /// Variance of a rate in `n` independent trials.

@@ -80,7 +80,8 @@ impl SortedScores {
     #[must_use]
     pub fn at_fmr(&self, fmr: f64) -> Option<RocPoint> {
         let most = allowed(fmr, self.counts().1);
-        (most > 0).then(|| self.at_most(most))
+        // More impostor pairs may score infinitely than the rate allows.
+        (most > 0).then(|| self.at_most(most)).filter(|point| self.at(point.threshold).fmr <= point.fmr)
     }
 
     /// The point at the lowest threshold that at most so many impostor pairs reach.
@@ -131,7 +132,13 @@ impl SortedScores {
                 let (below, start) = (gap(&strict) as f64, self.rates(strict));
                 let share = below / (below - above as f64);
                 let between = |from: f64, to: f64| from + (to - from) * share;
-                return (between(start.fmr, rates.fmr), between(start.threshold, rates.threshold));
+                // Beside an infinite score, the finite one: at no other threshold can the rates be counted.
+                let threshold = match between(start.threshold, rates.threshold) {
+                    threshold if threshold.is_finite() => threshold,
+                    _ if start.threshold.is_finite() => start.threshold,
+                    _ => rates.threshold,
+                };
+                return (between(start.fmr, rates.fmr), threshold);
             }
             strict = Some(here);
         }
