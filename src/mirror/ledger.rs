@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::files::{self, FileError, Stamp};
 
 /// The folder of all ledgers of a folder of runs.
-const FOLDER: &str = ".copied";
+pub(super) const FOLDER: &str = ".copied";
 
 /// A file that is as in the store, as long as it has this stamp here and this tag there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,11 +4,15 @@
 //! has changed is copied back, and the seal last. Nothing is replaced there that somebody else has written meanwhile. Workers
 //! of a prepared run put what they commit into the store at once, where it is absent.
 //!
+//! While a process changes a copy, that copy is ahead of the store: until the process ends, nobody on this machine copies
+//! anything over it. A run that is losing faces is ahead until all of it has been sent.
+//!
 //! ```text
 //! <cache>/facevault/objects/s3/<bucket>/<prefix>/<run>/          the copy of a run
 //! <cache>/facevault/objects/s3/<bucket>/<prefix>/.copied/<run>   what of it is as in the store
 //! ```
 
+mod claim;
 mod ledger;
 mod parallel;
 mod pull;
@@ -16,16 +20,18 @@ mod push;
 mod rows;
 mod shared;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::env;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use claim::Claim;
 use ledger::Ledger;
-pub(crate) use pull::Needed;
+pub(crate) use pull::{FORGETTING, KEPT, Needed};
 pub(crate) use rows::with_rows;
 pub(crate) use shared::{commit_new, names, pull_chunks, refresh, refuse_unconditional, remove, replace};
 
+use crate::file_lock::Busy;
 use crate::files::{self, FileError};
 use crate::objects::{Address, Folder, is_address};
 use crate::progress::{Progress, Silent};
@@ -38,8 +44,8 @@ pub(crate) const CACHE: &str = "FACEVAULT_CACHE";
 pub(crate) struct Mirror {
     folder: Folder,
     local: PathBuf,
-    /// The runs that this process copies back at its end.
-    ours: Mutex<BTreeSet<String>>,
+    /// The runs that this process copies back at its end, and may change until then.
+    ours: Mutex<BTreeMap<String, Claim>>,
     ledgers: Mutex<BTreeMap<String, Ledger>>,
 }
 
@@ -114,11 +120,22 @@ pub(crate) fn shown(path: &Path) -> String {
     }
 }
 
-/// A run that this process may change from now on, and copies back at its end.
-pub(crate) fn own(run: &Path) {
-    if let Some((mirror, run, _)) = holding(run) {
-        mirror.ours.lock().unwrap_or_else(PoisonError::into_inner).insert(run);
+/// A run that this process may change from now on, and copies back at its end: until then, its copy is not touched by others.
+/// `shared`: together with others who own it so.
+pub(crate) fn own(run: &Path, shared: bool) -> Result<Result<(), Busy>, FileError> {
+    let Some((mirror, run, _)) = holding(run) else { return Ok(Ok(())) };
+    let mut ours = mirror.ours();
+    if ours.contains_key(&run) {
+        return Ok(Ok(()));
     }
+    let claim = Claim::stake(&mirror.local, &run, shared)?;
+    mirror.reopen_ledger(&run);
+    Ok(claim.map(|claim| drop(ours.insert(run, claim))))
+}
+
+/// Whether a run is the copy of one in a store.
+pub(crate) fn is_copy(run: &Path) -> bool {
+    holding(run).is_some()
 }
 
 /// Copies again what is needed of a run from the store, if it is in one.
@@ -137,14 +154,23 @@ pub(crate) fn push(run: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Copies a run that has lost faces to the store, if it is in one, and ends there what [`FORGETTING`] says.
+pub(crate) fn push_forgotten(run: &Path) -> Result<(), FileError> {
+    match holding(run) {
+        Some((mirror, run, _)) => mirror.push_forgotten(&run),
+        None => Ok(()),
+    }
+}
+
 /// Copies what this process has changed back to the stores. All runs are tried; the first error is the one that is told.
 pub(crate) fn push_all() -> Result<(), FileError> {
     let mirrors = opened().clone();
     let mut result = Ok(());
     for mirror in mirrors {
-        let ours = std::mem::take(&mut *mirror.ours.lock().unwrap_or_else(PoisonError::into_inner));
-        for run in ours {
-            let pushed = mirror.push(&run);
+        // The claims end when all is sent.
+        let ours = std::mem::take(&mut *mirror.ours());
+        for run in ours.keys() {
+            let pushed = mirror.push(run);
             if result.is_ok() {
                 result = pushed;
             }
@@ -164,6 +190,10 @@ impl Mirror {
         Ok(self.folder.entries()?.1)
     }
 
+    fn ours(&self) -> MutexGuard<'_, BTreeMap<String, Claim>> {
+        self.ours.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn run(&self, run: &str) -> Result<Folder, FileError> {
         Ok(self.folder.join(run)?)
     }
@@ -172,6 +202,11 @@ impl Mirror {
     fn with_ledger<T>(&self, run: &str, act: impl FnOnce(&mut Ledger) -> T) -> T {
         let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
         act(ledgers.entry(run.to_owned()).or_insert_with(|| Ledger::open(&self.local, run)))
+    }
+
+    /// Others may have copied meanwhile.
+    fn reopen_ledger(&self, run: &str) {
+        self.ledgers.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
     }
 
     fn keep_ledger(&self, run: &str) -> Result<(), FileError> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::claim::{Claim, Transfer};
 use super::{Mirror, parallel};
 use crate::files::{self, FileError};
 use crate::objects::{Folder, Object};
@@ -33,8 +34,15 @@ fn is_sidecar(name: &str) -> bool {
 }
 
 /// What a worker starts from.
-const OF_WORKER: [&str; 6] =
-    ["config.yaml", "plan.json", "provenance.json", "calibration.json", "agreement.json", "workers/prepared.json"];
+const OF_WORKER: [&str; 7] = [
+    "config.yaml",
+    "plan.json",
+    "provenance.json",
+    "calibration.json",
+    "agreement.json",
+    "workers/prepared.json",
+    FORGETTING,
+];
 
 /// A worker that finds it has nothing to do.
 const FINISHED: &str = "face_metadata.csv";
@@ -51,17 +59,33 @@ impl Needed {
     }
 }
 
-/// Whether a file of a run is copied: not those that one machine keeps for itself, but the parts of pairs that workers have.
+/// The journal of a run that is losing faces. From before the first change until all of it has been sent, it is in the store as
+/// well, and other machines refuse the run.
+pub(crate) const FORGETTING: &str = ".forgetting";
+
+/// What is kept while faces are removed, on the machine that does so, and then an empty folder until all of it has been sent.
+pub(crate) const KEPT: &str = ".kept";
+
+/// Whether a file of a run is copied: not those that one machine keeps for itself, but the parts of pairs that workers have and
+/// what tells that faces are being removed.
 pub(super) fn is_copied(name: &str) -> bool {
     let hidden = name.split('/').any(|part| part.starts_with('.'));
-    !hidden || name.starts_with(".pairs.partial.")
+    !hidden || name == FORGETTING || name.starts_with(".pairs.partial.")
 }
 
 impl Mirror {
-    /// Copies what is needed of a run from the store. Returns whether there is such a run. What was changed here and is not in the
-    /// store gives way to what is there, and is removed if it was removed there.
+    /// Copies what is needed of a run from the store, unless the copy here is ahead of it. Returns whether there is such a run.
+    /// What was changed here and is not in the store gives way to what is there, and is removed if it was removed there.
     pub fn pull(&self, run: &str, needed: Needed) -> Result<bool, FileError> {
+        if self.ours().contains_key(run) {
+            return Ok(true);
+        }
+        let transfer = Transfer::begin(&self.local, run)?;
+        self.reopen_ledger(run);
         let folder = self.run(run)?;
+        if Claim::is_taken(&self.local, run, &transfer)? || self.is_losing_faces(run, &folder)? {
+            return Ok(true);
+        }
         let objects = if needed == Needed::All { folder.list()? } else { some(&folder, needed)? };
         let found = !objects.is_empty();
         let there: BTreeSet<&str> = objects.iter().map(|object| object.name.as_str()).collect();
@@ -73,6 +97,22 @@ impl Mirror {
         }
         self.fetch(run, objects)?;
         Ok(found)
+    }
+
+    /// Whether the removal of faces has begun here and not ended, also in the store. One that has ended there is over here, too.
+    fn is_losing_faces(&self, run: &str, folder: &Folder) -> Result<bool, FileError> {
+        let copy = self.local.join(run);
+        if !files::is_file(&copy.join(FORGETTING))? {
+            return Ok(false);
+        }
+        if folder.look(FORGETTING)?.is_some() {
+            // Without what is kept, nothing that cannot be fetched again has changed here.
+            return Ok(copy.join(KEPT).exists());
+        }
+        for name in [FORGETTING, KEPT] {
+            files::remove_all(&copy.join(name))?;
+        }
+        Ok(false)
     }
 
     /// Copies those of these objects of a folder of a run that are not here yet.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-use super::pull::is_copied;
+use super::pull::{FORGETTING, is_copied};
 use super::{Mirror, parallel};
 use crate::files::{self, FileError};
 use crate::objects::{Condition, Folder, Object, ObjectError};
@@ -12,13 +12,28 @@ use crate::objects::{Condition, Folder, Object, ObjectError};
 /// A larger file is written in parts, which no store does on a condition.
 const LARGE: u64 = 32 << 20;
 
-/// Says that a run is whole: gone before anything changes, and written last.
+/// Each says that what comes before it is whole: gone before anything else changes, and written last, in this order.
+const LAST: [&str; 3] = ["face_metadata.csv", "metrics.json", SEAL];
+
+/// Says that a run is whole. It goes with every change.
 const SEAL: &str = "SEALED";
 
 impl Mirror {
     /// Copies what was changed here of a run to the store. If something of it was written there meanwhile, nothing is replaced, and
-    /// that is an error.
+    /// that is an error. A run that is losing faces is sent when all of them are gone, by [`Self::push_forgotten`].
     pub fn push(&self, run: &str) -> Result<(), FileError> {
+        if files::is_file(&self.local.join(run).join(FORGETTING))? { Ok(()) } else { self.push_now(run) }
+    }
+
+    /// Copies a run that has lost faces to the store, and removes the journal there.
+    pub fn push_forgotten(&self, run: &str) -> Result<(), FileError> {
+        self.push_now(run)?;
+        self.run(run)?.remove(FORGETTING)?;
+        self.with_ledger(run, |ledger| ledger.remove(FORGETTING));
+        self.keep_ledger(run)
+    }
+
+    fn push_now(&self, run: &str) -> Result<(), FileError> {
         let copy = self.local.join(run);
         let mut names = BTreeSet::new();
         find(&copy, "", &mut names)?;
@@ -38,31 +53,35 @@ impl Mirror {
         if let Some(other) = folder.list()?.iter().find(other) {
             return Err(conflict(&folder, &other.name));
         }
-        if known(SEAL).is_some() {
-            folder.remove(SEAL)?;
-            self.with_ledger(run, |ledger| ledger.remove(SEAL));
-        }
-        let sealed = files::is_file(&copy.join(SEAL))?;
-        let rest: Vec<(&String, u64)> =
-            changed.iter().filter(|name| *name != SEAL).map(|name| (name, size(&copy.join(name)))).collect();
-        let task = format!("sending {}", folder.address());
-        parallel::each(
-            &task,
-            &rest,
-            |(_, size)| *size,
-            |(name, size)| {
-                let tag = put(&folder, &copy, name, *size, known(name).as_deref())?;
-                self.with_ledger(run, |ledger| ledger.insert(name, Some(tag)));
-                Ok::<_, FileError>(())
-            },
-        )?;
-        for name in gone.iter().filter(|name| *name != SEAL) {
+        let put = |name: &str, size: u64| {
+            let tag = put(&folder, &copy, name, size, known(name).as_deref())?;
+            self.with_ledger(run, |ledger| ledger.insert(name, Some(tag)));
+            Ok::<_, FileError>(())
+        };
+        let remove = |name: &str| {
             folder.remove(name)?;
             self.with_ledger(run, |ledger| ledger.remove(name));
+            Ok::<_, FileError>(())
+        };
+        let is = |names: &[String], name: &str| names.iter().any(|other| other == name);
+        // From here on, the faces are gone from some of it: nobody else can end that.
+        if is(changed, FORGETTING) {
+            put(FORGETTING, 0)?;
         }
-        if sealed {
-            let tag = put(&folder, &copy, SEAL, size(&copy.join(SEAL)), None)?;
-            self.with_ledger(run, |ledger| ledger.insert(SEAL, Some(tag)));
+        let touched = |name: &str| name == SEAL || is(changed, name) || is(gone, name);
+        for name in LAST.into_iter().rev().filter(|name| touched(name) && known(name).is_some()) {
+            remove(name)?;
+        }
+        let before = |name: &&String| !LAST.contains(&name.as_str()) && *name != FORGETTING;
+        let rest: Vec<(&String, u64)> =
+            changed.iter().filter(before).map(|name| (name, size(&copy.join(name)))).collect();
+        let task = format!("sending {}", folder.address());
+        parallel::each(&task, &rest, |(_, size)| *size, |(name, size)| put(name, *size))?;
+        gone.iter().filter(before).try_for_each(|name| remove(name))?;
+        for name in LAST.into_iter().filter(|name| touched(name)) {
+            if files::is_file(&copy.join(name))? {
+                put(name, size(&copy.join(name)))?;
+            }
         }
         Ok(())
     }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use super::{Mirror, Needed};
+use super::claim::Claim;
+use super::{FORGETTING, KEPT, Mirror, Needed};
 use crate::files::{FileError, Stamp};
 use crate::objects::testing::{FakeStore, Fault};
 
@@ -91,6 +92,73 @@ fn the_seal_goes_first_and_comes_last() {
     maker.push().unwrap_err();
     assert_eq!(store.get(&of("SEALED")), None);
     maker.push().unwrap_err();
+}
+
+/// Fault (object stores): a machine is cut off while it sends an evaluation → there are no metrics until all that they need is there
+#[test]
+fn metrics_come_after_what_they_are_read_with() {
+    let (store, maker) = sealed();
+    for name in ["metrics.json", "face_metadata.csv", "pairs.parquet", "SEALED"] {
+        maker.write(name, "made again");
+    }
+    for _ in 0..4 {
+        store.fail("PUT", "pairs.parquet", Fault::Status(403));
+    }
+    maker.push().unwrap_err();
+    assert_eq!(store.keys(), ["chunks/00000.npy", "plan.json"].map(of), "and the old ones are gone");
+    store.mend();
+    maker.push().unwrap();
+    assert_eq!(store.get(&of("metrics.json")).unwrap(), b"made again");
+    assert!(store.keys().contains(&of("SEALED")));
+}
+
+/// Fault (object stores): `watch` or `runs` looks at a run that another process on the machine changes → nothing is copied over it
+#[test]
+fn what_a_process_works_on_is_not_touched_by_others() {
+    let (_store, maker) = sealed();
+    let reader = Mirror {
+        folder: maker.mirror.folder.clone(),
+        local: maker.mirror.local.clone(),
+        ours: Mutex::default(),
+        ledgers: Mutex::default(),
+    };
+    let claim = Claim::stake(&maker.mirror.local, RUN, false).unwrap().unwrap();
+    maker.write("metrics.json", "not sent yet");
+    assert!(reader.pull(RUN, Needed::All).unwrap());
+    assert_eq!(maker.read("metrics.json").unwrap(), "not sent yet");
+    assert!(Claim::stake(&maker.mirror.local, RUN, true).unwrap().is_err(), "one that is not shared");
+    maker.push().unwrap();
+    drop(claim);
+    maker.write("metrics.json", "never sent");
+    reader.pull(RUN, Needed::Summary).unwrap();
+    assert_eq!(maker.read("metrics.json").unwrap(), "not sent yet", "the store's");
+}
+
+/// Fault (object stores): a machine that removes faces is killed before all of it is sent → what it has done is neither sent by
+/// halves nor replaced by what is in the store; once another machine has ended it, it is over
+#[test]
+fn a_removal_of_faces_is_sent_as_a_whole() {
+    let (store, maker) = sealed();
+    store.put(&of(FORGETTING), "journal");
+    maker.pull();
+    fs::create_dir(maker.path(KEPT)).unwrap();
+    maker.write(FORGETTING, "what is kept");
+    maker.write("chunks/00000.npy", "without a face");
+    maker.push().unwrap();
+    assert_eq!(store.get(&of("chunks/00000.npy")).unwrap(), b"chunks/00000.npy");
+    for _ in 0..4 {
+        store.fail("PUT", "00000.npy", Fault::Status(403));
+    }
+    maker.mirror.push_forgotten(RUN).unwrap_err();
+    assert_eq!(store.get(&of(FORGETTING)).unwrap(), b"what is kept", "others see it first of all");
+    maker.pull();
+    assert_eq!(maker.read("chunks/00000.npy").unwrap(), "without a face");
+    store.mend();
+    maker.mirror.push_forgotten(RUN).unwrap();
+    assert_eq!(store.get(&of("chunks/00000.npy")).unwrap(), b"without a face");
+    assert_eq!(store.get(&of(FORGETTING)), None);
+    maker.pull();
+    assert_eq!((maker.read(FORGETTING), maker.path(KEPT).exists()), (None, false), "ended in the store");
 }
 
 /// Fault (object stores): two machines change one run → the second is refused, and replaces nothing

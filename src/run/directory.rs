@@ -302,11 +302,15 @@ impl RunDirectory {
 
     /// Writes one of its JSON files.
     pub fn write_json<T: serde::Serialize>(&self, name: &str, value: &T) -> Result<(), RunError> {
-        let path = self.file(name);
+        Ok(files::commit_bytes(&self.file(name), &self.json_of(name, value)?)?)
+    }
+
+    /// What one of its JSON files is to hold.
+    pub fn json_of<T: serde::Serialize>(&self, name: &str, value: &T) -> Result<Vec<u8>, RunError> {
         let mut text =
-            serde_json::to_vec_pretty(value).map_err(|source| RunError::Json { path: path.clone(), source })?;
+            serde_json::to_vec_pretty(value).map_err(|source| RunError::Json { path: self.file(name), source })?;
         text.push(b'\n');
-        Ok(files::commit_bytes(&path, &text)?)
+        Ok(text)
     }
 }
 

@@ -239,6 +239,12 @@ pub enum RunError {
     /// Removing faces was interrupted.
     #[error("removing faces from {run} was interrupted: finish it with `{command}`")]
     Forgetting { run: String, command: String },
+    /// Removing faces from a run in a store has begun on another machine, and some of them are gone there.
+    #[error(
+        "another machine is removing faces from {run}, and only it can end that: run `facevault forget {argument}` there; if \
+         it is lost, delete the run"
+    )]
+    ForgettingElsewhere { run: String, argument: String },
     /// Faces were removed from a run that would have to be embedded again.
     #[error(
         "{faces} removed from {run}, and it is not embedded again, because that could bring them \
@@ -335,6 +341,7 @@ impl RunError {
                 | Self::OfAnotherKind { .. }
                 | Self::NotAfterAll { .. }
                 | Self::Forgetting { .. }
+                | Self::ForgettingElsewhere { .. }
                 | Self::NothingLeft { .. }
                 | Self::Forgotten { .. }
                 | Self::NotFresh { .. }

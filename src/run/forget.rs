@@ -7,6 +7,9 @@
 //! 2. What is kept of manifest, lists and chunks is written into a folder of its own; the journal says when it is complete.
 //! 3. Its files replace those of the run.
 //! 4. The removal is recorded, exports and results are made again, the run is sealed, and the journal is removed.
+//!
+//! Of a run in an object store, the journal is there as well, from before step 1 until the run has been sent after step 4. The
+//! machine that has begun with step 2 is the only one that can end it.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
@@ -25,15 +28,16 @@ use crate::digest::Digest;
 use crate::embed::{self, CHUNKS, ChunkStore, RunLock};
 use crate::evaluate::EvaluateError;
 use crate::files::{self, FileError};
+use crate::mirror;
 use crate::provenance::{self, Provenance, Removal};
 use crate::spelling;
 use crate::text::counted;
 
 /// The journal.
-const JOURNAL: &str = ".forgetting";
+const JOURNAL: &str = mirror::FORGETTING;
 
-/// The folder of what is kept, until it replaces what was.
-const KEPT: &str = ".kept";
+/// The folder of what is kept, until it replaces what was; then it is empty.
+const KEPT: &str = mirror::KEPT;
 
 /// The files of a run that are rewritten without the faces, or do not name any.
 const SOURCES: [&str; 10] = [
@@ -167,10 +171,11 @@ struct Kept {
 /// Refuses a run in which forgetting was interrupted.
 pub(super) fn refuse_unfinished(run: &RunDirectory) -> Result<(), RunError> {
     files::refuse_link("work on", &run.file(JOURNAL))?;
-    if run.is_being_cleared() {
-        return Err(RunError::Forgetting { run: run.name(), command: run.to_write().command("forget") });
-    }
-    Ok(())
+    if run.is_being_cleared() { Err(unfinished(run)) } else { Ok(()) }
+}
+
+fn unfinished(run: &RunDirectory) -> RunError {
+    RunError::Forgetting { run: run.name(), command: run.to_write().command("forget") }
 }
 
 /// The removals from a run, first to last; none if its provenance cannot be read.
@@ -318,7 +323,9 @@ impl RunContext<'_> {
             other_runs: self.others(run, &traces)?,
             kept: None,
         };
-        run.write_json(JOURNAL, &journal)?;
+        if !mirror::commit_new(&run.file(JOURNAL), &run.json_of(JOURNAL, &journal)?)? {
+            return Err(unfinished(run));
+        }
         self.finish(run, lock, &journal, reports)
     }
 
@@ -343,6 +350,9 @@ impl RunContext<'_> {
             ..Forgotten::default()
         };
         let kept = if let Some(kept) = &journal.kept {
+            if mirror::is_copy(run.path()) && !run.file(KEPT).is_dir() {
+                return Err(RunError::ForgettingElsewhere { run: run.shown(), argument: run.argument() });
+            }
             kept.clone()
         } else {
             let manifest = manifest(run)?;
@@ -364,8 +374,12 @@ impl RunContext<'_> {
             kept
         };
         replace(run, &kept)?;
-        record(run, journal, &kept)?;
         let manifest = manifest(run)?;
+        if manifest.digest() != kept.manifest {
+            let rule = "it is not the one that an interrupted `forget` was to leave".into();
+            return Err(RunError::Inconsistent { path: run.file(RunDirectory::MANIFEST), rule });
+        }
+        record(run, journal, &kept)?;
         let first = embed::read_records(run.path())?;
         let Some(first) = first.first() else { return Err(not_embedded(run)) };
         let store =
@@ -391,7 +405,9 @@ impl RunContext<'_> {
         }
         // The columns of other faces may speak of them.
         done.still_named_in = traces::naming(run, &done.traces)?;
+        mirror::push_forgotten(run.path())?;
         seal::remove(run, JOURNAL)?;
+        files::remove_all(&run.file(KEPT))?;
         if journal.page && done.not_evaluated.is_none() && files::is_file(&run.file(RunDirectory::METRICS))? {
             done.page_due = true;
         }
@@ -511,8 +527,6 @@ fn replace(run: &RunDirectory, kept: &Kept) -> Result<(), RunError> {
             files::remove_all(&run.file(name))?;
         }
     }
-    files::sync_dir(run.path())?;
-    files::remove_all(&folder)?;
     Ok(files::sync_dir(run.path())?)
 }
 

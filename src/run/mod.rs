@@ -372,6 +372,8 @@ impl RunContext<'_> {
         match &outcome {
             Ok(EmbedOutcome::Complete(_)) => {
                 self.export_files(run, options, &store, manifest)?;
+                // What is evaluated next is not lost with this process.
+                mirror::push(run.path())?;
                 self.say_failures(run, &embed::read_records(run.path())?)?;
             }
             Err(EmbedError::TooManyFailures { seen, .. }) => {
@@ -430,7 +432,7 @@ impl RunContext<'_> {
 
     fn lock(&self, run: &RunDirectory) -> Result<RunLock, RunError> {
         let lock = RunLock::acquire(run.path()).map_err(|error| not_locked(run, error))?;
-        mirror::own(run.path());
+        own(run, false)?;
         if let Some(note) = lock.note() {
             self.progress.say(note);
         }
@@ -582,7 +584,7 @@ impl RunContext<'_> {
         forget::refuse_unfinished(run)?;
         refuse_not_embedded(run)?;
         let _lock = RunLock::share(run.path()).map_err(|error| not_locked(run, error))?;
-        mirror::own(run.path());
+        own(run, true)?;
         self.checked(run, false)?;
         let (index, count) = shard.numbers();
         let share = Share { index, count };
@@ -744,6 +746,11 @@ fn in_work(run: &RunDirectory) -> Option<String> {
 
 /// Why a run could not be locked, and what to do where it cannot be written: a run that is there is copied, another one is
 /// made elsewhere.
+/// Makes the copy of a run in a store this process's own, which sends it back at its end.
+fn own(run: &RunDirectory, shared: bool) -> Result<(), RunError> {
+    mirror::own(run.path(), shared)?.map_err(|busy| LockError::Held { run: run.path().to_owned(), busy }.into())
+}
+
 fn not_locked(run: &RunDirectory, error: LockError) -> RunError {
     match error {
         LockError::File(error) if run.has(RunDirectory::PLAN) && error.refused() => {

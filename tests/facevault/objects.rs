@@ -321,6 +321,43 @@ fn a_person_is_forgotten_in_the_store() {
     assert_eq!(files_naming(&machines.workspace.path("b"), &naming), [""; 0]);
 }
 
+/// Fault (object stores): `forget` fails while it sends the run → other machines refuse it, only the one that began can end it, and
+/// then nobody has the person
+#[test]
+fn an_interrupted_removal_is_ended_by_the_machine_that_began_it() {
+    let machines = Machines::new();
+    machines.run("a", 0, &["experiment", "config.yaml", "--experiments", RUNS, "--quiet"]);
+    machines.run("b", 0, &["verify", "small", "--experiments", RUNS]);
+    let index = String::from_utf8(machines.stored()["face_embedding_index.csv"].clone()).unwrap();
+    let identity = index.lines().nth(20).unwrap().rsplit_once('-').unwrap().0.to_owned();
+    for _ in 0..4 {
+        machines.store.fail("PUT", "manifest.parquet", Fault::Status(403));
+    }
+    let forget = ["forget", "small", "--experiments", RUNS, "--quiet"];
+    machines.run("a", 1, &[&forget[..], &["--identity", &identity]].concat());
+    machines.store.mend();
+    assert!(!machines.store.keys().iter().any(|key| key.ends_with("/SEALED") || key.ends_with("/metrics.json")));
+    let refused = |verb: &str| machines.run("b", 2, &[verb, "small", "--experiments", RUNS]).1;
+    assert!(
+        refused("evaluate").contains("was interrupted: finish it with `facevault forget"),
+        "{}",
+        refused("evaluate")
+    );
+    let elsewhere = refused("forget");
+    assert!(elsewhere.contains("another machine is removing faces from s3://faces/runs/small-"), "{elsewhere}");
+    // What looks at it meanwhile changes nothing.
+    machines.run("a", 0, &["runs", "--experiments", RUNS]);
+    machines.run("a", 0, &forget);
+    let naming = |bytes: &[u8]| bytes.windows(identity.len()).any(|text| text == identity.as_bytes());
+    let left: Vec<_> =
+        machines.store.keys().into_iter().filter(|key| naming(&machines.store.get(key).unwrap())).collect();
+    assert_eq!(left, [""; 0]);
+    for machine in ["a", "b"] {
+        machines.run(machine, 0, &["verify", "small", "--experiments", RUNS]);
+        assert_eq!(files_naming(&machines.workspace.path(machine), &naming), [""; 0]);
+    }
+}
+
 fn files_naming(folder: &Path, naming: &impl Fn(&[u8]) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
