@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use aho_corasick::AhoCorasick;
 
 use super::container::forget_unpacked;
 use super::objects::forget_fetched;
@@ -20,11 +23,16 @@ const TELLING: usize = 5;
 const ESCAPES: [(char, &str); 6] =
     [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;"), ('\'', "&#x27;"), ('/', "&#x2f;")];
 
+/// Where a page lets a long name break.
+const BREAK: &str = "<wbr>";
+
 /// What identifies faces that are being forgotten; names and contents that other faces of the manifest have as well do not.
 #[derive(Debug, Default)]
 pub(crate) struct Traces {
     /// Face ids, paths, photos and identities.
     names: BTreeSet<String>,
+    in_text: OnceLock<Words>,
+    in_page: OnceLock<Words>,
     /// Digests of their pictures.
     pub contents: BTreeSet<Digest>,
     /// Digests of the photos that they are in, perhaps beside others.
@@ -47,12 +55,13 @@ impl Traces {
         let (kept, mut lost) = (named(false), named(true));
         lost.retain(|name| !name.is_empty() && !kept.contains(name));
         let photos = contents(true);
-        Self { names: lost, contents: &photos - &contents(false), photos, root: manifest.root.clone() }
+        let contents = &photos - &contents(false);
+        Self { names: lost, contents, photos, root: manifest.root.clone(), ..Self::default() }
     }
 
     /// Whether a text names one of the faces: with nothing before and behind the name that could be part of it.
     pub fn name_in(&self, text: &str) -> bool {
-        self.names.iter().any(|name| stands_in(text, name))
+        self.in_text.get_or_init(|| Words::new(self.names.iter().cloned())).one_in(text)
     }
 
     /// Whether a folder is the one that the manifest's pictures are in.
@@ -71,14 +80,16 @@ impl Traces {
 
     /// [`Self::name_in`] for the text of a page, in which short names mean nothing.
     pub fn name_in_page(&self, text: &str) -> bool {
-        let telling = |name: &&String| name.chars().count() >= TELLING;
+        let words = self.in_page.get_or_init(|| {
+            let telling = |name: &&String| name.chars().count() >= TELLING;
+            Words::new(self.names.iter().filter(telling).flat_map(|name| {
+                let escaped = ESCAPES.iter().fold((*name).clone(), |text, (c, escape)| text.replace(*c, escape));
+                let in_json = serde_json::to_string(name).unwrap_or_default();
+                [name.clone(), escaped, in_json.trim_matches('"').to_owned()]
+            }))
+        });
         // Where pages let long names break.
-        let text = &text.replace("<wbr>", "");
-        self.names.iter().filter(telling).any(|name| {
-            let escaped = ESCAPES.iter().fold((*name).clone(), |text, (c, escape)| text.replace(*c, escape));
-            let in_json = serde_json::to_string(name).unwrap_or_default();
-            stands_in(text, name) || stands_in(text, &escaped) || stands_in(text, in_json.trim_matches('"'))
-        })
+        if text.contains(BREAK) { words.one_in(&text.replace(BREAK, "")) } else { words.one_in(text) }
     }
 
     /// Whether a manifest has one of the faces, by id, identity or picture.
@@ -92,11 +103,23 @@ impl Traces {
     }
 }
 
-/// Whether `name` stands in `text` as a word of its own.
-fn stands_in(text: &str, name: &str) -> bool {
-    let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-    text.match_indices(name)
-        .any(|(at, _)| !is_part(text[..at].chars().next_back()) && !is_part(text[at + name.len()..].chars().next()))
+/// Words that are looked for together: the time it takes does not depend on how many they are.
+#[derive(Debug)]
+struct Words(Option<AhoCorasick>);
+
+impl Words {
+    fn new(words: impl Iterator<Item = String>) -> Self {
+        Self(AhoCorasick::new(words).ok())
+    }
+
+    /// Whether one of them stands in `text` by itself. More than can be looked for are taken to be there.
+    fn one_in(&self, text: &str) -> bool {
+        let Some(words) = &self.0 else { return true };
+        let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        words.find_overlapping_iter(text).any(|found| {
+            !is_part(text[..found.start()].chars().next_back()) && !is_part(text[found.end()..].chars().next())
+        })
+    }
 }
 
 fn names(face: &Face) -> impl Iterator<Item = &str> {
@@ -207,8 +230,12 @@ mod tests {
 
     #[test]
     fn a_name_is_found_only_as_a_word_of_its_own() {
-        assert!(stands_in("a/Ada_L/0.jpg", "Ada_L") && stands_in("Ada_L", "Ada_L") && stands_in("x Ada_L,", "Ada_L"));
-        assert!(!stands_in("Ada_Lovelace", "Ada_L") && !stands_in("12", "1") && !stands_in("éa", "a"));
+        let stands_in = |text: &str, names: &[&str]| Words::new(names.iter().map(ToString::to_string)).one_in(text);
+        for text in ["a/Ada_L/0.jpg", "Ada_L", "x Ada_L,", "Ada_Lovelace and Ada_L"] {
+            assert!(stands_in(text, &["Ada_L", "Lovelace"]), "{text}");
+        }
+        assert!(!stands_in("Ada_Lovelace", &["Ada_L"]) && !stands_in("12", &["1"]) && !stands_in("éa", &["a"]));
+        assert!(stands_in("no-no-name", &["no-name", "no-no"]) && !stands_in("x", &[]));
     }
 
     #[test]

@@ -221,18 +221,24 @@ impl Manifest {
         if manifest.len() == rows.len() { Ok(manifest) } else { Err(wrong(format!("it has no row {}", rows.end - 1))) }
     }
 
-    /// Whether a stored manifest of the same faces has other columns. They do not name a run, because no embedding depends on
-    /// them, but the breakdown and `face_metadata.csv` do. Holds some rows of the file at a time.
+    /// Whether a stored manifest of the same faces has other columns, or other paths of their pictures. They do not name a run,
+    /// because no embedding depends on them, but the breakdown, `face_metadata.csv` and the pictures of a report do. Holds
+    /// some rows of the file at a time.
     pub(crate) fn has_other_columns_than(&self, path: &Path) -> Result<bool, DatasetError> {
         let scores =
             |faces: &[Face]| faces.iter().map(|face| face.detector_score.map(f32::to_bits)).collect::<Vec<_>>();
+        let path = |face: &Face| match &face.pixels {
+            PixelSource::File { path, .. } | PixelSource::Part(Part { path, .. }) => Some(path.clone()),
+            PixelSource::Given { .. } | PixelSource::Synthetic { .. } => None,
+        };
         for start in (0..self.len()).step_by(SLICE) {
             let rows = start..self.len().min(start + SLICE);
             let stored = Self::read_rows(path, PathBuf::new(), rows.clone())?;
             let columns = stored.table.columns.iter().zip(&self.table.columns);
             let same = stored.table.headers == self.table.headers
                 && columns.clone().all(|(there, here)| rows.clone().all(|row| there.get(row - start) == here.get(row)))
-                && scores(&stored.faces) == scores(&self.faces[rows.clone()]);
+                && scores(&stored.faces) == scores(&self.faces[rows.clone()])
+                && stored.faces.iter().map(path).eq(self.faces[rows.clone()].iter().map(path));
             if !same {
                 return Ok(true);
             }

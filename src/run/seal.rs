@@ -331,7 +331,7 @@ fn interrupted() -> RunError {
     RunError::Interrupted { resume: "nothing was changed; run it again".into() }
 }
 
-/// Relative names (`/`-separated, sorted) of all files under a folder, except the seal and hidden files.
+/// Relative names (`/`-separated, sorted) of all files under a folder, except the seal and what is hidden.
 pub(super) fn names(root: &Path) -> Result<Vec<String>, FileError> {
     let mut names = Vec::new();
     list(root, Path::new(""), &mut names)?;
@@ -345,10 +345,12 @@ fn list(root: &Path, below: &Path, names: &mut Vec<String>) -> Result<(), FileEr
         let name = entry.file_name();
         let relative = below.join(&name);
         let kind = entry.file_type().map_err(FileError::new("list", entry.path()))?;
-        let ignored = name.to_string_lossy().starts_with('.') || relative == Path::new(RunDirectory::SEALED);
+        if name.to_string_lossy().starts_with('.') || relative == Path::new(RunDirectory::SEALED) {
+            continue;
+        }
         if kind.is_dir() {
             list(root, &relative, names)?;
-        } else if !ignored {
+        } else {
             names.push(relative.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/"));
         }
     }

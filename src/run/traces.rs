@@ -85,7 +85,7 @@ impl RunContext<'_> {
         let mut found = Vec::new();
         for folder in self.folders(run) {
             let runs = RunDirectory::list_with_faces(&folder)?;
-            found.extend(runs.iter().filter(|other| has(other)).map(|other| other.path().to_owned()));
+            found.extend(runs.iter().filter(|other| has(other)).map(|other| PathBuf::from(other.shown())));
         }
         Ok(found)
     }

@@ -540,7 +540,11 @@ pub fn remove_all(path: &Path) -> Result<(), FileError> {
 /// [`FileError`] with the folder.
 pub fn sync_dir(folder: &Path) -> Result<(), FileError> {
     #[cfg(unix)]
-    File::open(folder).and_then(|dir| dir.sync_all()).map_err(FileError::new("flush", folder))?;
+    match File::open(folder).and_then(|dir| dir.sync_all()) {
+        // Some file systems, such as VirtualBox's shared folders, have no way to flush a folder.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+        flushed => flushed.map_err(FileError::new("flush", folder))?,
+    }
     Ok(())
 }
 
