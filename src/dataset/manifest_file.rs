@@ -227,7 +227,7 @@ impl Manifest {
     pub(crate) fn has_other_columns_than(&self, path: &Path) -> Result<bool, DatasetError> {
         let scores =
             |faces: &[Face]| faces.iter().map(|face| face.detector_score.map(f32::to_bits)).collect::<Vec<_>>();
-        let path = |face: &Face| match &face.pixels {
+        let picture = |face: &Face| match &face.pixels {
             PixelSource::File { path, .. } | PixelSource::Part(Part { path, .. }) => Some(path.clone()),
             PixelSource::Given { .. } | PixelSource::Synthetic { .. } => None,
         };
@@ -238,7 +238,7 @@ impl Manifest {
             let same = stored.table.headers == self.table.headers
                 && columns.clone().all(|(there, here)| rows.clone().all(|row| there.get(row - start) == here.get(row)))
                 && scores(&stored.faces) == scores(&self.faces[rows.clone()])
-                && stored.faces.iter().map(path).eq(self.faces[rows.clone()].iter().map(path));
+                && stored.faces.iter().map(picture).eq(self.faces[rows.clone()].iter().map(picture));
             if !same {
                 return Ok(true);
             }

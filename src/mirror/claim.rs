@@ -11,6 +11,7 @@ use crate::progress::Cancel;
 #[derive(Debug)]
 pub(super) struct Claim {
     _lock: Lock,
+    shared: bool,
 }
 
 impl Claim {
@@ -20,7 +21,12 @@ impl Claim {
         let _transfer = Transfer::begin(local, run)?;
         let path = path(local, run, "claim")?;
         let lock = if shared { Lock::share(&path)? } else { Lock::acquire(&path)? };
-        Ok(lock.map(|lock| Self { _lock: lock }))
+        Ok(lock.map(|lock| Self { _lock: lock, shared }))
+    }
+
+    /// Whether others may have one at the same time.
+    pub fn is_shared(&self) -> bool {
+        self.shared
     }
 
     /// Whether another process has one, told to who transfers.
@@ -29,7 +35,7 @@ impl Claim {
     }
 }
 
-/// The right to copy from the store, until it is dropped: one process at a time.
+/// The right to copy from the store, and to it what others have changed as well, until it is dropped: one process at a time.
 #[derive(Debug)]
 pub(super) struct Transfer {
     _lock: Option<Lock>,

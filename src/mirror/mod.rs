@@ -169,8 +169,8 @@ pub(crate) fn push_all() -> Result<(), FileError> {
     for mirror in mirrors {
         // The claims end when all is sent.
         let ours = std::mem::take(&mut *mirror.ours());
-        for run in ours.keys() {
-            let pushed = mirror.push(run);
+        for (run, claim) in &ours {
+            let pushed = if claim.is_shared() { mirror.push_together(run) } else { mirror.push(run) };
             if result.is_ok() {
                 result = pushed;
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
+use super::claim::Transfer;
 use super::pull::{FORGETTING, is_copied};
 use super::{Mirror, parallel};
 use crate::files::{self, FileError};
@@ -23,6 +24,13 @@ impl Mirror {
     /// that is an error. A run that is losing faces is sent when all of them are gone, by [`Self::push_forgotten`].
     pub fn push(&self, run: &str) -> Result<(), FileError> {
         if files::is_file(&self.local.join(run).join(FORGETTING))? { Ok(()) } else { self.push_now(run) }
+    }
+
+    /// [`Self::push`] of a run that other processes here change, too: what one of them has sent is not sent again.
+    pub fn push_together(&self, run: &str) -> Result<(), FileError> {
+        let _transfer = Transfer::begin(&self.local, run)?;
+        self.reopen_ledger(run);
+        self.push(run)
     }
 
     /// Copies a run that has lost faces to the store, and removes the journal there.

@@ -295,10 +295,16 @@ fn pairs_are_compared_on_several_machines() {
     machines.run("a", 0, &["prepare", "config.yaml", "--experiments", RUNS]);
     machines.shard("a", 0, 1);
     machines.run("a", 0, &["finish", "small", "--experiments", RUNS, "--quiet"]);
-    for (machine, shard) in [("b", "0/2"), ("c", "1/2")] {
-        machines.run(machine, 0, &["evaluate", "small", "--experiments", RUNS, "--quiet", "--shard", shard]);
+    // Two of them at once on one.
+    let shards = [("b", "0/3"), ("b", "1/3"), ("c", "2/3")].map(|(machine, shard)| {
+        let arguments = ["evaluate", "small", "--experiments", RUNS, "--quiet", "--shard", shard];
+        machines.command(machine, &arguments).stderr(Stdio::piped()).spawn().unwrap()
+    });
+    for shard in shards {
+        let output = shard.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
-    assert_eq!(machines.store.keys().iter().filter(|key| key.contains(".pairs.partial.")).count(), 2);
+    assert_eq!(machines.store.keys().iter().filter(|key| key.contains(".pairs.partial.")).count(), 3);
     machines.run("d", 0, &["evaluate", "small", "--experiments", RUNS, "--quiet"]);
     assert_same(&machines.stored(), &whole);
     assert!(!machines.store.keys().iter().any(|key| key.contains(".pairs")), "they are used up");
