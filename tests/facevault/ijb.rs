@@ -234,7 +234,7 @@ fn templates_of_a_set_are_verified_from_its_files_to_the_report() {
     workspace.run(0, &["verify", "small"]);
 }
 
-/// Fault (data): the 1:N tables do not name one template → the subjects that they name are those of the others all the same
+/// Fault (tables): the 1:N tables do not name one template → the subjects that they name are those of the others all the same
 #[test]
 fn what_the_tables_name_counts_where_they_do_not_name_all() {
     let workspace = workspace();
