@@ -574,7 +574,10 @@ pub enum StateFilter {
 
 impl StateFilter {
     fn parse(text: &str) -> Result<Self, String> {
-        if text == "incomplete" { Ok(Self::Incomplete) } else { named(text).map(Self::One) }
+        if text == "incomplete" {
+            return Ok(Self::Incomplete);
+        }
+        named(text).map(Self::One).map_err(|states| format!("{states}, or `incomplete`: neither complete nor damaged"))
     }
 
     /// Whether a state is one of them.
@@ -1006,6 +1009,15 @@ mod tests {
     use clap::{CommandFactory, Parser};
 
     use super::Cli;
+
+    #[test]
+    fn an_unknown_state_is_answered_with_all_that_are_taken() {
+        let error = Cli::try_parse_from(["facevault", "runs", "--state", "foo"]).map(|_| ()).unwrap_err().to_string();
+        for state in ["embedding", "embedded", "complete", "unfinished-removal", "damaged", "incomplete"] {
+            assert!(error.contains(&format!("`{state}`")), "{error}");
+            Cli::try_parse_from(["facevault", "runs", "--state", state]).unwrap();
+        }
+    }
 
     #[test]
     fn no_mistyped_address_becomes_a_folder() {

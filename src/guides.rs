@@ -1,5 +1,7 @@
 //! The guides that the binary carries, for users who have nothing else: `facevault guide`.
 
+mod folded;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -35,6 +37,10 @@ pub const GUIDES: &[Guide] = &[
     guide!("search-a-gallery"),
     guide!("forget-a-person"),
     guide!("cluster"),
+    Guide { name: "datasets", text: include_str!("../docs/datasets.md") },
+    Guide { name: "detection", text: include_str!("../docs/detection.md") },
+    Guide { name: "onnx", text: include_str!("../docs/onnx.md") },
+    Guide { name: "engine", text: include_str!("../docs/engine.md") },
     Guide { name: "config-keys", text: include_str!("../configs/README.md") },
     Guide { name: "files", text: include_str!("../docs/files.md") },
 ];
@@ -42,6 +48,11 @@ pub const GUIDES: &[Guide] = &[
 impl Guide {
     pub fn find(name: &str) -> Option<&'static Self> {
         GUIDES.iter().find(|guide| guide.name == name)
+    }
+
+    /// Its text for a terminal of so many characters in a line.
+    pub fn folded(&self, width: usize) -> String {
+        folded::folded(self.text, width)
     }
 
     /// Its first heading.
@@ -56,6 +67,24 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    /// A page that a message names is none that only the checkout has.
+    #[test]
+    fn messages_name_guides_that_are_carried() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut named = 0;
+        for file in
+            ["src/init/error.rs", "src/init/yaml.rs", "crates/graph/src/onnx/error.rs", "crates/engine/src/error.rs"]
+        {
+            let text = std::fs::read_to_string(root.join(file)).unwrap();
+            assert!(!text.contains("docs/"), "{file}");
+            for name in text.split("`facevault guide ").skip(1).map(|after| after.split('`').next().unwrap()) {
+                named += 1;
+                assert!(Guide::find(name).is_some(), "{file}: {name}");
+            }
+        }
+        assert!(named > 8, "{named}");
+    }
 
     #[test]
     fn every_page_of_the_folder_is_carried_and_in_the_book() {

@@ -80,19 +80,23 @@ impl Quantity {
     pub fn difference(self, difference: f64) -> String {
         match self {
             _ if difference == 0.0 => "=".into(),
-            Self::Rate => format!("{} pp", self.signed(difference)),
-            _ => self.signed(difference),
+            _ => self.signed(difference) + self.unit(),
         }
+    }
+
+    /// What follows a difference, in percentage points if it is one of rates.
+    fn unit(self) -> &'static str {
+        if self == Self::Rate { " pp" } else { "" }
     }
 
     /// A difference and its interval: `+0.22 pp [−0.01, +0.45]`.
     #[must_use]
     pub fn effect(self, difference: &Estimate) -> String {
-        let interval = match (difference.lower, difference.upper) {
-            (Some(lower), Some(upper)) => format!(" [{}, {}]", self.signed(lower), self.signed(upper)),
-            _ => String::new(),
+        let &Estimate { point, lower: Some(lower), upper: Some(upper), .. } = difference else {
+            return self.difference(difference.point);
         };
-        self.difference(difference.point) + &interval
+        let [point, lower, upper] = [point, lower, upper].map(|value| self.signed(value));
+        format!("{point}{} [{lower}, {upper}]", self.unit())
     }
 
     fn signed(self, value: f64) -> String {
@@ -223,5 +227,6 @@ mod tests {
         assert_eq!(Quantity::Plain.difference(0.0), "=");
         assert_eq!(Quantity::Rate.effect(&estimate(0.002, false)), "+0.20 pp [−0.80, +1.20]");
         assert_eq!(Quantity::Cosine.effect(&Estimate { lower: None, ..estimate(0.5, false) }), "+0.5000");
+        assert_eq!(Quantity::Rate.effect(&estimate(0.0, false)), "0.00 pp [−1.00, +1.00]", "the interval's unit");
     }
 }

@@ -70,6 +70,12 @@ pub fn width() -> usize {
     terminal_size::terminal_size().map_or(WIDTH_ELSEWHERE, |(terminal_size::Width(width), _)| width.into())
 }
 
+/// Characters in a line of the terminal that standard output is; `None` elsewhere, where programs read line by line.
+#[must_use]
+pub fn columns() -> Option<usize> {
+    io::stdout().is_terminal().then(width)
+}
+
 /// Writes a result and a newline to standard output.
 ///
 /// # Errors

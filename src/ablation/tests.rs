@@ -110,7 +110,7 @@ fn a_path_has_a_change_for_each_step_and_one_for_all() {
         (&[(0, 3)][..], EffectVerdict::Better)
     );
     assert_snapshot!(found.headline(), @"From 10.00% to 4.00% equal error rate: −6.00 pp [−6.50, −5.50], better; the largest step is “step 3”: −8.10 pp [−8.60, −7.60], better. 1 of the 3 steps is indistinguishable from 0.");
-    let text = found.to_text();
+    let text = found.to_text(400);
     for line in [
         "equal error rate: lower is better; each step keeps the changes before it",
         "on 60 faces of 12 identities: the same 120 genuine and 1650 impostor pairs in each (exhaustive)",
@@ -119,6 +119,10 @@ fn a_path_has_a_change_for_each_step_and_one_for_all() {
         "indistinguishable from 0  –        small-000000000002",
     ] {
         assert!(text.contains(line), "{line}: {text}");
+    }
+    let narrow = found.to_text(60);
+    for line in ["\n[1]  step 1\n", "\n  eer  ", "\n  change from the previous  +2.00 pp [+1.50, +2.50]\n"] {
+        assert!(narrow.contains(line), "{line}: {narrow}");
     }
 }
 
@@ -129,7 +133,7 @@ fn a_variant_without_a_number_makes_the_next_change_one_of_two_steps() {
         points(&found),
         [("step 1".into(), None), ("step 1 + step 2".into(), Some(0.03)), ("step 3".into(), Some(-0.09))]
     );
-    assert!(found.to_text().ends_with("not measured: step 1: device `cuda` is not available & so on"));
+    assert!(found.to_text(400).ends_with("not measured: step 1: device `cuda` is not available & so on"));
     // The total ends at the last measured variant.
     let found = ablation(Design::Steps, 2, &[Some(0.10), Some(0.12), None], 0.005);
     let total = found.total.unwrap();
@@ -152,7 +156,7 @@ fn a_grid_averages_over_the_other_steps() {
     let found = ablation(Design::Grid, 2, &[Some(0.10), Some(0.12), Some(0.07), Some(0.11)], 0.005);
     assert_eq!(points(&found), [("step 1".into(), Some(0.03)), ("step 2".into(), Some(-0.02))]);
     assert_eq!(found.changes[0].over(), "2 of 2");
-    let text = found.to_text();
+    let text = found.to_text(400);
     assert!(text.contains("step 1  +3.00 pp [+2.50, +3.50]") && text.contains("worse   2 of 2"), "{text}");
     assert!(text.contains("[3]  step 1 + step 2  11.00%"), "{text}");
     let found = ablation(Design::Grid, 2, &[Some(0.10), None, Some(0.07), Some(0.11)], 0.005);
@@ -164,7 +168,7 @@ fn nothing_measured_says_so() {
     let found = ablation(Design::Each, 2, &[Some(0.10), None, None], 0.005);
     assert!(!found.measured());
     assert_eq!(found.headline(), "No step could be measured.");
-    let _ = found.to_text();
+    let _ = found.to_text(400);
 }
 
 #[test]

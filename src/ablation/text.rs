@@ -7,8 +7,8 @@ use crate::text::counted;
 use crate::text_table::TextTable;
 
 impl AblationResult {
-    /// The ablation as text for the terminal.
-    pub fn to_text(&self) -> String {
+    /// The ablation as text for lines of `width` characters.
+    pub fn to_text(&self, width: usize) -> String {
         let mut lines = vec![self.headline(), String::new()];
         lines.push(format!("{}; {}", self.better(), self.meaning()));
         lines.extend(self.shared.as_ref().map(Shared::sentence));
@@ -19,7 +19,8 @@ impl AblationResult {
                 [change.step.clone(), difference, verdict, change.over()]
             });
             let table = TextTable::new(["step", "mean change over the others", "", "of"]).rows(rows);
-            lines.extend([table.to_string(), String::new()]);
+            lines.extend(table.fitted(width, 1));
+            lines.push(String::new());
         }
         let change = if self.design == Design::Steps { "change from the previous" } else { "change from the config" };
         let head = ["", "variant", &self.metric.key, change, "", "faces/s", "run"];
@@ -34,7 +35,7 @@ impl AblationResult {
             let run = variant.run.clone().unwrap_or_default();
             [format!("[{number}]"), variant.name.clone(), value, difference, verdict, variant.speed_text(), run]
         });
-        lines.push(TextTable::new(head).rows(rows).to_string());
+        lines.extend(TextTable::new(head).rows(rows).fitted(width, 2));
         let missing = self.variants.iter().filter_map(|variant| Some((&variant.name, variant.err.as_ref()?)));
         lines.extend(missing.map(|(name, reason)| format!("not measured: {name}: {reason}")));
         lines.join("\n")

@@ -5,6 +5,7 @@ use super::{options_to_repeat, print, with_context};
 use crate::cli::AblateArgs;
 use crate::error::{CommandOutcome, Error};
 use crate::pages;
+use crate::terminal;
 
 pub(super) fn run(arguments: &AblateArgs) -> Result<CommandOutcome, Error> {
     let (common, path) = (&arguments.config.common, &arguments.config.config);
@@ -23,7 +24,7 @@ pub(super) fn run(arguments: &AblateArgs) -> Result<CommandOutcome, Error> {
             other => other?,
         };
         let page = pages::ablation(&common.reports, &found)?;
-        print(common, &found, || format!("{}\n\nreport  {}", found.to_text(), page.display()))?;
+        print(common, &found, || format!("{}\n\nreport  {}", found.to_text(terminal::width()), page.display()))?;
         if found.measured() { Ok(CommandOutcome::Done) } else { Err(Error::NothingMeasured) }
     })
 }

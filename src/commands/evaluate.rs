@@ -1,5 +1,6 @@
 //! `evaluate RUN`: recomputes the statistics.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -13,10 +14,12 @@ use crate::shard::Shard;
 use crate::similarity::SharedPairs;
 use crate::text::counted;
 
-/// What `evaluate --shard --json` prints.
-#[derive(Debug, Serialize)]
-struct ShardOutput {
+/// What `evaluate RUN --shard I/N --json` prints: the shard's part of the comparison of all pairs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ComparedShard {
+    /// The run's name.
     run: String,
+    /// As the command names it, such as `0/4`.
     shard: String,
     /// Pieces of the comparison that this shard has.
     pieces: usize,
@@ -24,6 +27,9 @@ struct ShardOutput {
     of: usize,
     /// Pairs in them.
     pairs: u64,
+    /// Why there is nothing to compare.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_evaluated: Option<String>,
 }
 
 fn evaluate_shard(arguments: &EvaluateArgs, shard: Shard) -> Result<CommandOutcome, Error> {
@@ -31,17 +37,18 @@ fn evaluate_shard(arguments: &EvaluateArgs, shard: Shard) -> Result<CommandOutco
     let again = format!("to resume: facevault evaluate {} --shard {shard}{options}", arguments.run);
     with_context(&arguments.common, &again, |context| {
         let run = RunDirectory::find(context.experiments, &arguments.run)?;
-        let SharedPairs { pieces, of, pairs } = match context.evaluate_shard(&run, shard) {
+        let (SharedPairs { pieces, of, pairs }, reason) = match context.evaluate_shard(&run, shard) {
             Err(error) if error.interrupted() => return Ok(interrupted(&again)),
             Err(RunError::Evaluate(EvaluateError::NotEvaluable { reason })) => {
-                print(&arguments.common, &json!({"not_evaluated": reason}), || not_evaluated(&reason))?;
-                return Ok(CommandOutcome::Done);
+                (SharedPairs { pieces: 0, of: 0, pairs: 0 }, Some(reason))
             }
-            other => other?,
+            other => (other?, None),
         };
-        let done = ShardOutput { run: run.name(), shard: shard.to_string(), pieces, of, pairs };
-        print(&arguments.common, &done, || {
-            format!("shard {shard} of {}: {} compared", done.run, counted(pairs, "pair"))
+        let (run, shard) = (run.name(), shard.to_string());
+        let done = ComparedShard { run, shard, pieces, of, pairs, not_evaluated: reason };
+        print(&arguments.common, &done, || match &done.not_evaluated {
+            Some(reason) => not_evaluated(reason),
+            None => format!("shard {} of {}: {} compared", done.shard, done.run, counted(pairs, "pair")),
         })?;
         Ok(CommandOutcome::Done)
     })

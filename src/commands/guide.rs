@@ -8,6 +8,7 @@ use crate::cli::GuideArgs;
 use crate::error::{CommandOutcome, Error};
 use crate::guides::{GUIDES, Guide};
 use crate::spelling;
+use crate::terminal;
 use crate::text_table::TextTable;
 
 /// What `guide --json` prints: the list, or one guide if it is named.
@@ -43,7 +44,10 @@ pub(super) fn run(arguments: &GuideArgs) -> Result<CommandOutcome, Error> {
                 let near = near.map_or_else(String::new, |near| format!("; {near}"));
                 Error::Usage(format!("no guide `{name}`{near}; `facevault guide` lists them"))
             })?;
-            print(common, &GuideOutput::One(*guide), || guide.text.trim_end().to_owned())?;
+            print(common, &GuideOutput::One(*guide), || match terminal::columns() {
+                Some(width) => guide.folded(width),
+                None => guide.text.trim_end().to_owned(),
+            })?;
         }
     }
     Ok(CommandOutcome::Done)

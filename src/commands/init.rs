@@ -23,11 +23,11 @@ pub(crate) struct InitOutput<'a> {
     weights: Option<String>,
     /// What the config is for.
     purpose: Purpose,
-    /// What the pictures were taken for; `None` without pictures.
+    /// What the pictures were taken for; `None` without pictures, or where nothing tells.
     pictures: Option<Shown>,
     /// The preprocessing profile; `None` without pictures.
     profile: Option<&'static str>,
-    /// Why the pictures were taken for that; `None` without pictures.
+    /// Why the pictures were taken for that, or for nothing; `None` without pictures.
     reason: Option<String>,
     /// The commands to go on with.
     next: [String; 2],
@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &InitArgs) -> Result<CommandOutcome, Error> {
         found: &look,
         weights: look.has_pictures().then(|| choices.weights.name()),
         purpose: choices.purpose,
-        pictures: look.has_pictures().then_some(choices.shown),
+        pictures: choices.shown.filter(|_| look.has_pictures()),
         profile: profile.map(|(name, _)| name),
         reason,
         next: commands,
@@ -74,8 +74,12 @@ pub(super) fn run(arguments: &InitArgs) -> Result<CommandOutcome, Error> {
             table.row(["found", &look.sentence()]);
         }
         if let (Some((name, why)), Some(reason)) = (profile, &output.reason) {
-            let shown = if choices.shown == Shown::Photos { "photos" } else { "crops" };
-            table.row(["pictures", &format!("taken for {shown}: {reason}")]);
+            let taken = match choices.shown {
+                Some(Shown::Photos) => "taken for photos",
+                Some(Shown::Crops) => "taken for crops",
+                None => "`--pictures` says whether they are crops or photos",
+            };
+            table.row(["pictures", &format!("{taken}: {reason}")]);
             table.row(["profile", &format!("{name}: {why}")]);
         }
         table.row(["wrote", &shown.to_string()]);
@@ -122,8 +126,8 @@ fn choose(arguments: &InitArgs, look: &Look, asks: bool) -> Result<(Choices, Opt
     let purpose = arguments.purpose.unwrap_or_else(|| if asks { ask_purpose() } else { Purpose::default() });
     let (guess, why) = look.shown(&weights);
     let (shown, reason) = match arguments.pictures {
-        Some(shown) => (shown, "you said so".to_owned()),
-        None if asks && look.is_open() => match ask_shown(guess, &why) {
+        Some(shown) => (Some(shown), "you said so".to_owned()),
+        None if asks && look.is_open() => match Some(ask_shown(guess, &why)) {
             shown if shown == guess => (shown, why),
             shown => (shown, "you said so".to_owned()),
         },
@@ -141,8 +145,8 @@ fn defaults(arguments: &InitArgs, look: &Look, choices: &Choices) -> String {
     if arguments.purpose.is_none() {
         taken.push(format!("--for {}", word(choices.purpose)));
     }
-    if arguments.pictures.is_none() && look.is_open() {
-        taken.push(format!("--pictures {}", word(choices.shown)));
+    if let Some(shown) = choices.shown.filter(|_| arguments.pictures.is_none() && look.is_open()) {
+        taken.push(format!("--pictures {}", word(shown)));
     }
     match &taken[..] {
         [] => "nothing was asked: every choice is a flag's".into(),
@@ -177,7 +181,8 @@ fn ask_purpose() -> Purpose {
     one_of(question, [Purpose::Verification, Purpose::Search, Purpose::Embeddings], 0)
 }
 
-fn ask_shown(guess: Shown, why: &str) -> Shown {
+fn ask_shown(guess: Option<Shown>, why: &str) -> Shown {
+    let guess = guess.unwrap_or(Shown::Crops);
     let enter = |shown| if shown == guess { format!(" (Enter: {why})") } else { String::new() };
     let question = format!(
         "What do the pictures show?\n  1  crops: each is a face that was cut out already{}\n  2  photos: the faces have to be \

@@ -33,6 +33,7 @@ pub(crate) use check::CheckOutput;
 use clap::ValueEnum as _;
 pub(crate) use detect::DetectOutput;
 pub(crate) use embed::EmbedOutput;
+pub(crate) use evaluate::ComparedShard;
 pub(crate) use experiment::ExperimentOutput;
 pub(crate) use fetch::FetchOutput;
 pub(crate) use guide::GuideOutput;

@@ -11,7 +11,7 @@ use crate::cli::ReproduceArgs;
 use crate::embed::EmbedOutcome;
 use crate::error::{CommandOutcome, Error};
 use crate::provenance::Provenance;
-use crate::reproduce::{self, ReproducedConfig, ReproducedRow, RunIdentity};
+use crate::reproduce::{self, BEGIN, END, ReproducedConfig, ReproducedRow, RunIdentity};
 use crate::run::{self, Evaluated, RunContext, RunDirectory, RunError};
 use crate::{config, files, pages, text};
 
@@ -116,6 +116,12 @@ fn run_experiment(
 }
 
 fn read(path: &Path) -> Result<String, Error> {
+    if !path.exists() {
+        let shown = path.display();
+        return Err(Error::Usage(format!(
+            "{shown}: no such file; make it with the lines `{BEGIN}` and `{END}`, for the table between them"
+        )));
+    }
     let bytes = files::read(path).map_err(RunError::from)?;
     String::from_utf8(bytes).map_err(|_| Error::Usage(format!("{} is not valid UTF-8", path.display())))
 }

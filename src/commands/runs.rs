@@ -11,7 +11,7 @@ use crate::mirror;
 use crate::numbers::Quantity;
 use crate::pages;
 use crate::run::{self, DEFAULT_FOLDER, ListedRun, ListedValue, RunError, RunKey, RunRow, RunState};
-use crate::terminal::say;
+use crate::terminal::{self, say};
 use crate::text_table::TextTable;
 
 /// Differing keys shown for each run; `--json` has all of them.
@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &RunsArgs) -> Result<CommandOutcome, Error> {
                 format!("no runs in {}; create one with `facevault experiment CONFIG{option}`", folder.display())
             }
             true => format!("no such runs in {}; without filters, `facevault runs` lists all", folder.display()),
-            false => text(&rows, &keys),
+            false => text(&rows, &keys, terminal::columns().unwrap_or(usize::MAX)),
         };
         let page = page.as_ref().map(|path| format!("\n\npage  {}", path.display()));
         table + &page.unwrap_or_default()
@@ -126,7 +126,8 @@ const COLUMNS: [&str; 14] = [
     "differs in",
 ];
 
-fn text(rows: &[&RunRow], keys: &[RunKey]) -> String {
+/// A line each, for programs that read lines, too; on a terminal too narrow for it, the cells below each other.
+fn text(rows: &[&RunRow], keys: &[RunKey], width: usize) -> String {
     let cells: Vec<_> = rows.iter().map(|row| cells(row)).collect();
     // Few runs have a protocol, or another run of their config.
     let optional = ["accuracy", "differs in"];
@@ -150,7 +151,7 @@ fn text(rows: &[&RunRow], keys: &[RunKey]) -> String {
             _ => format!("{} is damaged: {reason}", row.run),
         })
     });
-    std::iter::once(table.to_string()).chain(damage).collect::<Vec<_>>().join("\n")
+    table.fitted(width, 1).into_iter().chain(damage).collect::<Vec<_>>().join("\n")
 }
 
 /// Keys whose values are columns anyway.
@@ -212,4 +213,29 @@ fn differing(row: &RunRow) -> String {
     let more = row.differs.len().saturating_sub(KEYS_SHOWN);
     let more = (more > 0).then(|| format!("{more} more"));
     keys.chain(more).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_a_line_each_unless_the_terminal_is_too_narrow() {
+        let network = Some("inception-resnet-v1".to_owned());
+        let row = RunRow {
+            run: "small-000000000001".into(),
+            state: RunState::Complete,
+            network,
+            faces: 7,
+            ..RunRow::default()
+        };
+        let wide = text(&[&row, &row], &[], usize::MAX);
+        assert_eq!(wide.lines().count(), 3, "{wide}");
+        let narrow = text(&[&row], &[], 60);
+        assert!(
+            narrow.starts_with("run\nsmall-000000000001\n  when (UTC)       –\n  state            complete\n"),
+            "{narrow}"
+        );
+        assert!(narrow.lines().all(|line| line.chars().count() <= 60), "{narrow}");
+    }
 }

@@ -7,6 +7,7 @@ use super::{START_OVER, print, with_context};
 use crate::cli::{OrAll, ThroughputArgs};
 use crate::error::{CommandOutcome, Error};
 use crate::pages;
+use crate::terminal;
 use crate::throughput::{self, ThroughputRequest, VariantSelection};
 
 pub(super) fn run(arguments: &ThroughputArgs) -> Result<CommandOutcome, Error> {
@@ -28,7 +29,7 @@ pub(super) fn run(arguments: &ThroughputArgs) -> Result<CommandOutcome, Error> {
         end_to_end: !arguments.network_only,
     };
     let measured = with_context(common, START_OVER, |context| Ok(throughput::run(context, &loaded.config, &request)?))?;
-    let mut text = measured.to_text();
+    let mut text = measured.to_text(terminal::width());
     if !arguments.no_report {
         let path = pages::throughput(&common.reports, &measured)?;
         let _ = write!(text, "\n\nreport  {}", path.display());

@@ -330,7 +330,7 @@ fn text_and_json_say_what_was_found() {
     equal error rate  19.17% […]  22.64% […]  +3.47 pp […] not resolvable  19.17% […]  same
     TAR at FMR 1e-1  65.83% […]  56.67% […]  −9.17 pp […] worse  65.83% […]  same
     TAR at FMR 1e-2  13.75% […]  12.92% […]  −0.83 pp […] not resolvable  13.75% […]  same
-    TAR at FMR 1e-3  1.25% […]  1.25% […]  = […] not resolvable  1.25% […]  same
+    TAR at FMR 1e-3  1.25% […]  1.25% […]  0.00 pp […] not resolvable  1.25% […]  same
     area under the ROC curve  0.8909 […]  0.8681 […]  −0.0228 […] worse  0.8909 […]  same
     separation d′  1.784 […]  1.623 […]  −0.161 […] worse  1.784 […]  same
     genuine cosine, mean  0.5293 […]  0.4883 […]  −0.0410 […] lower  0.5293 […]  same

@@ -265,6 +265,13 @@ pub enum CsvProblem {
         column = quoted(column), value = quoted(value)
     )]
     Outside { column: String, value: String },
+    /// A path that leaves the root only after a prefix was replaced.
+    #[error(
+        "`{column}` is `{value}`, which `dataset.rewrite` turns into `{rewritten}`, outside of `dataset.root` (the table's folder \
+         unless set); let `dataset.root` name the pictures' folder, and `to` a path in it",
+        column = quoted(column), value = quoted(value), rewritten = quoted(rewritten)
+    )]
+    RewrittenOutside { column: String, value: String, rewritten: String },
     /// A path that is not in the repository.
     #[error(
         "file_name `{value}` is not in the repository at this revision; correct the table, or pin another revision",

@@ -6,7 +6,7 @@ use super::csv_lines::CsvLines;
 use super::left_out::LeftOut;
 use super::listing::{Tree, Walk};
 use super::scan::OpenContext;
-use super::{DatasetError, container};
+use super::{DatasetError, DatasetSource, container};
 use crate::progress::{Cancel, Silent};
 use crate::{files, matrix, npy, parquet};
 
@@ -64,6 +64,12 @@ pub(crate) fn parquet_columns(path: &Path) -> Result<ParquetColumns, DatasetErro
 pub(crate) fn has_samples(archive: &Path) -> Result<bool, DatasetError> {
     let context = OpenContext { cache: None, progress: &Silent, cancel: &Cancel::default() };
     container::webdataset::has_samples(archive, &context)
+}
+
+/// The shorter sides of the first pictures, at most `most`, in pixels, of a dataset that has to be unpacked before it is listed;
+/// where their headers tell.
+pub(crate) fn first_sides(source: &DatasetSource, most: usize) -> Result<Vec<u32>, DatasetError> {
+    container::first_sides(source, most)
 }
 
 /// The paths of all pictures below a folder, in byte order.

@@ -44,12 +44,15 @@ impl PathRules {
         Self { roots, rewrite, remote }
     }
 
+    /// The path after its prefix was replaced; `None` if no rule fits.
+    pub fn rewritten(&self, recorded: &str) -> Option<String> {
+        let path = unify(recorded);
+        self.rewrite.iter().find_map(|(from, to)| Some(to.clone() + path.strip_prefix(from.as_str())?))
+    }
+
     /// The path relative to the root; `None` if it is outside.
     pub fn relative(&self, recorded: &str) -> Option<String> {
-        let mut path = unify(recorded);
-        if let Some((from, to)) = self.rewrite.iter().find(|(from, _)| path.starts_with(from)) {
-            path.replace_range(..from.len(), to);
-        }
+        let path = self.rewritten(recorded).unwrap_or_else(|| unify(recorded));
         if !(is_absolute(&path) || self.remote && crate::objects::is_address(&path)) {
             return normalise(&path);
         }

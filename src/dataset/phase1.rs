@@ -207,7 +207,13 @@ impl FaceTableParser<'_> {
     fn path(&self, column: usize, row: &CsvRow<'_>) -> Result<String, CsvProblem> {
         let recorded = row.needed(column)?;
         let outside = || match self.kind {
-            TableKind::Phase1(_) => CsvProblem::Outside { column: row.column(column), value: recorded.to_owned() },
+            TableKind::Phase1(_) => {
+                let (column, value) = (row.column(column), recorded.to_owned());
+                match self.rules.rewritten(recorded) {
+                    Some(rewritten) => CsvProblem::RewrittenOutside { column, value, rewritten },
+                    None => CsvProblem::Outside { column, value },
+                }
+            }
             TableKind::Pictures => row.expected(column, INSIDE),
             TableKind::ImageFolder => row.expected(column, "a relative path inside the folder of the table"),
         };

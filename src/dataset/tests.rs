@@ -200,6 +200,10 @@ fn errors_in_a_table_name_the_line() {
     assert_snapshot!(place.csv_error(with("\"a\nb\",p,,,a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_id` contains a line break or another control character");
     assert_snapshot!(place.csv_error(with("a,p,,,../a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `../a.jpg`, which is outside of `dataset.root` (the table's folder unless set); let it name the pictures' folder, or add a `dataset.rewrite` for the prefix");
     assert_snapshot!(place.csv_error(with("a,p,,,/kaggle/working/a.jpg,,,,,\n")), @"<dir>/faces.csv, line 2: `face_path` is `/kaggle/working/a.jpg`, which is outside of `dataset.root` (the table's folder unless set); let it name the pictures' folder, or add a `dataset.rewrite` for the prefix");
+    let rewritten =
+        place.table(with("a,p,,,/old/a.jpg,,,,,\n"), Phase1Image::Crop, &[("/old/", "../new/")]).unwrap_err();
+    let rewritten = rewritten.to_string().replace(place.root().to_str().unwrap(), "<dir>");
+    assert_snapshot!(rewritten, @"<dir>/faces.csv, line 2: `face_path` is `/old/a.jpg`, which `dataset.rewrite` turns into `../new/a.jpg`, outside of `dataset.root` (the table's folder unless set); let `dataset.root` name the pictures' folder, and `to` a path in it");
 }
 
 /// Fault (tables): a line with too few or too many values → a failure of its face only

@@ -73,8 +73,8 @@ pub(crate) fn default_folder(to: ExportFormat) -> &'static str {
 fn needs_python(request: &ExportRequest<'_>, package: &str) -> Error {
     let (to, run) = (request.to.name(), request.run.argument());
     Error::Usage(format!(
-        "`--to {to}` is written by Python's own library: `pip install facevault-bench {package}`, then \
-         `python -m facevault_bench.export {run} --to {to}`"
+        "`--to {to}` is written by Python's own library: `pip install ./facevault_bench-*.whl {package}`, with the wheel that \
+         `just package` builds, then `python -m facevault_bench.export {run} --to {to}`"
     ))
 }
 

@@ -25,7 +25,7 @@ pub enum InitError {
     /// In an object store.
     #[error(
         "{} is in an object store, where `init` does not look; write `dataset: {{source: folders, root: {}}}` into a config, or one of \
-         the other sources of docs/datasets.md, and `facevault fetch` counts its faces", path.display(), path.display()
+         the other sources of `facevault guide datasets`, and `facevault fetch` counts its faces", path.display(), path.display()
     )]
     Remote {
         /// What was named.
@@ -34,7 +34,7 @@ pub enum InitError {
     /// Nothing that can be read as faces.
     #[error(
         "{}: {what}; expected a folder of pictures, a CSV that names them, a `.parquet`, a `.tar` or an `.npy` with a CSV \
-         beside it (docs/datasets.md)", path.display()
+         beside it (`facevault guide datasets`)", path.display()
     )]
     NoFaces {
         /// What was named.

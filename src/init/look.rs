@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::find::{self, Content, Found, Hints, Paths};
 use super::{InitError, Shown, Weights, yaml};
 use crate::config;
-use crate::dataset::{self, LeftOutReason, Manifest};
+use crate::dataset::{self, DatasetSource, LeftOutReason, Manifest};
 use crate::progress::Silent;
 use crate::run::PHOTO_RATIO;
 use crate::text::counted;
@@ -25,7 +25,7 @@ pub(crate) struct Look {
     pub pictures: Option<usize>,
     /// People; `None` likewise.
     pub identities: Option<usize>,
-    /// The median of the pictures' shorter sides, in pixels; `None` without pictures.
+    /// The median of the pictures' shorter sides, in pixels; `None` without pictures, or where their headers do not tell.
     pub side: Option<u32>,
     /// What lies beside the pictures and is left out, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,18 +53,23 @@ impl Look {
             }
             listed => listed?,
         };
-        if let Some(manifest) = listed {
-            look.count(&manifest);
+        match listed {
+            Some(manifest) => look.count(&manifest),
+            None => look.side = median(dataset::look::first_sides(&look.dataset()?, SAMPLE)?),
         }
         Ok(look)
     }
 
-    /// The faces, as `check` reads the section from where the config will be; `None` for what has to be unpacked.
-    fn list(&self) -> Result<Option<Manifest>, InitError> {
+    /// The section, as `check` reads it from where the config will be.
+    fn dataset(&self) -> Result<DatasetSource, InitError> {
         let section = yaml::dataset_only(self);
         let folder = std::env::current_dir().unwrap_or_default();
-        let config = config::load_stored(section.as_bytes(), &folder.join("config.yaml"), &[], &folder)?.config;
-        Ok(dataset::list(&config.dataset, &Silent).transpose()?)
+        Ok(config::load_stored(section.as_bytes(), &folder.join("config.yaml"), &[], &folder)?.config.dataset)
+    }
+
+    /// The faces; `None` for what has to be unpacked.
+    fn list(&self) -> Result<Option<Manifest>, InitError> {
+        Ok(dataset::list(&self.dataset()?, &Silent).transpose()?)
     }
 
     fn count(&mut self, manifest: &Manifest) {
@@ -72,11 +77,9 @@ impl Look {
         if self.note.is_none() && pictures.iter().any(|reason| manifest.left_out.count(*reason) > 0) {
             self.note = Some(format!("left out: {}", manifest.left_out));
         }
-        let mut sides = manifest.shorter_sides(SAMPLE);
-        sides.sort_unstable();
         self.pictures = Some(manifest.len());
         self.identities = Some(manifest.identities().len());
-        self.side = sides.get(sides.len() / 2).copied();
+        self.side = median(manifest.shorter_sides(SAMPLE));
     }
 
     /// Whether there are pictures, rather than embeddings.
@@ -89,21 +92,21 @@ impl Look {
         self.found.content == Content::Pictures
     }
 
-    /// What the pictures are taken for, and why.
-    pub fn shown(&self, weights: &Weights) -> (Shown, String) {
+    /// What the pictures are taken for, and why; `None` where neither their source nor their size tells.
+    pub fn shown(&self, weights: &Weights) -> (Option<Shown>, String) {
         let side = weights.side();
         match (self.found.content, self.side) {
-            (Content::Crops, _) => (Shown::Crops, format!("the pictures of {} are crops", self.kind)),
-            (Content::Boxes, _) => (Shown::Photos, "the table has a box for each face".into()),
+            (Content::Crops, _) => (Some(Shown::Crops), format!("the pictures of {} are crops", self.kind)),
+            (Content::Boxes, _) => (Some(Shown::Photos), "the table has a box for each face".into()),
             (_, Some(found)) if f64::from(found) > PHOTO_RATIO * f64::from(side) => (
-                Shown::Photos,
+                Some(Shown::Photos),
                 format!("pictures of {found} pixels are much larger than the {side} that the network takes"),
             ),
             (_, Some(found)) => (
-                Shown::Crops,
+                Some(Shown::Crops),
                 format!("pictures of {found} pixels are about as large as the {side} that the network takes"),
             ),
-            (_, None) => (Shown::Crops, "the size of the pictures is not known yet".into()),
+            (_, None) => (None, "the size of the pictures is not known".into()),
         }
     }
 
@@ -118,7 +121,12 @@ impl Look {
         let side = self.side.map_or_else(String::new, |side| format!("; shorter side {side} pixels (median)"));
         match (faces, people) {
             (Some(faces), Some(people)) => format!("{}: {faces}{people}{side}", self.kind),
-            _ => format!("{}, counted when it is opened", self.kind),
+            _ => format!("{}, counted when it is opened{side}", self.kind),
         }
     }
+}
+
+fn median(mut sides: Vec<u32>) -> Option<u32> {
+    sides.sort_unstable();
+    sides.get(sides.len() / 2).copied()
 }

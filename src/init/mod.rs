@@ -99,7 +99,8 @@ impl Weights {
 pub(crate) struct Choices {
     pub weights: Weights,
     pub purpose: Purpose,
-    pub shown: Shown,
+    /// `None` where nobody knows: the run looks, and refuses whole photos.
+    pub shown: Option<Shown>,
 }
 
 /// The config's text.

@@ -41,10 +41,13 @@ pub(super) fn text(look: &Look, choices: &Choices) -> String {
     text += "\n";
     text += &dataset(look, choices.purpose).0;
     if look.has_pictures() {
-        if choices.shown == Shown::Photos && look.found.content == Content::Pictures {
+        if choices.shown == Some(Shown::Photos) && look.found.content == Content::Pictures {
             text += &Section::new("detect", "finds the faces in the photos first")
                 .line("detector: mtcnn", "as facenet-pytorch runs it; its weights are in the program")
-                .line("keep: largest", "one face of each photo; `all`, `center-weighted` and others: docs/detection.md")
+                .line(
+                    "keep: largest",
+                    "one face of each photo; `all`, `center-weighted` and others: `facevault guide detection`",
+                )
                 .0;
         }
         text += &preprocess(look, choices).0;
@@ -75,17 +78,17 @@ fn preprocess(look: &Look, choices: &Choices) -> Section {
     let section = Section::new("preprocess", "from a picture to the pixels that the network takes")
         .line(&format!("profile: {profile}"), as_trained);
     let section = match choices.shown {
-        Shown::Crops if profile == "facevault-notebook" => section,
-        Shown::Crops => section.line(
+        Some(Shown::Crops) if profile == "facevault-notebook" => section,
+        Some(Shown::Crops) => section.line(
             "crop: { mode: whole }",
             "the pictures are crops: nothing is cut off; `box` cuts by a detector's box",
         ),
-        // This profile takes whole pictures.
-        Shown::Photos if profile == "facevault-notebook" => section.line(
+        // This profile takes whole pictures, and then no run would refuse photos.
+        Some(Shown::Photos) | None if profile == "facevault-notebook" => section.line(
             "crop: { mode: box, margin: 14, unit: output-pixels }",
             "the face is cut out by its box, with a margin",
         ),
-        Shown::Photos => section,
+        Some(Shown::Photos) | None => section,
     };
     match choices.weights {
         Weights::Demo => section.line("resize: { size: 80 }", "what the miniature network takes"),
@@ -100,7 +103,7 @@ pub(super) fn profile(look: &Look, choices: &Choices) -> (&'static str, &'static
         weights if weights.is_onnx() => {
             ("insightface", "aligned by five points, 112 pixels, as insightface's networks take them")
         }
-        _ if look.found.kind == "a Phase-1 table" && choices.shown == Shown::Crops => {
+        _ if look.found.kind == "a Phase-1 table" && choices.shown == Some(Shown::Crops) => {
             ("facevault-notebook", "as the notebook read Phase 1's crops")
         }
         _ => (

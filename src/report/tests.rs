@@ -556,7 +556,7 @@ fn a_speed_that_does_not_count_is_struck_out_in_words_too_and_is_never_the_faste
     // Unmeasured variants are listed with their reason, for the network and for the end-to-end pass.
     assert_eq!(html.matches("out of &lt;memory&gt;").count(), 2);
     assert!(html.contains("not counted, the driver does not count it"));
-    let text = measured.to_text();
+    let text = measured.to_text(400);
     for line in [
         "✗ second",
         "struck out: second: lowest cosine <0.5>",

@@ -17,8 +17,8 @@ use crate::ablation::{self, AblationResult};
 use crate::agreement::PrecisionAgreement;
 use crate::breakdown::{self, Breakdown};
 use crate::commands::{
-    CheckOutput, DetectOutput, EmbedOutput, ExperimentOutput, FetchOutput, GuideOutput, InitOutput, ReportOutput,
-    ReproduceOutput,
+    CheckOutput, ComparedShard, DetectOutput, EmbedOutput, ExperimentOutput, FetchOutput, GuideOutput, InitOutput,
+    ReportOutput, ReproduceOutput,
 };
 use crate::compare::RunComparison;
 use crate::embed::ChunkRecord;
@@ -85,6 +85,7 @@ pub fn published() -> Vec<PublishedSchema> {
         PublishedSchema::new::<EmbedOutput>("embed", "facevault embed --json", 1),
         PublishedSchema::new::<SharedRun>("prepare", "facevault prepare --json", 1),
         PublishedSchema::new::<ShardSummary>("shard", "facevault embed RUN --shard I/N --json", 1),
+        PublishedSchema::new::<ComparedShard>("evaluate-shard", "facevault evaluate RUN --shard I/N --json", 1),
         PublishedSchema::new::<MissingShards>("missing", "facevault missing --json", 1),
         PublishedSchema::new::<InitOutput<'static>>("init", "facevault init --json", 1),
         PublishedSchema::new::<CheckOutput>("check", "facevault check --json", 1),

@@ -29,8 +29,8 @@ impl Separation {
 }
 
 impl Throughput {
-    /// The tables and notes.
-    pub fn to_text(&self) -> String {
+    /// The tables and notes, for lines of `width` characters.
+    pub fn to_text(&self, width: usize) -> String {
         let mut lines = vec![
             format!(
                 "{}: {} of {} pixels; median [quartiles] of {} of {} s",
@@ -45,7 +45,7 @@ impl Throughput {
         let head =
             ["variant", "faces/s", "ratio", "min cosine", "mean cosine", "nearest changed", "EER", "difference", ""];
         let measured = self.measured().map(|(cell, one)| row(cell, one));
-        lines.extend(TextTable::new(head).rows(measured).numbers_right().lines());
+        lines.extend(TextTable::new(head).rows(measured).numbers_right().fitted(width, 1));
         let notes = self.variants.iter().filter_map(note);
         lines.extend(notes.chain(self.left_out.iter().cloned()));
         lines.push(String::new());
@@ -72,8 +72,8 @@ impl Throughput {
             lines.push(format!("{failed} could not be read and {are} left out"));
         }
         lines.push(self.floor_text());
-        lines.extend(self.end_to_end_table());
-        lines.extend(self.energy_table());
+        lines.extend(self.end_to_end_table(width));
+        lines.extend(self.energy_table(width));
         for (cell, one) in networks {
             lines.extend(stages(cell, one));
         }
@@ -115,7 +115,7 @@ impl Throughput {
         )
     }
 
-    fn end_to_end_table(&self) -> Vec<String> {
+    fn end_to_end_table(&self, width: usize) -> Vec<String> {
         if self.end_to_end.is_empty() {
             return Vec::new();
         }
@@ -138,10 +138,10 @@ impl Throughput {
             EndToEndOutcome::Measured(_) => None,
         });
         let table = TextTable::new(head).rows(rows).numbers_right();
-        std::iter::once(String::new()).chain(table.lines()).chain(failed).chain([String::new()]).collect()
+        std::iter::once(String::new()).chain(table.fitted(width, 1)).chain(failed).chain([String::new()]).collect()
     }
 
-    fn energy_table(&self) -> Vec<String> {
+    fn energy_table(&self, width: usize) -> Vec<String> {
         let counted: Vec<_> =
             self.variants.iter().filter_map(|cell| Some((cell, cell.measured()?.energy.as_ref()?))).collect();
         let mut lines = Vec::new();
@@ -156,7 +156,7 @@ impl Throughput {
                     format!("{:.1}", energy.seconds),
                 ]
             });
-            lines.extend(TextTable::new(head).rows(rows).numbers_right().lines());
+            lines.extend(TextTable::new(head).rows(rows).numbers_right().fitted(width, 1));
         }
         lines.extend(self.meters.iter().map(MeterNote::text));
         lines

@@ -113,6 +113,26 @@ fn every_command_in_the_documentation_is_one_that_facevault_takes() {
     assert!(found > 20, "{found}");
 }
 
+/// `just` puts `{{options}}` into the line as plain text, and the shell takes `--set 'a={b: c}'` apart.
+#[test]
+fn recipes_pass_on_what_was_quoted_in_one_piece() {
+    let justfile = fs::read_to_string(repository().join("justfile")).unwrap();
+    assert!(justfile.contains("\nset positional-arguments\n"));
+    let mut taking = 0;
+    for recipe in justfile.split("\n\n") {
+        let lines = || recipe.lines().skip_while(|line| line.starts_with('#'));
+        let Some(name) = lines().next().filter(|line| line.contains(':') && !line.contains(":=")) else { continue };
+        let body: String = lines().skip(1).collect();
+        let bare = body.replace("{{facevault}}", "").replace("{{quote(", "");
+        assert!(!bare.contains("{{"), "{name} puts an argument into the line without quotes");
+        if name.split(':').next().unwrap().contains(' ') {
+            taking += 1;
+            assert!(body.contains("\"$@\""), "{name}");
+        }
+    }
+    assert!(taking > 10, "{taking}");
+}
+
 #[test]
 fn the_guides_commands_on_drawn_faces_run() {
     let mut ran = 0;

@@ -1,6 +1,7 @@
 //! `facevault init`: a config for faces that somebody has.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use polars::prelude::{Column, DataFrame, ParquetWriter};
@@ -237,7 +238,49 @@ fn tables_archives_and_arrays_become_configs() {
     tar.finish().unwrap();
     let (found, text) = init(&workspace, &["people.tar"]);
     assert_eq!(dataset(&text), "source: archive, path: people.tar");
-    assert_eq!(found["found"]["pictures"], Value::Null);
+    assert_eq!((&found["found"]["pictures"], &found["found"]["side"]), (&Value::Null, &100.into()));
+    assert!(text.contains("crop: { mode: whole }") && !text.contains("\ndetect:"), "{text}");
+}
+
+/// Fault (config): `init` on an archive or parquet of photos → their sizes are read, and the faces will be searched for; where no
+/// header tells, the config does not call them crops, so that the run refuses whole photos
+#[test]
+fn photos_in_one_file_are_no_crops() {
+    let workspace = Workspace::empty();
+    let parquet = |path: &str, pictures: [&[u8]; 2]| {
+        let columns = [Column::new("image".into(), pictures), Column::new("label".into(), [7i64, 8])];
+        let mut frame = DataFrame::new(2, columns.into()).unwrap();
+        fs::create_dir_all(workspace.path(path).parent().unwrap()).unwrap();
+        ParquetWriter::new(fs::File::create(workspace.path(path)).unwrap()).finish(&mut frame).unwrap();
+    };
+    pictures(&workspace, "people", 250, |who, n| format!("{who}/{n}.ppm"));
+    let archive = |file: Box<dyn Write>| {
+        let mut tar = tar::Builder::new(file);
+        tar.append_dir_all("lfw", workspace.path("people")).unwrap();
+        tar.into_inner().unwrap().flush().unwrap();
+    };
+    let file = |path: &str| fs::File::create(workspace.path(path)).unwrap();
+    archive(Box::new(file("photos.tar")));
+    archive(Box::new(flate2::write::GzEncoder::new(file("packed.tgz"), flate2::Compression::fast())));
+    let [one, other] = [0, 1].map(|n| fs::read(workspace.path(format!("people/ada/{n}.ppm"))).unwrap());
+    parquet("photos.parquet", [&one, &other]);
+    parquet("shards/0.parquet", [&one, &other]);
+    parquet("shards/1.parquet", [&other, &one]);
+    for path in ["photos.tar", "packed.tgz", "photos.parquet", "shards"] {
+        let (found, text) = init(&workspace, &[path, "--force"]);
+        assert_eq!((&found["found"]["side"], &found["pictures"]), (&250.into(), &"photos".into()), "{path}: {found:#}");
+        assert!(text.contains("\ndetect:") && !text.contains("crop:"), "{path}: {text}");
+    }
+    parquet("unknown.parquet", [b"no picture", b"nor this"]);
+    for (weights, crop) in [("vggface2", None), ("demo", Some("crop: { mode: box,"))] {
+        let (found, text) = init(&workspace, &["unknown.parquet", "--force", "--weights", weights]);
+        assert_eq!((&found["found"]["side"], &found["pictures"]), (&Value::Null, &Value::Null), "{found:#}");
+        assert_eq!(found["reason"], "the size of the pictures is not known");
+        assert!(!text.contains("mode: whole") && !text.contains("\ndetect:"), "{text}");
+        assert_eq!(text.contains("crop:"), crop.is_some_and(|crop| text.contains(crop)), "{text}");
+    }
+    let (found, text) = init(&workspace, &["unknown.parquet", "--force", "--pictures", "crops"]);
+    assert_eq!((&found["pictures"], text.contains("crop: { mode: whole }")), (&"crops".into(), true));
 }
 
 #[test]
@@ -357,7 +400,7 @@ fn nothing_is_overwritten_and_nothing_is_guessed_in_silence() {
     fs::write(workspace.path("two.csv"), "a,b\n1,2\n").unwrap();
     fs::write(workspace.path("alone.npy"), "").unwrap();
     insta::assert_snapshot!(refused(&["nowhere"]), @"nowhere: no such file or folder; name the folder, table, archive or array that your faces are in");
-    insta::assert_snapshot!(refused(&["empty"]), @"empty: a folder without pictures; expected a folder of pictures, a CSV that names them, a `.parquet`, a `.tar` or an `.npy` with a CSV beside it (docs/datasets.md)");
+    insta::assert_snapshot!(refused(&["empty"]), @"empty: a folder without pictures; expected a folder of pictures, a CSV that names them, a `.parquet`, a `.tar` or an `.npy` with a CSV beside it (`facevault guide datasets`)");
     insta::assert_snapshot!(refused(&["unnamed"]), @"the names of the 4 pictures in unnamed, such as `IMGada0.ppm`, do not say who is in them: give the pattern with `--pattern '{identity}_{n}.*'`, or a CSV of their names and identities with `--table FILE`");
     insta::assert_snapshot!(refused(&["two.csv"]), @"two.csv has no column of paths of pictures; its columns are `a`, `b`; rename one, for example to `file_name`");
     insta::assert_snapshot!(refused(&["alone.npy"]), @"no table says whose the rows of alone.npy are: put a CSV with a line for each row beside it, or name it with `--table FILE`");

@@ -268,7 +268,7 @@ fn a_file_that_is_no_network_is_refused() {
     for at in at {
         unknown[at + 2..at + 7].copy_from_slice(b"Swosh");
     }
-    insta::assert_snapshot!(with(&unknown), @"error: cannot load HERE/iresnet.onnx: the ONNX file uses what is not supported: the operator `Swosh` (opset 11) of node `/stem/stem.2/PRelu` and 5 more; export the network with other operators: docs/onnx.md lists those that are, or let ONNX Runtime run it: `embed.kernels: onnxruntime`");
+    insta::assert_snapshot!(with(&unknown), @"error: cannot load HERE/iresnet.onnx: the ONNX file uses what is not supported: the operator `Swosh` (opset 11) of node `/stem/stem.2/PRelu` and 5 more; export the network with other operators: `facevault guide onnx` lists those that are, or let ONNX Runtime run it: `embed.kernels: onnxruntime`");
     insta::assert_snapshot!(with(&bytes[..bytes.len() - 1]), @"error: cannot load HERE/iresnet.onnx: this is no whole ONNX file: it is cut off; download or export it again");
     insta::assert_snapshot!(with(b"<!doctype html>"), @"error: cannot load HERE/iresnet.onnx: it is a web page, expected an ONNX file; download the file itself, or export the network to ONNX");
     insta::assert_snapshot!(with(b"PK\x03\x04"), @"error: cannot load HERE/iresnet.onnx: it is a file saved by torch, expected an ONNX file; download the file itself, or export the network to ONNX");

@@ -201,6 +201,9 @@ fn what_cannot_be_judged_is_listed_with_the_reason_and_is_not_met() {
     let reason = "all faces have the same identity, so there is no impostor pair";
     assert_eq!(done["not_evaluated"], reason);
     let found: Vec<_> = done["expectations"].as_array().unwrap().iter().collect();
+    let shard = workspace.json(0, &["evaluate", "small", "--shard", "0/2"]);
+    assert_eq!((&shard["not_evaluated"], &shard["pairs"]), (&reason.into(), &0.into()), "{shard}");
+    crate::schemas::printed("evaluate-shard", &shard);
     let told = |name: &str| *found.iter().find(|one| one["metric"] == name).unwrap();
     for name in ["eer", "auc"] {
         assert_eq!((told(name)["met"].as_bool(), told(name)["not_judged"].as_str()), (Some(false), Some(reason)));

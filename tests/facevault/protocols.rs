@@ -163,6 +163,10 @@ fn the_record_has_what_was_run_and_says_what_was_not() {
                    weights: {source: embedded, name: demo}\nmodel: {width: 0.25}\n\
                    published: [{metric: eer, value: 0.004, source: somebody}]\n";
     fs::write(workspace.path("far.yaml"), offline).unwrap();
+    let (_, said) = workspace.run(2, &["reproduce", "--into", "RECORD.md", "config.yaml"]);
+    let wanted =
+        "RECORD.md: no such file; make it with the lines `<!-- reproduce: begin -->` and `<!-- reproduce: end -->`";
+    assert!(said.contains(wanted), "{said}");
     let document = "text\n<!-- reproduce: begin -->\n<!-- reproduce: end -->\nmore\n";
     fs::write(workspace.path("RECORD.md"), document).unwrap();
     let arguments = ["reproduce", "--into", "RECORD.md", "config.yaml", "far.yaml"];

@@ -214,6 +214,7 @@ fn every_file_and_every_json_is_as_its_schema_says() {
     printed("embed", &workspace.json(0, &["embed", "small"]));
     let checked = check_run(&workspace.only_run());
     assert_eq!(checked.len(), 25, "{checked:?}");
+    printed("evaluate-shard", &workspace.json(0, &["evaluate", "small", "--shard", "0/2"]));
 }
 
 #[test]

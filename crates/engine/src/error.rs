@@ -7,7 +7,7 @@ use facevault_graph::Misshapen;
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum EngineError {
     /// A form of an operator that has no kernel.
-    #[error("node `{node}`: {what} is not supported; docs/engine.md says what is not")]
+    #[error("node `{node}`: {what} is not supported; `facevault guide engine` says what is not")]
     Unsupported { node: String, what: String },
     /// Shapes that do not fit.
     #[error("the graph contradicts itself: {0}")]

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use super::tarball::{Tarball, read_picture};
 use super::unpacked::{self, Index, PartialFolder, UnpackedFace};
-use super::{ContainerProblem, Located, Task};
+use super::{ContainerProblem, Located, Place, Task, shorter_side};
 use crate::dataset::image_folder::METADATA;
 use crate::dataset::left_out::{LeftOut, LeftOutReason};
 use crate::dataset::listing::{self, NameKind};
 use crate::dataset::scan::OpenContext;
 use crate::dataset::{DatasetError, Manifest};
 use crate::digest::Digest;
+use crate::progress::Cancel;
 
 /// Reads the archive.
 pub(super) fn open(archive: &Located, context: &OpenContext<'_>) -> Result<Manifest, DatasetError> {
@@ -61,6 +62,23 @@ fn unpack(folder: &mut PartialFolder<'_>) -> Result<Index, DatasetError> {
     // The archive's order is that of some disk.
     faces.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(Index { faces, left_out, ..Index::default() })
+}
+
+/// The shorter sides of the first pictures, at most `most`, in pixels, where their headers tell.
+pub(super) fn first_sides(archive: &Place, most: usize) -> Result<Vec<u32>, DatasetError> {
+    let (mut seen, mut sides) = (0, Vec::new());
+    let read = Tarball::open(archive, &|_| {}, &Cancel::default())?.each(|path, entry| {
+        if named(path).is_ok() {
+            seen += 1;
+            sides.extend(shorter_side(&read_picture(archive, path, entry)?));
+        }
+        // What was seen is enough.
+        if seen == most { Err(DatasetError::Interrupted) } else { Ok(()) }
+    });
+    match read {
+        Err(DatasetError::Interrupted) | Ok(()) => Ok(sides),
+        Err(error) => Err(error),
+    }
 }
 
 /// Identity and id, `<identity>/<picture>`, of a picture's path; else why it is none.

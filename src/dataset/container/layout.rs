@@ -121,6 +121,13 @@ impl Layout {
         columns.plain().filter(|name| !read.contains(name)).collect()
     }
 
+    /// The column of pictures; of two, the first.
+    pub fn picture(&self) -> &str {
+        match self {
+            Self::Pairs { pictures: [picture, _], .. } | Self::Faces { picture, .. } => picture,
+        }
+    }
+
     /// The columns that are read.
     pub fn columns(&self) -> Vec<String> {
         match self {

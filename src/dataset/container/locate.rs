@@ -21,17 +21,19 @@ const SHARD: &str = ".parquet";
 /// The local files, at least one, downloaded if necessary.
 pub(super) fn files(container: &Container, context: &OpenContext<'_>) -> Result<Vec<Located>, DatasetError> {
     match container {
-        Container::Local { path, sha256 } => {
-            let is_folder = if objects::is_remote(path) { objects::look(path)?.is_none() } else { path.is_dir() };
-            let paths = if is_folder { files_in(path, SHARD)? } else { vec![path.clone()] };
-            paths.iter().map(|path| local(path, *sha256, context)).collect()
-        }
+        Container::Local { path, sha256 } => paths(path)?.iter().map(|path| local(path, *sha256, context)).collect(),
         Container::Hub { repo, revision, files, sha256 } => {
             let files = listed(repo, revision, files, *sha256, context)?;
             announce(&files, context);
             downloaded(files, context)
         }
     }
+}
+
+/// The file at a path, or the shards in a folder, by name; at least one.
+pub(super) fn paths(path: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+    let is_folder = if objects::is_remote(path) { objects::look(path)?.is_none() } else { path.is_dir() };
+    if is_folder { files_in(path, SHARD) } else { Ok(vec![path.to_owned()]) }
 }
 
 /// Describes the files for `check`. Checks local paths only.

@@ -18,7 +18,7 @@ pub(super) mod webdataset;
 mod tests;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
@@ -26,12 +26,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scan::OpenContext;
-use super::{DatasetError, Manifest};
+use super::{DatasetError, DatasetSource, Manifest};
 use crate::dataset::Container;
 use crate::digest::Digest;
 use crate::files::{self, FileError};
 use crate::progress::Progress;
-use crate::text;
+use crate::{preprocess, text};
 
 pub use error::ContainerProblem;
 pub(super) use layout::{lacks_pictures, plain_columns};
@@ -76,6 +76,12 @@ impl Deref for Located {
 }
 
 impl Place {
+    /// A file on this machine.
+    fn at(path: &Path) -> Result<Self, FileError> {
+        let bytes = files::open(path).and_then(|file| file.metadata()).map_err(FileError::new("read", path))?.len();
+        Ok(Self { name: path.display().to_string(), path: path.to_owned(), bytes })
+    }
+
     fn problem(&self, problem: ContainerProblem) -> DatasetError {
         DatasetError::Container { name: self.name.clone(), problem: Box::new(problem) }
     }
@@ -104,6 +110,25 @@ impl Place {
 
 fn records(files: &[Located]) -> Vec<ContainerFile> {
     files.iter().map(|file| file.record.clone()).collect()
+}
+
+/// The shorter sides of the first pictures of a local container, at most `most`, in pixels, where their headers tell. Nothing
+/// is unpacked.
+pub(super) fn first_sides(source: &DatasetSource, most: usize) -> Result<Vec<u32>, DatasetError> {
+    match source {
+        DatasetSource::Archive { archive: Container::Local { path, .. }, .. } => {
+            archive::first_sides(&Place::at(path)?, most)
+        }
+        DatasetSource::Parquet { shards: Container::Local { path, .. } } => {
+            parquet::first_sides(&Place::at(&locate::paths(path)?[0])?, most)
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The shorter side of an encoded picture, as its header tells.
+fn shorter_side(picture: &[u8]) -> Option<u32> {
+    preprocess::size(Cursor::new(picture))?.into_iter().min()
 }
 
 /// insightface's `.bin`.

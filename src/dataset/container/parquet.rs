@@ -10,7 +10,7 @@ use polars::prelude::*;
 use super::budget::{self, LONGEST_TEXT};
 use super::layout::{self, Layout, ShardColumns};
 use super::unpacked::{self, Distinct, Index, PartialFolder, UnpackedFace, file_name};
-use super::{ContainerProblem, Located, Task, say_pairs};
+use super::{ContainerProblem, Located, Place, Task, say_pairs, shorter_side};
 use crate::dataset::csv_lines::MOST_COLUMNS;
 use crate::dataset::scan::OpenContext;
 use crate::dataset::{DatasetError, LARGEST_PICTURE, LONGEST_NAME, Manifest};
@@ -28,6 +28,18 @@ pub(super) fn open(shards: &[Located], context: &OpenContext<'_>) -> Result<Mani
     let manifest = unpacked::open("parquet", shards, context, unpack, |_| Ok(None))?;
     say_pairs(&manifest, context);
     Ok(manifest)
+}
+
+/// The shorter sides of the first pictures of a shard, at most `most`, in pixels, where their headers tell.
+pub(super) fn first_sides(shard: &Place, most: usize) -> Result<Vec<u32>, DatasetError> {
+    let opened = Shard::open(shard)?;
+    let layout = layout::find(&opened.columns).map_err(|problem| shard.problem(problem))?;
+    let column = [layout.picture().to_owned()];
+    opened.check_pages(&column)?;
+    let Some(&(start, rows)) = opened.slices().first() else { return Ok(Vec::new()) };
+    let frame = opened.read(start, rows.min(most), column.to_vec())?;
+    let (pictures, _) = Rows { frame: &frame, start: 0, located: shard }.pictures(&column[0])?;
+    Ok(pictures.iter().flatten().filter_map(shorter_side).collect())
 }
 
 fn unpack(shards: &[Located], folder: &mut PartialFolder<'_>) -> Result<Index, DatasetError> {
@@ -74,7 +86,7 @@ fn unpack(shards: &[Located], folder: &mut PartialFolder<'_>) -> Result<Index, D
 
 /// One parquet file.
 struct Shard<'a> {
-    located: &'a Located,
+    located: &'a Place,
     columns: ShardColumns,
     rows: u64,
     /// Rows and bytes of each row group.
@@ -83,14 +95,14 @@ struct Shard<'a> {
 }
 
 impl<'a> Shard<'a> {
-    fn open(located: &'a Located) -> Result<Self, DatasetError> {
+    fn open(located: &'a Place) -> Result<Self, DatasetError> {
         let problem = |problem| located.problem(problem);
         located.expect(b"PAR1", "a parquet file")?;
         if !ends_whole(&mut located.open()?).map_err(FileError::new("read", &located.path))? {
-            let length = located.record.bytes;
+            let length = located.bytes;
             return Err(problem(ContainerProblem::Truncated { length, what: "the table" }));
         }
-        parquet::check_footer(located.open()?, located.record.bytes).map_err(|error| of_pages(located, error))?;
+        parquet::check_footer(located.open()?, located.bytes).map_err(|error| of_pages(located, error))?;
         let mut reader = ParquetReader::new(located.open()?);
         let (columns, metadata) =
             polars(|| Ok((ShardColumns::of(&*reader.schema()?), reader.get_metadata()?.clone()))).map_err(problem)?;
@@ -101,7 +113,7 @@ impl<'a> Shard<'a> {
         if found > MOST_COLUMNS {
             return Err(problem(ContainerProblem::TooManyColumns { found, most: MOST_COLUMNS }));
         }
-        parquet::check_rows(rows, located.record.bytes).map_err(|rule| problem(ContainerProblem::Rows(rule)))?;
+        parquet::check_rows(rows, located.bytes).map_err(|rule| problem(ContainerProblem::Rows(rule)))?;
         Ok(Self { located, columns, rows, groups, metadata })
     }
 
@@ -112,7 +124,7 @@ impl<'a> Shard<'a> {
             let read = columns.iter().filter_map(|name| group.columns_under_root_iter(name)).flatten();
             chunks.extend(read.map(|chunk| (chunk.byte_range().start, chunk.byte_range().end)));
         }
-        let bytes = self.located.record.bytes;
+        let bytes = self.located.bytes;
         let unpacked = parquet::unpacked_bytes(self.located.open()?, bytes, &chunks)
             .map_err(|error| of_pages(self.located, error))?;
         budget::grows(bytes, unpacked).map_err(|problem| self.located.problem(problem))
@@ -163,7 +175,7 @@ fn polars<T>(work: impl FnOnce() -> PolarsResult<T>) -> Result<T, ContainerProbl
     parquet::guarded(work).map_err(|error| ContainerProblem::Polars(error.to_string()))
 }
 
-fn of_pages(located: &Located, problem: ParquetProblem) -> DatasetError {
+fn of_pages(located: &Place, problem: ParquetProblem) -> DatasetError {
     match problem {
         ParquetProblem::Io(error) => FileError::new("read", &located.path)(error).into(),
         ParquetProblem::Damaged { .. } => located.problem(ContainerProblem::Polars(problem.to_string())),
@@ -176,7 +188,7 @@ struct Rows<'a> {
     frame: &'a DataFrame,
     /// Number of the first.
     start: u64,
-    located: &'a Located,
+    located: &'a Place,
 }
 
 impl Rows<'_> {

@@ -15,7 +15,7 @@ use crate::dataset::scan::{self, OpenContext};
 use crate::dataset::{
     DatasetError, DatasetSource, Face, Fault, FaultIn, LONGEST_NAME, Manifest, Part, PixelSource, objects, tables,
 };
-use crate::files::{self, FileError};
+use crate::files::FileError;
 use crate::text;
 
 /// Most bytes of a member that says who a sample shows.
@@ -477,8 +477,7 @@ fn cut(shard: &Shard<'_>) -> DatasetError {
 pub(in crate::dataset) fn has_samples(path: &Path, context: &OpenContext<'_>) -> Result<bool, DatasetError> {
     /// Members that are looked at.
     const LOOKED_AT: usize = 200;
-    let bytes = files::open(path).and_then(|file| file.metadata()).map_err(FileError::new("read", path))?.len();
-    let place = Place { name: path.display().to_string(), path: path.to_owned(), bytes };
+    let place = Place::at(path)?;
     let (mut seen, mut previous, mut found) = (0, String::new(), false);
     let walked = tarball::members(&place, context.cancel, |member| {
         seen += 1;

@@ -38,8 +38,8 @@ pub enum OnnxError {
     },
     /// Operators that are not known: all of the file.
     #[error(
-        "the ONNX file uses what is not supported: {}; export the network with other operators: docs/onnx.md \
-         lists those that are",
+        "the ONNX file uses what is not supported: {}; export the network with other operators: \
+         `facevault guide onnx` lists those that are",
         Listed(.0)
     )]
     Unsupported(Vec<Unsupported>),

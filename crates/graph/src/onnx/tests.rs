@@ -172,7 +172,7 @@ fn all_operators_that_are_not_known_are_named_at_once() {
         "the operator `Loop` (opset 17) of node `Loop_1` and 2 more",
         "the operator `If` (opset 17) of node `If_0`",
         "`my.own.NonMaxSuppression` (opset 1)",
-        "docs/onnx.md lists those that are",
+        "`facevault guide onnx` lists those that are",
     ]);
 }
 
