@@ -336,7 +336,9 @@ fn dictionary<R: Read>(path: &Path, mut source: R) -> Result<(R, Dictionary), Np
     let written = value("shape")?.split_inclusive(')').next().unwrap_or_default().to_owned();
     let shape = written.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).and_then(|inner| {
         let numbers = inner.trim_end().trim_end_matches(',').split(',');
-        numbers.map(|number| number.trim().parse().ok()).collect::<Option<Vec<usize>>>()
+        // Python 2 writes `12L`.
+        let number = |text: &str| text.strip_suffix('L').unwrap_or(text).parse().ok();
+        numbers.map(|text| number(text.trim())).collect::<Option<Vec<usize>>>()
     });
     Ok((source, Dictionary { descr, fortran, shape, written, length }))
 }

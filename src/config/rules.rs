@@ -188,9 +188,14 @@ impl Reader<'_> {
             }
             _ => None,
         };
-        let found = match self.written(node) {
-            Some(written) if expected == "a text" => format!("the number {written}"),
-            _ => node.value.describe(),
+        let is_whole = |written: &str| written.trim_start_matches(['-', '+']).bytes().all(|byte| byte.is_ascii_digit());
+        let (found, help) = match self.written(node) {
+            // One that 64 bits hold is no mismatch.
+            Some(written) if expected.contains("whole number") && is_whole(&written) => {
+                (format!("the number {written}"), Some(format!("the largest whole number is {}", u64::MAX)))
+            }
+            Some(written) if expected == "a text" => (format!("the number {written}"), help),
+            _ => (node.value.describe(), help),
         };
         self.refused(node, &expected, &found).maybe_help(help)
     }

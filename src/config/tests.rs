@@ -488,6 +488,7 @@ fn wrong_types() {
     assert_snapshot!(refused_with("embed: [1, 2]"), @"config.yaml:4:8 `[`: `embed` must be a mapping, got a list");
     assert_snapshot!(refused_with("report: {pictures: yes}"), @"config.yaml:4:20 `yes`: `report.pictures` must be `true` or `false`, got the text `yes`");
     assert_snapshot!(refused_with("seed: 1e9"), @"config.yaml:4:7 `1e9`: `seed` must be a whole number, got the number 1000000000.0");
+    assert_snapshot!(refused_with("seed: 18446744073709551616"), @"config.yaml:4:7 `18446744073709551616`: `seed` must be a whole number, got the number 18446744073709551616 | the largest whole number is 18446744073709551615");
     assert_snapshot!(refused_with("expect: 3"), @"config.yaml:4:9 `3`: `expect` must be a mapping, got the number 3");
     assert_snapshot!(refused("name: 2024"), @"config.yaml:1:7 `2024`: `name` must be a text, got the number 2024 | put it in quotes to make it a text");
     assert_snapshot!(refused_instead("dataset", "synthetic"), @"config.yaml:3:10 `synthetic`: `dataset` must be a mapping with the key `source`, got the text `synthetic`");

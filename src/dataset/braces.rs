@@ -43,8 +43,9 @@ fn choices(inside: &str) -> Result<Vec<String>, String> {
     if from > to || to - from >= MOST {
         return Err(format!("`{{{inside}}}` must go from a number to a larger one, over at most {MOST} files"));
     }
-    // As many digits as the first has.
-    let width = if first.starts_with('0') { first.len() } else { 0 };
+    // As bash has it: a zero before either fills all up to the longer one.
+    let is_filled = [first, last].into_iter().any(|number| number.len() > 1 && number.starts_with('0'));
+    let width = if is_filled { first.len().max(last.len()) } else { 0 };
     Ok((from..=to).map(|number| format!("{number:0width$}")).collect())
 }
 
@@ -57,6 +58,8 @@ mod tests {
         let expanded = |pattern| expand(pattern).unwrap().join(" ");
         assert_eq!(expanded("a/s-{008..011}.tar"), "a/s-008.tar a/s-009.tar a/s-010.tar a/s-011.tar");
         assert_eq!(expanded("{9..11}"), "9 10 11");
+        assert_eq!(expand("{00..100}").unwrap()[..2], ["000", "001"]);
+        assert_eq!((expanded("{0..2}"), expanded("{9..010}")), ("0 1 2".to_owned(), "009 010".to_owned()));
         assert_eq!(expanded("{train,val}/{0..1}.tar"), "train/0.tar train/1.tar val/0.tar val/1.tar");
         assert_eq!(expanded("plain.tar"), "plain.tar");
     }

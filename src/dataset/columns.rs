@@ -44,6 +44,11 @@ pub(super) enum BoxColumns {
     Size([usize; 4]),
 }
 
+/// Columns that hold the identity, in this order, in every kind of table: names before numbers, because an id should be
+/// readable, but `label` before `name`, which may be that of the file.
+pub(crate) const IDENTITIES: [&str; 9] =
+    ["identity_id", "identity", "label_name", "person", "person_id", "subject", "label", "name", "class"];
+
 const CORNERS: [&str; 4] = ["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"];
 const SIZE: [&str; 4] = ["x", "y", "w", "h"];
 
@@ -56,21 +61,23 @@ impl FaceColumns {
         match kind {
             TableKind::Phase1(image) => Self::phase1(&headers, image),
             TableKind::ImageFolder => {
-                Self::pictures(&headers, named, "an image folder's metadata.csv gives the paths in it")
+                let identity =
+                    "it gives the identity of a face; of another column, `source: files` reads it, with `table` and `identity`";
+                Self::pictures(&headers, named, ["an image folder's metadata.csv gives the paths in it", identity])
             }
-            TableKind::Pictures => Self::pictures(
-                &headers,
-                named,
-                "it gives the paths of the pictures; `dataset.file` names another column",
-            ),
+            TableKind::Pictures => {
+                let file = "it gives the paths of the pictures; `dataset.file` names another column";
+                let identity = "it gives the identity of a face; `dataset.identity` names another column";
+                Self::pictures(&headers, named, [file, identity])
+            }
         }
     }
 
-    /// Each picture is one face and one photo. Names are preferred to numbers: an id should be readable.
+    /// Each picture is one face and one photo.
     fn pictures(
         headers: &Headers<'_>,
         [file, identity]: [Option<&str>; 2],
-        paths: &'static str,
+        [paths, identities]: [&'static str; 2],
     ) -> Result<Self, CsvProblem> {
         // The names are too short for a meaningful suggestion: all columns are listed.
         let one_of = |names: &[&str], reason| {
@@ -87,7 +94,7 @@ impl FaceColumns {
         };
         let identity = match identity {
             Some(identity) => one_of(&[identity.trim()], "`dataset.identity` names it")?,
-            None => one_of(&["identity", "label_name", "label", "person", "name"], "it gives the identity of a face")?,
+            None => one_of(&IDENTITIES, identities)?,
         };
         let (photo_path, bbox, landmarks, score) = (None, None, None, None);
         let identity = Some(identity);

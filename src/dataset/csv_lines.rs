@@ -75,7 +75,9 @@ impl<'a> CsvLines<'a> {
             let problem = too_long(&format!("column {}", at + 1), name, LONGEST_NAME);
             return Err(CsvError { offset: lines.offset, problem });
         }
-        lines.headers = lines.record.iter().map(str::to_owned).collect();
+        // Trailing separators, as Excel writes them.
+        let named = (0..found).rfind(|column| !lines.record[*column].is_empty()).map_or(found, |last| last + 1);
+        lines.headers = lines.record.iter().take(named).map(str::to_owned).collect();
         Ok(lines)
     }
 
@@ -327,6 +329,16 @@ mod tests {
             row(6, ["2 \" in", "1", "1"]),
         ];
         assert_eq!(lines(table), expected);
+    }
+
+    #[test]
+    fn separators_at_the_end_of_the_header_are_no_columns() {
+        let row = |line, values: [&str; 2]| (line, values.map(str::to_owned).to_vec());
+        assert_eq!(lines("a,b, ,\n1,2,,\n3,4\n"), [row(1, ["a", "b"]), row(2, ["1", "2"]), row(3, ["3", "4"])]);
+        assert_eq!(lines("a,b,\n1,2,\n"), [row(1, ["a", "b"]), row(2, ["1", "2"])]);
+        let Ok(mut there) = CsvLines::open(b"a,b,\n1,2,3\n") else { panic!() };
+        assert!(there.advance().is_ok_and(|there| there));
+        assert_eq!(there.row().whole(), Err(CsvProblem::Ragged { found: 3, expected: 2 }));
     }
 
     /// Fault (tables): a CSV with a million columns → refused by their number, in time that grows with the file

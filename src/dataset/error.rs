@@ -96,6 +96,16 @@ pub enum DatasetError {
     /// A part of a root that is not there.
     #[error("{} is not a folder, but `dataset.parts` names it; correct the name, or `dataset.root`", path.display())]
     NoPart { path: PathBuf },
+    /// A folder that was taken for a person, with a table of its own.
+    #[error(
+        "`{folder}` holds a metadata.csv that names pictures: it is an image folder of its own, and not a person, so \
+         `dataset.{key}` is one level too high; set it to `{folder}`, or, if its folders are people, rename the table"
+    )]
+    ImageFolderBelow {
+        folder: String,
+        /// `root` or `folder`.
+        key: &'static str,
+    },
     /// The pictures of identities are one folder deeper.
     #[error(
         "no faces in {}: its pictures are deeper than <identity>/<image>; is it one level too high? Then set the root to {}, or \

@@ -182,13 +182,27 @@ fn identities(
                 in_root.get_or_insert(name);
             }
             EntryKind::Left(_) if is_table(&name) => {}
-            EntryKind::Left(reason) => left_out.add(reason),
+            EntryKind::Left(reason) => {
+                if !below.is_empty() {
+                    not_of_an_image_folder(tree, below, &name)?;
+                }
+                left_out.add(reason);
+            }
         }
     }
     match in_root {
         Some(example) if pictures.is_empty() => Err(DatasetError::PicturesInRoot { root: tree.root().into(), example }),
         _ => Ok(pictures),
     }
+}
+
+/// Refuses the `metadata.csv` of an image folder inside a person's folder or a part.
+fn not_of_an_image_folder(tree: &Tree, folder: &str, name: &str) -> Result<(), DatasetError> {
+    if name != METADATA {
+        return Ok(());
+    }
+    let folder = tree.root().join(folder);
+    image_folder::refuse_as_person(&folder.join(METADATA), folder.display().to_string(), "root")
 }
 
 fn one_identity(
@@ -209,7 +223,10 @@ fn one_identity(
                 too_deep += 1;
                 left.add(LeftOutReason::TooDeep);
             })?,
-            EntryKind::Left(reason) => left_out.add(reason),
+            EntryKind::Left(reason) => {
+                not_of_an_image_folder(tree, folder, &name)?;
+                left_out.add(reason);
+            }
         }
     }
     if pictures.len() == before && too_deep == 0 {

@@ -14,7 +14,6 @@ use crate::matrix::{Matrix, WIDEST};
 
 /// Columns that are looked for where the config names none.
 const FACE: [&str; 4] = ["face_id", "file_name", "path", "image"];
-const IDENTITY: [&str; 6] = ["identity_id", "identity", "label_name", "label", "person", "name"];
 const PHOTO: [&str; 2] = ["image_id", "photo_id"];
 
 /// Reads the table, and the header of the matrix.
@@ -110,7 +109,7 @@ fn parse(bytes: &[u8], named: &RowTable, rows: usize, a_row: &'static str) -> Re
         None => Ok(usual.iter().find_map(|name| index(name))),
     };
     let (row, face) = (column(&named.row, &[])?, column(&named.face, &FACE)?);
-    let (identity, photo) = (column(&named.identity, &IDENTITY)?, column(&named.photo, &PHOTO)?);
+    let (identity, photo) = (column(&named.identity, &columns::IDENTITIES)?, column(&named.photo, &PHOTO)?);
 
     let (mut faces, mut source) = (Vec::new(), SourceTable::with_headers(headers.clone()));
     let (mut line_of, mut used) = (HashMap::<String, u64>::new(), HashSet::new());

@@ -72,6 +72,7 @@ pub(super) fn open(
     let (faces, table, pictures) = match &metadata {
         Some(table) if by_table => named(table, &listing, &prefix, &mut left_out)?,
         _ => {
+            no_image_folders(&listing, &prefix, context)?;
             let listed = in_folders(listing, &prefix, &mut left_out);
             let (names, pictures) = only_pictures(listed, &prefix, &mut left_out, context)?.into_iter().unzip();
             let faces = folders::faces(names, &place.to_string(), &left_out);
@@ -171,6 +172,20 @@ fn named(
         left_out.add(by_name(&file.path[prefix.len()..], LeftOutReason::NotInTable));
     }
     Ok((faces, source, pictures))
+}
+
+/// Refuses folders with a table of their own where those of people are expected.
+fn no_image_folders(listing: &[HubFile], prefix: &str, context: &OpenContext<'_>) -> Result<(), DatasetError> {
+    for file in listing {
+        let below = file.path.strip_prefix(prefix).unwrap_or_default();
+        if let Some((folder, METADATA)) = below.split_once('/')
+            && !hidden(below)
+        {
+            let table = Hub::shared().download(file, &LinesOnly(context.progress), context.cancel)?;
+            image_folder::refuse_as_person(&table, format!("{prefix}{folder}"), "folder")?;
+        }
+    }
+    Ok(())
 }
 
 /// A file in an identity folder: (identity, name) and the file.

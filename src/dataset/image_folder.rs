@@ -46,10 +46,9 @@ pub(super) fn faces(table: &Path, holds: impl Fn(&str) -> bool) -> Result<(Vec<F
 /// note.
 pub(super) fn names_pictures(table: &Path, context: &OpenContext<'_>) -> Result<bool, DatasetError> {
     let bytes = objects::read(table)?;
-    let names = match CsvLines::open(&bytes) {
-        Ok(lines) => lines.headers.iter().any(|header| header.trim() == FILE),
+    let names = match has_paths(&bytes) {
         Err(CsvError { problem: CsvProblem::EmptyFile, .. }) => false,
-        Err(error) => return Err(error.at(table, &bytes)),
+        names => names.map_err(|error| error.at(table, &bytes))?,
     };
     if !names {
         context.progress.say(&format!(
@@ -58,6 +57,17 @@ pub(super) fn names_pictures(table: &Path, context: &OpenContext<'_>) -> Result<
         ));
     }
     Ok(names)
+}
+
+fn has_paths(bytes: &[u8]) -> Result<bool, CsvError> {
+    Ok(CsvLines::open(bytes)?.headers.iter().any(|header| header.trim() == FILE))
+}
+
+/// Refuses a folder with such a table where one with a person's pictures is expected: the folders of splits, each with its own
+/// table, would all become people.
+pub(super) fn refuse_as_person(table: &Path, folder: String, key: &'static str) -> Result<(), DatasetError> {
+    let names = objects::read(table).is_ok_and(|bytes| has_paths(&bytes).unwrap_or(false));
+    if names { Err(DatasetError::ImageFolderBelow { folder, key }) } else { Ok(()) }
 }
 
 /// If there are no faces either, the table was probably meant for an image folder: then its error is the better one.

@@ -78,7 +78,7 @@ use crate::templates::{TemplatePair, TemplateSet};
 use crate::text::counted;
 use crate::transient;
 
-pub(crate) use columns::landmarks as landmark_columns;
+pub(crate) use columns::{IDENTITIES as IDENTITY_COLUMNS, landmarks as landmark_columns};
 pub use container::{ContainerFile, ContainerProblem};
 pub use error::{CsvProblem, DatasetError, ReadError};
 pub use fault::{Fault, FaultIn};

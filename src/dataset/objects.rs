@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::forget::{self, Traces};
+use super::container::is_shard;
 use super::scan::OpenContext;
 use super::{Container, DatasetError, DatasetSource, Tables};
 use crate::digest::{Digest, Hasher};
@@ -74,8 +75,21 @@ pub(super) fn is_file(path: &Path) -> Result<bool, FileError> {
 /// The objects directly in the folder at an address whose names end like this, by name.
 pub(super) fn files_in(address: &Path, ending: &str) -> Result<Vec<PathBuf>, FileError> {
     let found = folder(address)?.list().map_err(FileError::from)?;
-    let is_wanted = |name: &str| !name.contains('/') && !name.starts_with('.') && name.ends_with(ending);
-    Ok(found.iter().filter(|found| is_wanted(&found.name)).map(|found| address.join(&found.name)).collect())
+    let wanted = found.iter().filter(|found| is_shard(&found.name, ending));
+    Ok(wanted.map(|found| address.join(in_address(&found.name))).collect())
+}
+
+/// A name as a part of an address, in which some characters mean something else.
+fn in_address(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if matches!(c, '%' | '#' | '?') || c.is_ascii_control() {
+            out += &format!("%{:02X}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// The file on this machine: one of an object store is fetched unless it is in the cache.

@@ -84,7 +84,7 @@ pub enum DatasetSource {
             length(min = 1),
             extend(
                 "x-values" = "name of a column",
-                "x-default" = "`identity`, `label_name`, `label`, `person` or `name`"
+                "x-default" = "`identity_id`, `identity`, `label_name`, `person`, `person_id`, `subject`, `label`, `name` or `class`"
             )
         )]
         identity: Option<String>,
@@ -148,7 +148,7 @@ pub enum DatasetSource {
             length(min = 1),
             extend(
                 "x-values" = "name of a field",
-                "x-default" = "`identity_id`, `identity`, `label_name`, `person`, `person_id`, `subject`, `name`, `label` or `class`"
+                "x-default" = "`identity_id`, `identity`, `label_name`, `person`, `person_id`, `subject`, `label`, `name` or `class`"
             )
         )]
         field: Option<String>,
@@ -335,7 +335,7 @@ pub struct RowTable {
         length(min = 1),
         extend(
             "x-values" = "name of a column",
-            "x-default" = "`identity_id`, `identity`, `label_name`, `label`, `person` or `name`, if there is one"
+            "x-default" = "`identity_id`, `identity`, `label_name`, `person`, `person_id`, `subject`, `label`, `name` or `class`, if there is one"
         )
     )]
     pub identity: Option<String>,

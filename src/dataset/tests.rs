@@ -345,6 +345,27 @@ fn a_root_that_is_one_level_too_high_is_told_the_right_one() {
     assert_snapshot!(place.error(place.folders()), @"no faces in <dir>, only 1 picture deeper than <identity>/<image>; expected pictures at <identity>/<image>, or a `metadata.csv` that lists them");
 }
 
+/// Fault (tables): the root of an image folder's splits, each with its own metadata.csv, or such a split among `dataset.parts` →
+/// an error with the root to set; the splits are no people
+#[test]
+fn the_splits_of_an_image_folder_are_no_people() {
+    let place = TestDir::new();
+    for split in ["train", "test"] {
+        place.put(&format!("{split}/metadata.csv"), "file_name,label\n1.png,Ann\n2.png,Bob\n");
+        place.put(&format!("{split}/1.png"), "1").put(&format!("{split}/2.png"), "2");
+    }
+    assert_snapshot!(place.error(place.folders()), @"");
+    let parts = ["test", "train"].map(str::to_owned).to_vec();
+    let source = DatasetSource::Folders { root: place.root().into(), parts, tables: Tables::default() };
+    assert_snapshot!(place.error(place.open(&source)), @"");
+    assert_eq!(place.open(&folders_at(&place.root().join("train"))).unwrap().identities(), ["Ann", "Bob"]);
+    // Any other table of that name says nothing.
+    for split in ["train", "test"] {
+        place.put(&format!("{split}/metadata.csv"), "camera\nx\n");
+    }
+    assert_eq!(place.folders().unwrap().identities(), ["test", "train"]);
+}
+
 #[test]
 fn an_image_folder_counts_files_that_are_not_in_its_table() {
     let place = TestDir::new();

@@ -90,6 +90,17 @@ impl<'a> Blobs<'a> {
         Ok(lock)
     }
 
+    /// Removes a damaged file: a blob, or a link to one and that blob. A link may also lead to somebody's own file, in a cache
+    /// that was put together by hand: that file stays.
+    pub fn discard(&self, path: &Path) -> Result<(), HubError> {
+        let folder = path.parent().unwrap_or(path);
+        let target = fs::read_link(path).ok().map(|target| folder.join(target));
+        let own = fs::canonicalize(self.folder().join("blobs")).ok();
+        let is_own = |target: &PathBuf| own.is_some() && target.parent().and_then(|at| fs::canonicalize(at).ok()) == own;
+        target.filter(is_own).map_or(Ok(()), |blob| remove(&blob))?;
+        remove(path)
+    }
+
     /// Flushes a complete, verified download to the disk and gives it its name.
     pub fn keep(&self, partial: &Path, blob: &Path) -> Result<(), HubError> {
         File::open(partial)
@@ -114,6 +125,7 @@ pub(super) struct CacheEntry<'a> {
 impl<'a> CacheEntry<'a> {
     /// Refuses names that would lead out of the cache.
     pub fn new(settings: &'a HubSettings, file: &'a HubFile) -> Result<Self, HubError> {
+        settings.require_readable()?;
         check_names(file)?;
         let folder = format!("{}s--{}", file.kind, file.repo.replace('/', "--"));
         Ok(Self { file, blobs: Blobs::new(settings, folder, file) })
@@ -192,18 +204,12 @@ pub(super) fn announced(path: &Path) -> Option<Content> {
     Content::named(blob.file_name()?.to_str()?)
 }
 
-/// Removes a file from the cache: its link in the snapshot and its blob.
+/// Removes a file, or a link and not what it leads to.
 pub(super) fn remove(path: &Path) -> Result<(), HubError> {
-    let blob = fs::canonicalize(path).ok().filter(|blob| blob != path);
-    for path in blob.iter().map(PathBuf::as_path).chain([path]) {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(FileError::new("remove", path)(error).into());
-            }
-            _ => {}
-        }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FileError::new("remove", path)(error).into()),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Checks that names are safe in paths and URLs; those of a listing are untrusted.

@@ -283,6 +283,10 @@ impl Hub {
         if !is_http(url) {
             return Err(self.unexpected_of(url, subject, "its URL begins with neither http:// nor https://", service));
         }
+        let for_endpoint = service == Service::Hub && self.is_endpoint(url);
+        if let Some(place) = self.settings.odd_token.as_ref().filter(|_| for_endpoint && self.authorization.is_none()) {
+            return Err(HubError::OddToken { place: place.clone() });
+        }
         self.pause.wait(cancel)?;
         // Digests cover the bytes of the file, so compression is not allowed.
         let (agents, proxy) = self.agents(url)?;
@@ -294,7 +298,7 @@ impl Hub {
                 request = request.header("if-range", etag);
             }
         }
-        let authorization = self.authorization.as_ref().filter(|_| service == Service::Hub && self.is_endpoint(url));
+        let authorization = self.authorization.as_ref().filter(|_| for_endpoint);
         if let Some(authorization) = authorization {
             request = request.header("authorization", &*authorization.0);
         }

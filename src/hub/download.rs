@@ -25,6 +25,8 @@ struct RemoteFile {
     etag: Option<String>,
     /// A tag that cannot be one.
     odd_etag: Option<String>,
+    /// The tag as the file's own server sent it, if the same tag means the same bytes.
+    sent: Option<String>,
     /// Whether the tag is that of the file after redirects.
     linked: bool,
     sha256: Option<Digest>,
@@ -45,6 +47,7 @@ impl RemoteFile {
         }
         let linked = header(headers, "x-linked-etag");
         let sent = linked.or_else(|| header(headers, "etag"));
+        self.sent = sent.filter(|text| linked.is_none() && text.starts_with('"')).map(str::to_owned);
         self.odd_etag = sent.filter(|text| tag(text).is_none()).map(str::to_owned);
         if let Some(etag) = sent.and_then(tag) {
             self.linked = linked.is_some();
@@ -85,10 +88,8 @@ impl Hub {
             match check(&path, file, cache::announced(&path), cancel) {
                 Ok(()) => return Ok(path),
                 Err(error) if error.damaged() => {
-                    cache::remove(&path)?;
-                    if self.settings.offline {
-                        return Err(error);
-                    }
+                    self.require_online(&error, &path)?;
+                    CacheEntry::new(&self.settings, file)?.blobs.discard(&path)?;
                     progress.say(&format!("{file} is damaged in the cache; downloading it again"));
                 }
                 Err(error) => return Err(error),
@@ -184,7 +185,7 @@ impl Hub {
         file: &HubFile,
         place: &CacheEntry,
         facts: &mut RemoteFile,
-        lock: &mut Option<Lock>,
+        lock: &mut Option<(String, Lock)>,
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Arrival, HubError> {
@@ -196,10 +197,13 @@ impl Hub {
             escape(&file.revision).replace('/', "%2F"),
             escape(&file.path)
         );
-        let mut asked_for_rest = false;
+        let (mut asked_for_rest, mut from_start) = (false, false);
         for _ in 0..MAX_HOPS {
-            let from = facts.name(file).filter(|_| lock.is_some()).map_or(0, |etag| place.blobs.downloaded(&etag));
-            let response = self.get(Request::of_hub(&url, from), file, cancel)?;
+            let asked = facts.name(file).filter(|_| lock.is_some() && !from_start);
+            let from = asked.as_ref().map_or(0, |etag| place.blobs.downloaded(etag));
+            let sent = facts.sent.clone();
+            let request = Request { if_range: sent.as_deref(), ..Request::of_hub(&url, from) };
+            let response = self.get(request, file, cancel)?;
             let (status, headers) = (response.status(), response.headers());
             if status.is_success() || status.is_redirection() {
                 self.require_commit(&url, headers, file)?;
@@ -209,8 +213,10 @@ impl Hub {
             // The tag of a redirect itself is not that of the file.
             if let Some(etag) = facts.name(file).filter(|_| facts.linked || status.is_success()) {
                 let etag = &etag;
-                if lock.is_none() {
-                    *lock = Some(place.blobs.lock(etag, progress, cancel)?);
+                if lock.as_ref().is_none_or(|(locked, _)| locked != etag) {
+                    // The other one first: two processes must not wait for each other.
+                    *lock = None;
+                    *lock = Some((etag.clone(), place.blobs.lock(etag, progress, cancel)?));
                 }
                 let arrived = place.blobs.downloaded(etag);
                 if place.blobs.blob(etag).is_file() || (arrived > 0 && facts.size == Some(arrived)) {
@@ -237,7 +243,7 @@ impl Hub {
                         return Err(self.unexpected(&url, file, "a web page, such as the login page of a network"));
                     }
                     let rest = facts.name(file).map_or(0, |etag| place.blobs.downloaded(&etag));
-                    if from == 0 && rest > 0 && !std::mem::replace(&mut asked_for_rest, true) {
+                    if from == 0 && !from_start && rest > 0 && !std::mem::replace(&mut asked_for_rest, true) {
                         continue;
                     }
                     let length = header(headers, "content-length").and_then(|text| text.parse().ok());
@@ -251,6 +257,8 @@ impl Hub {
                     }
                     return Ok(Arrival::Body(response, url, 0));
                 }
+                // The rest of another file than the one whose beginning is here, of a server that does not know If-Range.
+                206 if from > 0 && facts.name(file) != asked => from_start = true,
                 206 => {
                     let range = header(headers, "content-range").and_then(content_range);
                     if let Some((_, total)) = range.filter(|(start, _)| *start == from && from > 0) {

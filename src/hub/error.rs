@@ -8,6 +8,9 @@ use super::{RepoKind, TooSlow};
 use crate::digest::Digest;
 use crate::files::FileError;
 
+/// What the messages about damaged files go on with.
+pub(super) const DISCARDED: &str = "; it was discarded";
+
 /// What a request is for. It decides whether the Hub's token is sent, and what helps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
@@ -213,6 +216,25 @@ pub enum HubError {
          `sha256`"
     )]
     OtherUrlContent { subject: String, found: Digest, expected: Digest },
+    /// Damaged content in the cache, offline.
+    #[error(
+        "{problem}; HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE prevents its download, so {} stays as it is: set \
+         HF_HUB_OFFLINE=0 to download the file again, or, if it is the right one, correct `sha256` in the config",
+        path.display()
+    )]
+    DamagedOffline { problem: String, path: PathBuf },
+    /// A variable that cannot be read.
+    #[error("the environment variable {variable} is not UTF-8; correct it, or unset it")]
+    NotUtf8 { variable: String },
+    /// A token that no header can contain.
+    #[error(
+        "the token in {place} has a space, a typographic quote or another character that no token has, so nothing was sent; \
+         copy it again from your account's settings, or remove it"
+    )]
+    OddToken {
+        /// The variable or the file.
+        place: String,
+    },
     /// A full disk.
     #[error(
         "the disk of {} is full: no space for {subject}; free some, or set HF_HUB_CACHE to a folder on another disk, then \
@@ -221,8 +243,8 @@ pub enum HubError {
     DiskFull { subject: String, folder: PathBuf },
     /// Offline and not cached.
     #[error(
-        "{subject} is not in the cache {} and HF_HUB_OFFLINE prevents its download; unset HF_HUB_OFFLINE, or set \
-         HF_HUB_CACHE to a cache that contains it", folder.display()
+        "{subject} is not in the cache {} and HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE prevents its download; set \
+         HF_HUB_OFFLINE=0, or set HF_HUB_CACHE to a cache that contains it", folder.display()
     )]
     NotCached { subject: String, folder: PathBuf },
     /// A URL without its query, as a run keeps it.

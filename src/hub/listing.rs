@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use ureq::http::HeaderMap;
 
 use super::address::{escape, join, origin, public};
 use super::cache::{self, CacheEntry};
-use super::client::header;
 use super::{Hub, HubError, HubFile, RepoKind, git, is_commit};
 use crate::digest::Digest;
 use crate::files;
@@ -111,14 +111,14 @@ impl Hub {
             let known = entries.len();
             entries.extend(page.into_iter().filter(|entry| entry.kind == "file"));
             let starts_anew = entries.get(known).is_none_or(|entry| starts.insert(entry.path.clone()));
-            let Some(next) = header(&headers, "link").and_then(next_page) else { return Ok(entries) };
+            let Some(next) = next_page(&headers) else { return Ok(entries) };
             if bytes > limits.list_bytes {
                 return Err(self.too_large(&url, &name, (bytes, limits.list_bytes), "bytes"));
             }
             if seen > limits.list_entries {
                 return Err(self.too_large(&url, &name, (seen as u64, limits.list_entries as u64), "entries"));
             }
-            let next = join(&url, next);
+            let next = join(&url, &next);
             let next = self.on_endpoint(&first, &next).ok_or_else(|| {
                 let (next, endpoint) = (public(&next), &self.settings.endpoint);
                 self.unexpected(&url, &name, format!("the list continues at {next}, which is not on {endpoint}"))
@@ -144,17 +144,41 @@ impl Hub {
     }
 }
 
-/// The URL in `<…>; rel="next"`.
-fn next_page(mut links: &str) -> Option<&str> {
+/// The URL in `<…>; rel="next"` (RFC 8288): there may be several `Link` headers, of several links each, and `rel` is a list of
+/// words, in quotes or not.
+fn next_page(headers: &HeaderMap) -> Option<String> {
+    headers.get_all("link").iter().filter_map(|value| value.to_str().ok()).find_map(next_of).map(str::to_owned)
+}
+
+fn next_of(mut links: &str) -> Option<&str> {
     loop {
-        let (_, after) = links.split_once('<')?;
-        let (address, rest) = after.split_once('>')?;
-        let parameters = rest.split('<').next().unwrap_or_default();
-        if parameters.contains("rel=\"next\"") {
+        let (address, rest) = links.split_once('<')?.1.split_once('>')?;
+        let (parameters, others) = split_outside_quotes(rest, ',');
+        if is_next(parameters) {
             return Some(address);
         }
-        links = rest;
+        links = others?;
     }
+}
+
+/// Whether a link's parameters say that it leads to the next page.
+fn is_next(parameters: &str) -> bool {
+    let (first, others) = split_outside_quotes(parameters, ';');
+    let words = match first.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("rel") => value.trim().trim_matches('"'),
+        _ => "",
+    };
+    words.split_whitespace().any(|word| word.eq_ignore_ascii_case("next")) || others.is_some_and(is_next)
+}
+
+/// What is before and behind the first such character that is not in quotes.
+fn split_outside_quotes(text: &str, separator: char) -> (&str, Option<&str>) {
+    let mut quoted = false;
+    let found = text.char_indices().find(|&(_, c)| {
+        quoted ^= c == '"';
+        c == separator && !quoted
+    });
+    found.map_or((text, None), |(at, c)| (&text[..at], Some(&text[at + c.len_utf8()..])))
 }
 
 fn files_of(entries: Vec<TreeEntry>, subject: &HubFile) -> Result<Vec<HubFile>, HubError> {
@@ -177,10 +201,28 @@ fn files_of(entries: Vec<TreeEntry>, subject: &HubFile) -> Result<Vec<HubFile>, 
 mod tests {
     use super::*;
 
+    /// Fault (hub): a listing whose `Link` header has `rel=next` without quotes, among other words, or behind a proxy's own
+    /// `Link` → all its pages are read
     #[test]
     fn the_next_page_is_found_among_links() {
-        assert_eq!(next_page("<http://a?x=1,2>; rel=\"next\""), Some("http://a?x=1,2"));
-        assert_eq!(next_page("<http://a>; rel=\"prev\", <http://b>; rel=\"next\""), Some("http://b"));
-        assert_eq!(next_page("<http://a>; rel=\"prev\""), None);
+        let next = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append("link", ureq::http::HeaderValue::from_static(value));
+            }
+            next_page(&headers)
+        };
+        for (values, expected) in [
+            (&["<http://a?x=1,2>; rel=\"next\""][..], Some("http://a?x=1,2")),
+            (&["<http://a>; rel=\"prev\", <http://b>; rel=\"next\""], Some("http://b")),
+            (&["<http://a>; rel=\"prev\""], None),
+            (&["<http://a>; rel=next"], Some("http://a")),
+            (&["<http://a>;title=\"a, b; <c>\" ; REL = \"last NEXT\" ;x=y"], Some("http://a")),
+            (&["</style.css>; rel=preload; as=style", "<http://a>; rel=next"], Some("http://a")),
+            (&["<http://a>; rel=nextish; title=\"; rel=next\"", "<http://b>"], None),
+            (&["<http://a"], None),
+        ] {
+            assert_eq!(next(values).as_deref(), expected, "{values:?}");
+        }
     }
 }

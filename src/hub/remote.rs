@@ -1,9 +1,12 @@
 //! What the files of repositories and those at URLs have in common: they are cached, and verified when they are read.
 
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use super::cache::CacheEntry;
 use super::content::Content;
+use super::error::DISCARDED;
 use super::{Hub, HubError, HubFile, UrlFile, cache, git_blob_id};
 use crate::digest::Digest;
 use crate::files;
@@ -22,6 +25,9 @@ pub(crate) trait Remote: fmt::Display {
 
     /// Downloads it into the cache.
     fn fetch(&self, hub: &Hub, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf, HubError>;
+
+    /// Removes it from the cache, where it is damaged.
+    fn discard(&self, hub: &Hub, path: &Path) -> Result<(), HubError>;
 }
 
 impl Remote for HubFile {
@@ -40,6 +46,10 @@ impl Remote for HubFile {
     fn fetch(&self, hub: &Hub, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf, HubError> {
         hub.fetch(self, progress, cancel)
     }
+
+    fn discard(&self, hub: &Hub, path: &Path) -> Result<(), HubError> {
+        CacheEntry::new(&hub.settings, self)?.blobs.discard(path)
+    }
 }
 
 impl Remote for UrlFile {
@@ -52,11 +62,16 @@ impl Remote for UrlFile {
     }
 
     fn cached(&self, hub: &Hub) -> Result<Option<PathBuf>, HubError> {
+        hub.settings.require_readable()?;
         Ok(hub.cached_url(self))
     }
 
     fn fetch(&self, hub: &Hub, progress: &dyn Progress, cancel: &Cancel) -> Result<PathBuf, HubError> {
         hub.fetch_url(self, progress, cancel)
+    }
+
+    fn discard(&self, _: &Hub, path: &Path) -> Result<(), HubError> {
+        cache::remove(path)
     }
 }
 
@@ -92,13 +107,24 @@ impl Hub {
             if !error.damaged() {
                 return Err(error);
             }
-            cache::remove(&path)?;
+            self.require_online(&error, &path)?;
+            file.discard(self, &path)?;
             if !std::mem::replace(&mut again, false) {
                 return Err(error);
             }
             progress.say(&format!("{file} is damaged in the cache; downloading it again"));
             path = file.fetch(self, progress, cancel)?;
         }
+    }
+
+    /// Offline, nothing replaces what is discarded: the error for a damaged file that stays.
+    pub(super) fn require_online(&self, damage: &HubError, path: &Path) -> Result<(), HubError> {
+        if !self.settings.offline {
+            return Ok(());
+        }
+        let problem = damage.to_string();
+        let problem = problem.split(DISCARDED).next().unwrap_or(&problem).to_owned();
+        Err(HubError::DamagedOffline { problem, path: path.into() })
     }
 
     /// Describes a file and whether it is cached, in one line.
@@ -118,11 +144,21 @@ impl Hub {
 /// The error for a cached file of other content: it is damaged, or intact but not the pinned one.
 pub(super) fn mismatch(path: &Path, file: &dyn fmt::Display, found: Content, expected: Content) -> HubError {
     match (found, expected) {
-        (Content::Sha256(found), Content::Sha256(expected))
-            if cache::announced(path) == Some(Content::Sha256(found)) =>
-        {
+        (Content::Sha256(found), Content::Sha256(expected)) if is_as_announced(path, found) => {
             HubError::OtherContent { subject: file.to_string(), found, expected }
         }
         (found, expected) => found.damaged(expected, file, false),
+    }
+}
+
+/// Whether a cached file with this digest is what its blob is named after.
+fn is_as_announced(path: &Path, sha256: Digest) -> bool {
+    match cache::announced(path) {
+        Some(Content::Sha256(announced)) => announced == sha256,
+        Some(git) => {
+            let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+            opened.and_then(|(length, file)| git.of(length, file)).is_ok_and(|found| found == git)
+        }
+        None => false,
     }
 }

@@ -84,7 +84,8 @@ pub enum InitError {
         path: PathBuf,
     },
     /// A table without a column that is needed.
-    #[error("{} has no column of {what}; its columns are {found}; rename one, for example to `{example}`", path.display())]
+    #[error("{} has no column of {what}; its columns are {found}; rename one, for example to `{example}`, or write \
+         a config with `source: files`, whose `table`, `file` and `identity` name the table and its columns", path.display())]
     NoColumn {
         /// The table.
         path: PathBuf,

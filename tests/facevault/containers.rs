@@ -168,6 +168,29 @@ fn every_layout_is_fetched_once_and_gives_the_run_of_a_local_copy() {
 }
 
 #[test]
+fn a_folder_of_shards_is_read_without_the_folders_in_it_on_the_hub_as_here() {
+    let (hub, workspace) = (FakeHub::new(), Workspace::new());
+    let bytes = fixture("faces.parquet");
+    for path in ["lfw/a.parquet", "lfw/partial/b.parquet", "lfw/.c.parquet", "lfw/readme.md"] {
+        hub.put(STORED, path, &bytes, true);
+        let copy = workspace.path("copy").join(path);
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        fs::write(copy, &bytes).unwrap();
+    }
+    workspace.config(&format!("dataset: {{source: parquet, hub: {}}}", at("folder: lfw")));
+    online(&hub, &workspace, 0, "embed");
+    let run = workspace.only_run();
+    let files = &provenance(&run)["dataset"]["files"];
+    assert_eq!(files.as_array().unwrap().len(), 1, "{files}");
+    workspace.config("dataset: {source: parquet, path: copy/lfw}");
+    workspace.run(0, &["embed", "config.yaml"]);
+    assert_eq!(workspace.only_run(), run);
+    workspace.config(&format!("dataset: {{source: parquet, hub: {}}}", at("folder: \"\"")));
+    let said = online(&hub, &workspace, 1, "fetch");
+    assert!(said.contains("contains no `.parquet` files; those in folders inside it are not read"), "{said}");
+}
+
+#[test]
 fn a_branch_is_resolved_and_the_commit_is_recorded() {
     let source = insightface();
     let (hub, workspace) = place(&source);

@@ -112,6 +112,18 @@ fn identity_folders_have_the_order_of_their_paths() {
     assert!(!asked.iter().any(|line| line.contains("readme")), "{asked:?}");
 }
 
+/// Fault (tables): a repository's folder of splits, each with its own metadata.csv → an error with the folder to set
+#[test]
+fn the_splits_of_an_image_folder_are_no_people() {
+    let (hub, workspace) = place(&["data/train/1.ppm", "data/test/2.ppm"], "data");
+    for (path, file) in [("data/train/metadata.csv", "1.ppm"), ("data/test/metadata.csv", "2.ppm")] {
+        hub.put(STORED, path, format!("file_name,label\n{file},Ann\n").as_bytes(), false);
+    }
+    let (_, said) = workspace.online(&hub, 1, "fetch");
+    assert!(said.contains("so `dataset.folder` is one level too high; set it to `data/test`"), "{said}");
+    assert!(hub.log().iter().all(|line| !line.contains(".ppm")), "no picture was downloaded");
+}
+
 /// Fault (hub): a table whose pictures are not in the repository → an error with its line before a picture is downloaded
 #[test]
 fn a_table_with_missing_pictures_is_reported_before_the_download() {

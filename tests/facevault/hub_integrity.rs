@@ -1,13 +1,16 @@
 //! What the Hub, a mirror or the cache gives is the pinned content, also outside LFS.
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use facevault::digest::Digest;
 use facevault::hub::{Hub, HubError, HubFile, HubSettings, RepoKind, git_blob_id};
 use facevault::progress::{Cancel, Silent};
 
 use crate::support::fake_hub::{COMMIT, FakeHub};
-use crate::support::network::{Answer, Canned};
+use crate::support::network::{Answer, Canned, raw};
 
 const REPO: &str = "a/faces";
 const OTHER: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -94,9 +97,74 @@ fn a_damaged_small_file_in_the_cache_is_downloaded_again() {
         assert_eq!(get(&hub.client(), &file).unwrap(), b"a note");
         assert_eq!(hub.log().len(), 1);
         fs::write(&path, b"b note").unwrap();
-        assert!(matches!(get(&hub.offline(), &file), Err(HubError::DamagedBlob { .. })));
+        let offline = get(&hub.offline(), &file).unwrap_err();
+        assert!(matches!(offline, HubError::DamagedOffline { .. }) && fs::read(&path).unwrap() == b"b note", "{offline}");
         get(&hub.client(), &file).unwrap();
     }
+}
+
+/// Fault (hub): the cache links to somebody's own file, which is not the pinned one → the file stays; the link is replaced by a
+/// download
+/// Fault (hub): a file in the cache is not the pinned one, offline → nothing is removed; the error names the file and both digests
+/// Fault (hub): `sha256` has a typo, and the file in the cache is intact → it stays, and the error says that they are different files
+#[cfg(unix)]
+#[test]
+fn nothing_is_removed_that_is_not_of_the_cache() {
+    let hub = FakeHub::new();
+    hub.put("datasets/a/faces", "note.txt", b"a note", false);
+    let repository = hub.cache.path().join("datasets--a--faces");
+    let snapshot = repository.join("snapshots").join(COMMIT);
+    let own = tempfile::tempdir().unwrap();
+    let mine = own.path().join("mine.txt");
+    fs::write(&mine, b"my note").unwrap();
+    fs::create_dir_all(&snapshot).unwrap();
+    fs::create_dir_all(repository.join("blobs")).unwrap();
+    std::os::unix::fs::symlink(&mine, snapshot.join("note.txt")).unwrap();
+    let pinned = HubFile { sha256: Some(Digest::of(b"a note")), ..note() };
+    let refused = |file: &HubFile| hub.plain(&get(&hub.offline(), file).unwrap_err());
+    insta::assert_snapshot!(refused(&pinned), @"");
+    assert!(snapshot.join("note.txt").is_symlink());
+    assert_eq!(get(&hub.client(), &pinned).unwrap(), b"a note");
+    assert_eq!(fs::read(&mine).unwrap(), b"my note");
+    let typo = HubFile { sha256: Some(Digest::of(b"another")), ..note() };
+    for client in [hub.client(), hub.offline()] {
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(hub.plain(&get(&client, &typo).unwrap_err()), @"");
+        }
+    }
+    assert_eq!(get(&hub.offline(), &pinned).unwrap(), b"a note", "it is still there");
+}
+
+/// Fault (hub): another replica behind a mirror has the rest of another file, and does not know If-Range → the download starts
+/// over; no file is put together from two
+#[test]
+fn a_download_goes_on_with_the_same_file_only() {
+    const WHOLE: &str = "the file of one replica";
+    let asked = AtomicUsize::new(0);
+    let (address, requests) = raw(move |_, stream| {
+        let (status, tag, more, body) = match asked.fetch_add(1, Ordering::Relaxed) {
+            1 => ("206 x", "b-2", "Content-Range: bytes 3-22/23\r\n", &"THE FILE OF ANOTHER ONE"[3..]),
+            _ => ("200 x", "a-1", "", WHOLE),
+        };
+        let length = body.len();
+        write!(
+            stream,
+            "HTTP/1.1 {status}\r\nConnection: close\r\nETag: \"{tag}\"\r\n{more}Content-Length: {length}\r\n\r\n{body}"
+        )
+    });
+    let cache = FakeHub::new();
+    let blobs = cache.cache.path().join("datasets--a--faces/blobs");
+    fs::create_dir_all(&blobs).unwrap();
+    fs::write(blobs.join("a-1.incomplete"), &WHOLE[..3]).unwrap();
+    let client = Hub::new(HubSettings { endpoint: format!("http://{address}"), attempts: 1, ..cache.settings() });
+    assert_eq!(get(&client, &note()).unwrap(), WHOLE.as_bytes());
+    assert_eq!(fs::read_dir(&blobs).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>(), ["a-1"]);
+    let heads = requests.log().into_iter().map(|head| head.to_lowercase());
+    let of = |head: String| {
+        let lines = head.lines().filter(|line| line.starts_with("range:") || line.starts_with("if-range:"));
+        lines.map(str::to_owned).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(heads.map(of).collect::<Vec<_>>(), ["", "range: bytes=3- if-range: \"a-1\"", ""]);
 }
 
 /// Fault (hub): a branch that moves while a small file stays the same → the cached file is used, after it was checked

@@ -1,6 +1,7 @@
 //! The Hub behind private CAs and proxies, and mirrors that deviate from it.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
 use facevault::digest::Digest;
 use facevault::hub::{Hub, HubError, HubFile, HubSettings, NamedProxy, Proxies, RepoKind, Roots, Token};
@@ -136,6 +137,33 @@ fn a_failing_proxy_is_named_without_its_password() {
     insta::assert_snapshot!(plain(message(https, true), &nobody), @"cannot reach hub through the proxy http://proxy (HTTPS_PROXY) for `note.txt` of a/faces@c42f4c2: io: Connection refused (os error 111); check the network, the proxy and HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use cached files only");
     let strange = Proxies { http: Some(proxy("HTTP_PROXY", "ftp://me:secret@proxy")), ..Proxies::default() };
     insta::assert_snapshot!(message(strange, false), @"HTTP_PROXY is not a valid proxy address; expected http://host:port, http://user:password@host:port or socks5h://host:port");
+}
+
+/// Fault (hub): a token with a typographic quote, or a variable that is not UTF-8 → nothing is sent; the error names it
+#[test]
+fn what_is_wrong_with_a_variable_is_said_as_it_is() {
+    let hub = hub();
+    let place = Workspace::synthetic(2, 2, "");
+    let source = format!("weights={{source: hub, repo: {REPO}, revision: {COMMIT}, file: note.txt}}");
+    let refused = |variables: &[(&str, &[u8])]| {
+        let mut command = place.online_command(&hub, &["fetch", "config.yaml", "--set", &source, "--quiet"]);
+        command.env_remove("NO_PROXY").env_remove("no_proxy");
+        for (name, value) in variables {
+            command.env(name, std::ffi::OsStr::from_bytes(value));
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = hub.plain(&String::from_utf8(output.stderr).unwrap());
+        said.lines().find(|line| line.starts_with("error")).unwrap().to_owned()
+    };
+    insta::assert_snapshot!(refused(&[("HF_TOKEN", "“hf_secret”".as_bytes())]), @"");
+    insta::assert_snapshot!(refused(&[("HF_HOME", b"/data/\xff")]), @"");
+    // What the remedy shows is no password.
+    let proxy = network::Proxy::new(Some(407));
+    let address = format!("http://me:secret@{}", proxy.address);
+    let said = refused(&[("HTTP_PROXY", address.as_bytes())]).replace(&proxy.address, "proxy");
+    insta::assert_snapshot!(said, @"");
+    assert_eq!(hub.log(), [""; 0]);
 }
 
 /// A mirror that sends these headers with every file.

@@ -403,6 +403,17 @@ fn nothing_is_overwritten_and_nothing_is_guessed_in_silence() {
     insta::assert_snapshot!(refused(&["empty"]), @"empty: a folder without pictures; expected a folder of pictures, a CSV that names them, a `.parquet`, a `.tar` or an `.npy` with a CSV beside it (`facevault guide datasets`)");
     insta::assert_snapshot!(refused(&["unnamed"]), @"the names of the 4 pictures in unnamed, such as `IMGada0.ppm`, do not say who is in them: give the pattern with `--pattern '{identity}_{n}.*'`, or a CSV of their names and identities with `--table FILE`");
     insta::assert_snapshot!(refused(&["two.csv"]), @"two.csv has no column of paths of pictures; its columns are `a`, `b`; rename one, for example to `file_name`");
+    for (split, n) in [("train", 0), ("test", 1)] {
+        pictures(&workspace, &format!("splits/{split}"), 100, |who, m| format!("{who}{n}{m}.ppm"));
+        fs::write(workspace.path(format!("splits/{split}/metadata.csv")), "file_name,label\nx.ppm,1\n").unwrap();
+    }
+    insta::assert_snapshot!(refused(&["splits"]), @"");
+    pictures(&workspace, "odd", 100, |who, m| format!("{who}{m}.ppm"));
+    fs::write(workspace.path("odd/metadata.csv"), "file_name,person name\nada0.ppm,Ada\n").unwrap();
+    insta::assert_snapshot!(refused(&["odd"]), @"");
+    fs::write(workspace.path("odd/metadata.csv"), "file_name,celeb_id\nada0.ppm,1\n").unwrap();
+    let (_, text) = init(&workspace, &["odd"]);
+    assert!(dataset(&text).ends_with("file: file_name, identity: celeb_id"), "{text}");
     insta::assert_snapshot!(refused(&["alone.npy"]), @"no table says whose the rows of alone.npy are: put a CSV with a line for each row beside it, or name it with `--table FILE`");
     insta::assert_snapshot!(refused(&["faces", "--weights", "vgface2"]), @"--weights: expected `vggface2`, `demo` or the path of a checkpoint, and `vgface2` is no file; did you mean `vggface2`?");
     insta::assert_snapshot!(refused(&["faces", "--pattern", "{identity}/*/*"]), @"in faces: `ada/0.ppm` does not fit `dataset.pattern` `{identity}/*/*`: <identity>, `/`, any text, `/`, any text; 4 of 4 pictures do not fit; correct the pattern (`*` is any text of a name, `**/` any folders), or name the pictures that fit in `dataset.list`");

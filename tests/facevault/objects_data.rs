@@ -301,6 +301,17 @@ fn archives_are_fetched_once() {
     assert_eq!(copies.len(), 2, "{copies:?}");
 }
 
+/// Fault (object stores): shards of a folder whose names have characters that mean something in an address → read, as in a folder
+#[test]
+fn shards_may_have_any_names() {
+    let twins = Twins::new();
+    for (shard, name) in ["a b", "c%20d", "e#1", "f?g=h", "i+j"].into_iter().enumerate() {
+        let member = |n: usize| [(format!("{shard}{n}.pgm"), picture(shard, n)), (format!("{shard}{n}.cls"), b"x".to_vec())];
+        twins.put(&format!("tars/{name}.tar"), tar(&(0..2).flat_map(member).collect::<Vec<_>>()));
+    }
+    twins.same("{source: webdataset, shards: AT/tars}");
+}
+
 /// Fault (object stores): a worker's machine has no copy of the archive that it reads faces in → it fetches its own
 #[test]
 fn faces_in_archives_are_read_in_a_copy_that_workers_make_for_themselves() {

@@ -186,7 +186,7 @@ fn failures_offline_and_by_status() {
         failure(&hub, &hub.client_with_token(), &at(&hub, file, None))
     };
     let hub = server();
-    insta::assert_snapshot!(failure(&hub, &hub.offline(), &at(&hub, "w.safetensors", None)), @"http://hub/owner/net/releases/download/v1/w.safetensors is not in the cache CACHE and HF_HUB_OFFLINE prevents its download; unset HF_HUB_OFFLINE, or set HF_HUB_CACHE to a cache that contains it");
+    insta::assert_snapshot!(failure(&hub, &hub.offline(), &at(&hub, "w.safetensors", None)), @"http://hub/owner/net/releases/download/v1/w.safetensors is not in the cache CACHE and HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE prevents its download; set HF_HUB_OFFLINE=0, or set HF_HUB_CACHE to a cache that contains it");
     insta::assert_snapshot!(failing("gone.safetensors", &[], &[]), @"http://hub/owner/net/releases/download/v1/gone.safetensors does not exist (404 from hub); check the URL: the file may have been moved or removed");
     insta::assert_snapshot!(failing("w.safetensors", &[], &[Fault::Status(403, &[])]), @"cdn denies access to http://hub/owner/net/releases/download/v1/w.safetensors (403); no password or token is sent to a URL: if the file requires one, download it yourself and use `source: file`");
     let limit = [Fault::Status(429, &[("Retry-After", "900")])];

@@ -197,6 +197,7 @@ fn what_is_no_webdataset_is_refused_with_tar_sample_and_rule() {
     write("twice.tar", &tar(&[("a.ppm", &good), ("b.ppm", &good), ("a.cls", b"1")]));
     write("again.tar", &whole);
     write("whole.tar", &whole);
+    write("both.tar", &[whole.clone(), tar(&[("b.ppm", &good), ("b.cls", b"2")])].concat());
     write("two.tar", &tar(&[("a.ppm", &good), ("a.jpg", &good)]));
     write("same.tar", &tar(&[("a.cls", b"1"), ("a.ppm", &good), ("a.ppm", &good)]));
     write("none.tar", &tar(&[("a.npy", &good), ("a.cls", b"1")]));
@@ -243,6 +244,7 @@ fn what_is_no_webdataset_is_refused_with_tar_sample_and_rule() {
         "outside.tar",
         "gzip.tar",
         "folder",
+        "both.tar",
     ];
     insta::assert_snapshot!(all.map(refused).join("\n"), @r"
     error: cut.tar: it ends after 29696 bytes, in the middle of the archive; download or copy it again
@@ -261,7 +263,8 @@ fn what_is_no_webdataset_is_refused_with_tar_sample_and_rule() {
     error: sparse.tar: invalid entry `a.ppm`: it is not a regular file
     error: outside.tar: invalid entry `../a.ppm`: it leads out of the archive
     error: gzip.tar: it is compressed, and faces are read at their place in the archive; decompress it with `gunzip`, which makes it hardly larger: pictures are compressed already
-    error: folder: it contains no `.tar` files
+    error: folder: it contains no `.tar` files; those in folders inside it are not read
+    error: both.tar: it goes on behind the mark of its end, as archives do that were put together, and only the first would be read; unpack it with `tar --ignore-zeros`, and pack it again
     ");
     insta::assert_snapshot!(refused("\"{whole,missing}.tar\""), @r#"
     error: `dataset.shards`: no such file: missing.tar

@@ -198,8 +198,11 @@ pub fn looks_like(head: &[u8]) -> String {
     if let Some(PointerFile { system, command }) = PointerFile::of(head) {
         return format!("a {system} pointer, not the file (run `{command}`)");
     }
-    let known: [(&[u8], &str); 9] = [
+    let known: [(&[u8], &str); 12] = [
         (b"\x1f\x8b", "a gzip file"),
+        (b"BZh", "a bzip2 file (decompress it with `bunzip2`)"),
+        (b"\xfd7zXZ\0", "an xz file (decompress it with `unxz`)"),
+        (b"\x28\xb5\x2f\xfd", "a zstd file (decompress it with `unzstd`)"),
         (b"PK\x03\x04", "a zip file"),
         (b"PAR1", "a parquet file"),
         (b"\x89HDF", "an HDF5 file, as Keras writes them"),

@@ -69,6 +69,9 @@ pub fn whole(text: &str) -> Cow<'_, str> {
     escaped(text, |c| matches!(c, '\n' | '\t'))
 }
 
+/// What stands for a user name and a password in messages and documentation.
+const PLACEHOLDER: &str = "user:password";
+
 /// A text in which the secrets of URLs are covered by as many `*`: a user name and password, and queries, which hold keys
 /// and signatures. What follows a URL stays in its place.
 #[must_use]
@@ -83,7 +86,8 @@ pub fn masked(text: &str) -> Cow<'_, str> {
         // Punctuation after a URL belongs to the sentence, or to the list that it is in.
         let url = text[start..end].trim_end_matches([',', ';', ':', '.', ')', ']']);
         let place = &url[..url.find(['/', '?', '#']).unwrap_or(url.len())];
-        let credentials = place.rfind('@').unwrap_or(0);
+        // What stands for credentials in a remedy is none.
+        let credentials = place.rfind('@').filter(|at| place[..*at] != *PLACEHOLDER).unwrap_or(0);
         let query = url.find('?').map_or(url.len(), |at| at + 1);
         out.push_str(&text[done..start]);
         for (at, c) in url.char_indices() {
@@ -172,6 +176,8 @@ mod tests {
         for (text, expected) in [
             ("no url: a//b?c=d", "no url: a//b?c=d"),
             ("https://hub/a?", "https://hub/a?"),
+            ("set P=http://user:password@host:port", "set P=http://user:password@host:port"),
+            ("http://user:password1@h http://user:password@x@h", "http://**************@h http://***************@h"),
             ("see https://me:secret@hub:80/a, or b", "see https://*********@hub:80/a, or b"),
             ("{url: https://hub/w.pt?key=s,3, sha: x}", "{url: https://hub/w.pt?*******, sha: x}"),
             ("url=\"http://h/w?a=b@c\" http://h2/?x", "url=\"http://h/w?*****\" http://h2/?*"),

@@ -50,6 +50,12 @@ pub enum ContainerProblem {
          `dataset.picture`", if *samples == 1 { "not even its only sample".to_owned() } else { format!("none of its {samples} samples") }
     )]
     NoSamples { samples: usize, expected: String, first: String, members: String },
+    /// An archive and more behind it.
+    #[error(
+        "it goes on behind the mark of its end, as archives do that were put together, and only the first would be read; unpack \
+         it with `tar --ignore-zeros`, and pack it again"
+    )]
+    Continues,
     /// An archive of something else.
     #[error("it has no pictures in folders of people, only {}; expected <identity>/<picture>", match count {
         1 => format!("`{example}`"),
@@ -178,7 +184,7 @@ pub enum ContainerProblem {
     #[error("the disk of {0} is full; free some space and start again; nothing was kept")]
     DiskFull(String),
     /// A folder without shards.
-    #[error("it contains no `{ending}` files")]
+    #[error("it contains no `{ending}` files; those in folders inside it are not read")]
     NoShards { ending: &'static str },
     /// A pattern of shards that stands for nothing.
     #[error("no such file or folder, and as a pattern it cannot be used: {rule}")]

@@ -3,14 +3,12 @@
 use polars::prelude::{ArrowDataType, ArrowSchema, DataType, Field, Schema, UnknownKind};
 
 use super::ContainerProblem;
+use crate::dataset::columns::IDENTITIES;
 
 /// Column names of pairs in the mirrors of the benchmarks: two pictures, and the label.
 const PICTURES: [[&str; 2]; 4] = [["img_0", "img_1"], ["image1", "image2"], ["image_1", "image_2"], ["img1", "img2"]];
 const LABELS: [&str; 6] = ["pair", "target", "label", "same", "is_same", "issame"];
 
-/// Columns with the identity; names before numbers: an id should be readable.
-const IDENTITIES: [&str; 9] =
-    ["identity_id", "identity", "label_name", "person", "person_id", "subject", "name", "label", "class"];
 const NAMES: [&str; 3] = ["face_id", "file_name", "filename"];
 const PHOTOS: [&str; 2] = ["image_id", "photo_id"];
 
@@ -289,11 +287,14 @@ mod tests {
             ("image_id", DataType::UInt32),
         ];
         assert_eq!(layout(&all), "jpg identity file_name image_id");
+        // A `name` may be that of the file, which nobody shares.
+        let both = [("image", picture()), ("name", DataType::String), ("label", DataType::Int64)];
+        assert_eq!(layout(&both), "image label");
     }
 
     #[test]
     fn an_unknown_layout_lists_the_columns() {
-        assert_snapshot!(layout(&[("image", picture()), ("score", DataType::Float64)]), @"its columns are `image` (struct of bytes, path), `score` (f64); expected pairs (pictures `img_0`, `img_1` and `pair`, or pictures `image1`, `image2` and `target`) or faces (one picture column and one of `identity_id`, `identity`, `label_name`, `person`, `person_id`, `subject`, `name`, `label`, `class`); a picture is a binary column or a struct with a binary `bytes`");
+        assert_snapshot!(layout(&[("image", picture()), ("score", DataType::Float64)]), @"its columns are `image` (struct of bytes, path), `score` (f64); expected pairs (pictures `img_0`, `img_1` and `pair`, or pictures `image1`, `image2` and `target`) or faces (one picture column and one of `identity_id`, `identity`, `label_name`, `person`, `person_id`, `subject`, `label`, `name`, `class`); a picture is a binary column or a struct with a binary `bytes`");
         assert_snapshot!(layout(&[("image", picture()), ("label", DataType::Float64)]), @"its column `label` has the type f64, expected texts or whole numbers, which are identities; convert it, and write the file again");
         assert_snapshot!(layout(&[("image1", picture()), ("image2", picture()), ("target", DataType::Float32)]), @"its column `target` has the type f32, expected whole numbers or booleans, which say whether both are one person; convert it, and write the file again");
         // Two pictures and an identity are not a pair; a path is not a picture.

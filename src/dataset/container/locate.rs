@@ -54,16 +54,21 @@ pub(in crate::dataset) fn describe(container: &Container) -> String {
     }
 }
 
+/// Whether a path from a folder is that of a file that is read from it.
+pub(in crate::dataset) fn is_shard(path: &str, ending: &str) -> bool {
+    !path.contains('/') && !path.starts_with('.') && path.ends_with(ending)
+}
+
 /// The files directly in a folder whose names end like this, by name; at least one.
 pub(super) fn files_in(folder: &Path, ending: &'static str) -> Result<Vec<PathBuf>, DatasetError> {
     let paths = if objects::is_remote(folder) {
         objects::files_in(folder, ending)?
     } else {
-        let is_shard = |path: &PathBuf| {
+        let is_wanted = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            !name.starts_with('.') && name.ends_with(ending) && path.is_file()
+            is_shard(&name, ending) && path.is_file()
         };
-        let mut paths: Vec<_> = files::list(folder)?.into_iter().map(|entry| entry.path()).filter(is_shard).collect();
+        let mut paths: Vec<_> = files::list(folder)?.into_iter().map(|entry| entry.path()).filter(is_wanted).collect();
         paths.sort();
         paths
     };
@@ -134,7 +139,16 @@ fn listed(
     match files {
         HubFiles::Below(folder) => {
             let mut shards = list(folder)?;
-            shards.retain(|file| file.path.ends_with(SHARD));
+            // As in a local folder.
+            let is_inside = |file: &HubFile| {
+                let folder = folder.trim_matches('/');
+                let below = match folder {
+                    "" => Some(file.path.as_str()),
+                    folder => file.path.strip_prefix(folder).and_then(|below| below.strip_prefix('/')),
+                };
+                below.is_some_and(|name| is_shard(name, SHARD))
+            };
+            shards.retain(is_inside);
             if shards.is_empty() {
                 let name = file(repo, revision, folder, None).to_string();
                 return Err(DatasetError::Container {

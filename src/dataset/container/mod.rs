@@ -9,6 +9,7 @@ mod insightface;
 mod layout;
 mod locate;
 mod parquet;
+mod python_json;
 mod tarball;
 mod unpacked;
 mod vggface2;
@@ -35,7 +36,7 @@ use crate::{preprocess, text};
 
 pub use error::ContainerProblem;
 pub(super) use layout::{lacks_pictures, plain_columns};
-pub(super) use locate::describe;
+pub(super) use locate::{describe, is_shard};
 pub(super) use unpacked::{forget_unpacked, sweep_unpacked};
 
 /// A container file that a dataset was read from.
@@ -73,6 +74,11 @@ impl Deref for Located {
     fn deref(&self) -> &Place {
         &self.place
     }
+}
+
+/// Whether a value names a person. The library `datasets` stores a withheld label as -1.
+fn is_known(identity: &str) -> bool {
+    !matches!(identity, "" | "-1")
 }
 
 impl Place {

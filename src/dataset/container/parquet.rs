@@ -10,7 +10,7 @@ use polars::prelude::*;
 use super::budget::{self, LONGEST_TEXT};
 use super::layout::{self, Layout, ShardColumns};
 use super::unpacked::{self, Distinct, Index, PartialFolder, UnpackedFace, file_name};
-use super::{ContainerProblem, Located, Place, Task, say_pairs, shorter_side};
+use super::{ContainerProblem, Located, Place, Task, is_known, say_pairs, shorter_side};
 use crate::dataset::csv_lines::MOST_COLUMNS;
 use crate::dataset::scan::OpenContext;
 use crate::dataset::{DatasetError, LARGEST_PICTURE, LONGEST_NAME, Manifest};
@@ -328,8 +328,7 @@ impl ShardFaces {
             }
         }
         for row in 0..table.frame.height() {
-            // The library `datasets` stores a withheld label as -1.
-            let who = identities.get(row).filter(|identity| !matches!(*identity, "" | "-1"));
+            let who = identities.get(row).filter(|identity| is_known(identity));
             let photo = photos.as_ref().and_then(|photos| photos.get(row)).filter(|photo| !photo.is_empty());
             let unusable = [(Some(identity), who), (photo_column.as_ref(), photo)]
                 .into_iter()

@@ -68,7 +68,7 @@ impl<'a> Tarball<'a> {
         let broken = |error: io::Error| unreadable(error, located);
         visit(self.tar.entries().map_err(broken)?, located, |file| look(file.path, file.content))?;
         // gzip's checksum follows the last entry.
-        io::copy(&mut self.tar.into_inner(), &mut io::sink()).map(drop).map_err(broken)
+        nothing_behind(self.tar.into_inner(), located)
     }
 }
 
@@ -94,7 +94,24 @@ pub(super) fn members(
     check(located, &head, "a tar archive")?;
     let mut tar = tar::Archive::new(BufReader::new(located.open()?));
     let entries = tar.entries_with_seek().map_err(|error| unreadable(error, located))?;
-    visit(entries, located, |member| if cancel.requested() { Err(DatasetError::Interrupted) } else { look(member) })
+    visit(entries, located, |member| if cancel.requested() { Err(DatasetError::Interrupted) } else { look(member) })?;
+    nothing_behind(cancel.guard(tar.into_inner()), located)
+}
+
+/// Refuses anything but zeros behind the mark of an archive's end. It would be another archive, appended with `cat`, of which
+/// nothing is read.
+fn nothing_behind(mut rest: impl Read, located: &Place) -> Result<(), DatasetError> {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match rest.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(n) if buffer[..n].iter().any(|byte| *byte != 0) => {
+                return Err(located.problem(ContainerProblem::Continues));
+            }
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(unreadable(error, located)),
+            _ => {}
+        }
+    }
 }
 
 /// The entries of an archive in their order; only files are passed on.

@@ -15,6 +15,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use tar::{EntryType, Header};
 
+use super::unpacked::INDEX;
 use super::*;
 use crate::dataset::tests::TestDir;
 use crate::dataset::{self, Container, DatasetSource, PixelSource, Tables};
@@ -456,6 +457,14 @@ fn a_tar_archive_of_identity_folders_is_read_as_the_folder_is() {
     assert_eq!(manifest.left_out.to_string(), "1 file that is not a picture by name or content, 1 hidden entry");
     let plain = place.opened(&identities(&place.file("lfw.tar", tarball(&entries))));
     assert_eq!(plain.digest(), manifest.digest(), "compressed or not");
+    // The folder that it is unpacked to has a file of its own.
+    let index = [("index/1.jpg", FILE, &a[..]), ("index/2.jpg", FILE, &b), ("Bob/3.jpg", FILE, &c)];
+    let named = TestDir::new();
+    let called_index = named.opened(&DatasetSource::Archive {
+        archive: local(named.file("index.tar", tarball(&index))),
+        tables: Tables::default(),
+    });
+    assert_eq!(called_index.identities(), ["Bob", "index"]);
     let labelled = [&[("faces", EntryType::new(b'V'), &b""[..])], &entries[..]].concat();
     let padded = [archive(&labelled), vec![0; 10_240]].concat();
     let from_tape = place.opened(&identities(&place.file("tape.tar.gz", padded)));
@@ -471,9 +480,32 @@ fn a_tar_archive_of_identity_folders_is_read_as_the_folder_is() {
 /// Fault (archives): a tar archive that is cut between two entries or inside one → refused by its length
 /// Fault (archives): a tar archive of nothing, or a file of no bytes → said so
 /// Fault (archives): two entries of an archive with one id → refused by both names
+/// Fault (archives): two archives put together with `cat`, compressed or not → refused, because only the first would be read
 #[test]
 fn an_archive_of_something_else_is_explained() {
     let place = TestDir::new();
+    let [first, second] = ["a", "b"].map(|person| {
+        let path = format!("{person}/1.jpg");
+        [&tarball(&[(&path, FILE, &jpeg(person))])[..], &[0; 8192]].concat()
+    });
+    let both = [&first[..], &second].concat();
+    let members = |parts: &[&[u8]]| -> Vec<u8> {
+        let gzip = |part: &&[u8]| {
+            let mut out = GzEncoder::new(Vec::new(), Compression::fast());
+            out.write_all(part).unwrap();
+            out.finish().unwrap()
+        };
+        parts.iter().flat_map(gzip).collect()
+    };
+    for (name, bytes) in [
+        ("both.tar", both.clone()),
+        ("both.tar.gz", members(&[&both])),
+        ("members.tar.gz", members(&[&first, &second])),
+    ] {
+        let said = place.refused(&identities(&place.file(name, bytes)));
+        assert!(said.contains(name) && said.contains("it goes on behind the mark of its end"), "{said}");
+    }
+    assert_snapshot!(place.refused(&identities(&place.file("lfw.tar.bz2", b"BZh91AY&SY"))), @"<dir>/lfw.tar.bz2: it is a bzip2 file (decompress it with `bunzip2`), expected a tar archive, compressed with gzip or not");
     let message = |bytes: &[u8]| {
         let source = DatasetSource::Archive { archive: local(place.file("x.tar", bytes)), tables: Tables::default() };
         place.refused(&source)
@@ -570,7 +602,7 @@ fn a_container_is_unpacked_once_and_again_when_the_cache_is_damaged() {
     for damage in [
         |unpacked: &Path| fs::write(unpacked.join("000001.png"), "x").unwrap(),
         |unpacked: &Path| fs::remove_file(unpacked.join("000003.jpg")).unwrap(),
-        |unpacked: &Path| fs::write(unpacked.join("index"), "x").unwrap(),
+        |unpacked: &Path| fs::write(unpacked.join(INDEX), "x").unwrap(),
     ] {
         damage(&unpacked);
         assert!(!untouched(&place));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <cache>/unpacked/<16 hex>/           named by the container's digest and the unpacker's version
-//!                           index      the faces and the digests of their pictures
+//!                           .index     the faces and the digests of their pictures
 //!                           000012.jpg
 //! ```
 //!
@@ -27,9 +27,10 @@ use crate::files::{self, FileError, PARTIAL};
 use crate::protocol::{DATASET_PAIRS, ListedPair, PairList};
 
 /// Incremented whenever a container would be unpacked differently.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
-const INDEX: &str = "index";
+/// No face has a hidden name.
+pub(super) const INDEX: &str = ".index";
 
 /// The folder inside the cache.
 const UNPACKED: &str = "unpacked";

@@ -7,8 +7,9 @@ use std::mem;
 use std::path::{Path, PathBuf};
 
 use super::tarball::{self, Member};
-use super::{ContainerProblem, Place};
+use super::{ContainerProblem, Place, is_known, python_json};
 use crate::dataset::braces;
+use crate::dataset::columns::IDENTITIES as FIELDS;
 use crate::dataset::left_out::{LeftOut, LeftOutReason};
 use crate::dataset::listing::{self, NameKind};
 use crate::dataset::scan::{self, OpenContext};
@@ -23,10 +24,6 @@ const LARGEST_MEMBER: u64 = 1 << 20;
 
 /// Endings of members with the identity, in the order in which they are looked for.
 const IDENTITIES: [&str; 3] = ["cls", "json", "txt"];
-
-/// Fields of a JSON member with the identity, likewise.
-const FIELDS: [&str; 9] =
-    ["identity_id", "identity", "label_name", "person", "person_id", "subject", "name", "label", "class"];
 
 /// Samples that are looked through for one that says who it shows.
 const LOOKED_THROUGH: usize = 1000;
@@ -58,6 +55,7 @@ pub(in crate::dataset) fn list(source: &DatasetSource, context: &OpenContext<'_>
         members: Who::Unknown,
         early: Vec::new(),
         gave_up: false,
+        unread: None,
         faces: Vec::new(),
         shard_of: HashMap::new(),
         current: None,
@@ -79,11 +77,14 @@ pub(in crate::dataset) fn list(source: &DatasetSource, context: &OpenContext<'_>
     if !samples.faces.iter().any(|face| face.fault.is_none()) {
         return Err(samples.none(&shards));
     }
-    let Samples { faces, left_out, gave_up, .. } = samples;
+    let Samples { faces, left_out, gave_up, unread, .. } = samples;
     if faces.iter().all(|face| face.identity_id.is_none()) {
         let none = if gave_up { format!("none of the first {LOOKED_THROUGH} samples") } else { "no sample".into() };
+        let unread = unread.map_or_else(String::new, |(count, first)| {
+            format!(" ({} cannot be read; the first {first})", text::counted(count, "member"))
+        });
         context.progress.say(&format!(
-            "{none} says who it shows, so only lists of pairs can be compared; `dataset.identity` names the ending of the \
+            "{none} says who it shows{unread}, so only lists of pairs can be compared; `dataset.identity` names the ending of the \
              members that do"
         ));
     }
@@ -179,6 +180,8 @@ struct Samples<'a> {
     early: Vec<Says>,
     /// Whether so many samples tell nothing that no further one is asked.
     gave_up: bool,
+    /// How many members of the samples that tell nothing break a rule, and which the first breaks.
+    unread: Option<(usize, String)>,
     faces: Vec<Face>,
     /// The shard of each sample.
     shard_of: HashMap<String, String>,
@@ -330,6 +333,8 @@ impl Samples<'_> {
         let early = mem::take(&mut self.early);
         if matches!(self.members, Who::Unknown) {
             self.members = self.chosen.without_telling(&early);
+            let broken = || early.iter().flatten().filter_map(|(_, said)| said.as_ref().err());
+            self.unread = broken().next().map(|first| (broken().count(), first.clone()));
         }
         let Who::Member { ending, .. } = &self.members else { return };
         for (face, says) in self.faces.iter_mut().zip(early) {
@@ -375,7 +380,7 @@ impl Chosen<'_> {
     /// only damaged one, and the text beside it a caption.
     fn who(&self, sample: &Sample) -> Who {
         let field = |content: &Result<Vec<u8>, String>| {
-            let object: serde_json::Value = serde_json::from_slice(content.as_ref().ok()?).ok()?;
+            let object = python_json::read(str::from_utf8(content.as_ref().ok()?).ok()?).ok()?;
             FIELDS.iter().find(|field| object.get(field).is_some()).map(|field| (*field).to_owned())
         };
         if let Some(ending) = self.identity {
@@ -438,7 +443,7 @@ fn identity(sample: &Sample, ending: &str, field: Option<&str>) -> Result<Option
     let Ok(content) = str::from_utf8(content) else { return Err(format!("has a `.{ending}` that is not UTF-8")) };
     let name = match field {
         None => content.trim().to_owned(),
-        Some(field) => match serde_json::from_str::<serde_json::Value>(content) {
+        Some(field) => match python_json::read(content) {
             Err(error) => return Err(format!("has a `.{ending}` that is no JSON ({error})")),
             Ok(object) => match object.get(field) {
                 None | Some(serde_json::Value::Null) => String::new(),
@@ -454,7 +459,7 @@ fn identity(sample: &Sample, ending: &str, field: Option<&str>) -> Result<Option
     if name.contains(char::is_control) {
         return Err("has an identity with a line break or another control character".into());
     }
-    Ok((!name.is_empty()).then_some(name))
+    Ok(is_known(&name).then_some(name))
 }
 
 /// The members of a sample for a message.
@@ -559,17 +564,34 @@ mod tests {
         assert_eq!(listed(&[&[("json", r#"{"url": ""}"#)], ADA], Some("json")).0, ["nobody", "Ada"]);
     }
 
+    /// Fault (archives): whole numbers of more than 64 bits, `NaN` or `Infinity` in a sample's JSON, as Python writes them → read:
+    /// two people never become one, and no face fails for what the config does not use
+    #[test]
+    fn json_is_read_as_python_writes_it() {
+        let big = |last: u8| format!(r#"{{"person_id": 1234567890123456789012{last}, "age": NaN}}"#);
+        let (first, second) = (big(3), big(4));
+        assert_eq!(
+            told(&[&[("json", &first)], &[("json", &second)], &[("json", r#"{"person_id": NaN, "x": [-Infinity]}"#)]]),
+            "12345678901234567890123 | 12345678901234567890124 | nobody"
+        );
+        // `label` before `name`, which may be that of the file; and -1 is nobody, as in parquet.
+        assert_eq!(told(&[&[("json", r#"{"name": "1.jpg", "label": 7}"#)]]), "7");
+        assert_eq!(told(&[&[("cls", "-1")], &[("cls", "0")]]), "nobody | 0");
+    }
+
     #[test]
     fn what_is_said_of_samples_that_do_not_tell_is_true() {
         let silent: &[(&str, &str)] = &[("json", "{oops")];
-        let rest = "says who it shows, so only lists of pairs can be compared; `dataset.identity` names the ending of the \
-                    members that do";
+        let rest = "so only lists of pairs can be compared; `dataset.identity` names the ending of the members that do";
+        let broken = "cannot be read; the first has a `.json` that is no JSON (key must be a string at line 1 column 2))";
         let (nobody, said) = listed(&[silent, silent], None);
-        assert_eq!((nobody, said), (vec!["nobody".to_owned(); 2], format!("no sample {rest}")));
+        let expected = format!("no sample says who it shows (2 members {broken}, {rest}");
+        assert_eq!((nobody, said), (vec!["nobody".to_owned(); 2], expected));
+        assert_eq!(listed(&[&[], &[("json", "{}")]], None).1, format!("no sample says who it shows, {rest}"));
         let mut many = vec![silent; LOOKED_THROUGH];
         many.push(ADA);
         let (nobody, said) = listed(&many, None);
-        assert_eq!(said, format!("none of the first 1000 samples {rest}"));
+        assert_eq!(said, format!("none of the first 1000 samples says who it shows (1000 members {broken}, {rest}"));
         assert!(nobody.iter().all(|told| told == "nobody"));
         let (known, said) = listed(&many[1..], None);
         assert_eq!((known.last().unwrap().as_str(), said.as_str()), ("Ada", ""));

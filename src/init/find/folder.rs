@@ -35,6 +35,9 @@ const PAIRS: [&str; 2] = ["pairs.txt", "pairs.csv"];
 /// Tables of faces, in the order in which they are looked for.
 const PHASE1: &str = "face_metadata.csv";
 
+/// The table of an image folder.
+const METADATA: &str = "metadata.csv";
+
 /// Names of pictures that an error counts and shows are checked at most.
 const SHOWN_OF: usize = 100_000;
 
@@ -47,10 +50,11 @@ pub(super) fn find(root: &Path, hints: &Hints, paths: Paths) -> Result<Found, In
     }
     let pictures = look::pictures(root)?;
     let Some(first) = pictures.first() else { return of_files(root, hints, paths) };
-    let metadata = root.join("metadata.csv");
-    let named = metadata.is_file()
-        && look::first_lines(&metadata, 0).is_ok_and(|table| table.headers.iter().any(|name| name == "file_name"));
-    if named && hints.pattern.is_none() {
+    let metadata = root.join(METADATA);
+    if names_pictures(&metadata) && hints.pattern.is_none() {
+        if !table::has_usual_identity(&metadata)? {
+            return table::pictures(&metadata, None, paths);
+        }
         let found = Found::new("an image folder, whose metadata.csv names the pictures", Content::Pictures, "folders");
         return Ok(with_pairs(found.with("root", paths.yaml(root), "holds metadata.csv"), root, root, paths));
     }
@@ -60,6 +64,16 @@ pub(super) fn find(root: &Path, hints: &Hints, paths: Paths) -> Result<Found, In
         let has = |key| found.lines.iter().any(|line| line.key == key);
         let takes = has("root") && !has("csv") && !has("pairs");
         return Ok(if takes { with_pairs(found, &inner, root, paths) } else { found });
+    }
+    let outermost: BTreeSet<&str> = pictures.iter().filter_map(|path| Some(path.split_once('/')?.0)).collect();
+    let with_tables: Vec<String> = outermost
+        .into_iter()
+        .filter(|folder| hints.pattern.is_none() && names_pictures(&root.join(folder).join(METADATA)))
+        .map(|folder| format!("`{folder}`"))
+        .collect();
+    if !with_tables.is_empty() {
+        let what = format!("image folders, each with its own {METADATA}: {}", with_tables.join(", "));
+        return Err(InitError::Several { path: root.into(), what });
     }
     let depths: BTreeSet<usize> = pictures.iter().map(|path| path.matches('/').count()).collect();
     let pattern = match (&hints.pattern, depths.first(), depths.last()) {
@@ -88,6 +102,12 @@ pub(super) fn find(root: &Path, hints: &Hints, paths: Paths) -> Result<Found, In
         .with("root", paths.yaml(root), "the folder that the pictures are in")
         .with("pattern", scalar(&pattern), "what the parts of a path are; every picture must fit");
     Ok(with_pairs(found, root, root, paths))
+}
+
+/// Whether a table is that of an image folder.
+fn names_pictures(table: &Path) -> bool {
+    table.is_file()
+        && look::first_lines(table, 0).is_ok_and(|table| table.headers.iter().any(|name| name == "file_name"))
 }
 
 /// The outermost folders that all pictures, in byte order, share although there are folders below: those are the people's.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Content, Found, Hints, Paths};
+use crate::dataset::IDENTITY_COLUMNS;
 use crate::dataset::look::{self, FirstLines, ParquetColumns};
 use crate::init::InitError;
 use crate::init::scalar::scalar;
@@ -36,8 +37,8 @@ const IDENTITIES: [&str; 14] = [
     "subject",
     "subject_id",
     "celeb_id",
-    "name",
     "label",
+    "name",
     "class",
     "class_id",
     "id",
@@ -191,11 +192,15 @@ fn with_columns(found: Found, faces: &Path, paths: Paths) -> Result<Found, InitE
     Ok(with_identity(found, &first))
 }
 
+/// Whether the identity is in one of the columns that are looked for.
+pub(super) fn has_usual_identity(table: &Path) -> Result<bool, InitError> {
+    Ok(look::first_lines(table, 0)?.headers.iter().any(|name| IDENTITY_COLUMNS.contains(&name.as_str())))
+}
+
 /// Adds the column of the identity, where it is not one of those that are looked for.
 fn with_identity(found: Found, table: &FirstLines) -> Found {
-    let usual = ["identity_id", "identity", "label_name", "label", "person", "name"];
     match named(table, &IDENTITIES) {
-        Some(at) if !usual.contains(&table.headers[at].as_str()) => {
+        Some(at) if !IDENTITY_COLUMNS.contains(&table.headers[at].as_str()) => {
             found.with("identity", scalar(&table.headers[at]), "the column with the identity")
         }
         _ => found,
