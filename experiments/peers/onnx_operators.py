@@ -400,9 +400,34 @@ def microsoft():
     graph.save("microsoft_skip_layer_normalization", y)
 
 
+def edges():
+    """Where the last bit, a window that ends outside, or a number beyond f32 decides."""
+    overhang = {"kernel_shape": [3, 3], "dilations": [2, 2], "strides": [3, 3], "pads": [0, 0, 1, 1], "ceil_mode": 1}
+    case("average_pool_dilated_overhang", "AveragePool", count_include_pad=1, opset=19, **overhang)
+    # In f64, the quotients lie beside the middle of two steps.
+    tenths, zeros = numpy.full(5, 0.1, numpy.float32), numpy.zeros(5, numpy.int8)
+    halves = (numpy.arange(-20, 20).reshape(8, 5) / 10 + 0.05).astype(numpy.float32)
+    graph = Graph(13)
+    w = graph.add("DequantizeLinear", graph.add("QuantizeLinear", halves, tenths, zeros, axis=1), tenths, zeros, axis=1)
+    graph.save("quantize_halves_of_constant", graph.add("MatMul", "face", w))
+    for name, shape, scale in [("seven_thirds", (1, 3, 6, 8), 7 / 3), ("three_tenths", (1, 1, 6, 24), 0.3)]:
+        scales = numpy.array([1, 1, scale, scale], numpy.float32)
+        for mode in ["nearest", "linear", "cubic"]:
+            place = {"mode": mode, "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
+            case(f"resize_{name}_{mode}", "Resize", "", scales, opset=13, shape=shape, **place)
+    for name, opset, axis in [("log_softmax_far", 13, -1), ("log_softmax_far_flat", 11, 2)]:
+        graph = Graph(opset)
+        graph.save(name, graph.add("LogSoftmax", graph.add("Mul", "face", numpy.float32(200)), axis=axis))
+    for name, p in [("lp_normalization_zero", 2), ("lp_normalization_zero_sum", 1)]:
+        graph = Graph(17)
+        rows = graph.add("Mul", "face", numpy.float32([0, 1, 1, 0, 1, 1]).reshape(6, 1))
+        graph.save(name, graph.add("LpNormalization", rows, p=p))
+    case("slice_back_from_before", "Slice", i64(-100), i64(-1000), i64(3), i64(-1))
+
+
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     for old in FOLDER.glob("*.*"):
         old.unlink()
-    for group in [functions, arithmetic, convolutions, pools, matrices, reductions, normalisations, movement, resizes, quantisation, constants, element_types, microsoft]:
+    for group in [functions, arithmetic, convolutions, pools, matrices, reductions, normalisations, movement, resizes, quantisation, constants, element_types, microsoft, edges]:
         group()

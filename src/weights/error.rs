@@ -26,9 +26,11 @@ fn fitting_side(height: usize, width: usize) -> String {
 /// The remedy for a file that this reader does not know.
 fn elsewhere(error: &OnnxError) -> &'static str {
     match error {
-        OnnxError::Unsupported(_) | OnnxError::Node { .. } | OnnxError::Opset { .. } => {
+        OnnxError::Unsupported(_) | OnnxError::Opset { .. } => {
             ", or let ONNX Runtime run it: `embed.kernels: onnxruntime`"
         }
+        // Some end with a remedy, some do not.
+        OnnxError::Node { .. } => "; ONNX Runtime may run it: `embed.kernels: onnxruntime`",
         _ => "",
     }
 }
@@ -109,6 +111,31 @@ pub enum WeightsError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn onnx_runtime_is_the_remedy_for_what_this_reader_does_not_know() {
+        let node = |fault: &str| OnnxError::Node {
+            operator: "Slice".into(),
+            node: "cut".into(),
+            opset: 17,
+            fault: fault.into(),
+            hint: String::new(),
+        };
+        let faults = [
+            node("it makes a tensor of shape [1, 3, 32, 0], which is empty"),
+            node("it is in training mode; export the network in evaluation mode"),
+            OnnxError::Opset { found: 6 },
+            OnnxError::Damaged("it is cut off".into()),
+        ];
+        let texts =
+            faults.map(|source| WeightsError::Onnx { location: "a.onnx".into(), source: source.into() }.to_string());
+        insta::assert_snapshot!(texts.join("\n"), @r"
+        cannot load a.onnx: the ONNX operator `Slice` (opset 17) of node `cut`: it makes a tensor of shape [1, 3, 32, 0], which is empty; ONNX Runtime may run it: `embed.kernels: onnxruntime`
+        cannot load a.onnx: the ONNX operator `Slice` (opset 17) of node `cut`: it is in training mode; export the network in evaluation mode; ONNX Runtime may run it: `embed.kernels: onnxruntime`
+        cannot load a.onnx: the ONNX file uses operator set 6, and those from 7 to 21 are known; export it again with `opset_version=17`, or let ONNX Runtime run it: `embed.kernels: onnxruntime`
+        cannot load a.onnx: this is no whole ONNX file: it is cut off; download or export it again
+        ");
+    }
 
     /// Fault (weights): an ONNX file for faces of 16, 2048 or 96×112 pixels → the error gives no size that the config refuses
     #[test]

@@ -150,7 +150,8 @@ fn a_card_tells_what_it_is() {
 fn a_stream_does_its_work_in_order() {
     let card = Card::open(0).unwrap();
     let (stream, kernel, memory) = (card.stream().unwrap(), add(&card), card.allocate(400).unwrap());
-    stream.fill(&memory, 0).unwrap();
+    // SAFETY: the memory lives, and nothing else uses it, until the stream was waited for.
+    unsafe { stream.fill(&memory, 0) }.unwrap();
     stream.upload_now(&[1, 0, 0, 0, 2, 0, 0, 0], &memory, 8).unwrap();
     let before = stream.record().unwrap();
     queue(&stream, &kernel, memory.address(), 100, 10).unwrap();
@@ -185,7 +186,8 @@ fn streams_wait_for_each_other() {
     let memory = card.allocate(4).unwrap();
     let mut result = card.pinned(4).unwrap();
     assert_eq!(&result[..], [0; 4]);
-    first.fill(&memory, 0).unwrap();
+    // SAFETY: the memory lives, and nothing else uses it, until the stream was waited for.
+    unsafe { first.fill(&memory, 0) }.unwrap();
     queue(&first, &kernel, memory.address(), 1, 5).unwrap();
     second.wait(&first.record().unwrap()).unwrap();
     queue(&second, &kernel, memory.address(), 1, 6).unwrap();
@@ -209,7 +211,8 @@ fn threads_share_a_card() {
             let (card, kernel) = (card.clone(), kernel.clone());
             scope.spawn(move || {
                 let (stream, memory) = (card.stream().unwrap(), card.allocate(40).unwrap());
-                stream.fill(&memory, 0).unwrap();
+                // SAFETY: the memory lives, and nothing else uses it, until the stream was waited for.
+                unsafe { stream.fill(&memory, 0) }.unwrap();
                 for _ in 0..100 {
                     queue(&stream, &kernel, memory.address(), 10, value).unwrap();
                 }
@@ -251,7 +254,8 @@ fn a_graph_joins_what_several_streams_do() {
     let card = Card::open(0).unwrap();
     let (stream, side, kernel) = (card.stream().unwrap(), card.stream().unwrap(), add(&card));
     let memory = card.allocate(8).unwrap();
-    stream.fill(&memory, 0).unwrap();
+    // SAFETY: the memory lives, and nothing else uses it, until the stream was waited for.
+    unsafe { stream.fill(&memory, 0) }.unwrap();
     let fork = || {
         side.wait(&stream.record()?)?;
         queue(&stream, &kernel, memory.address(), 1, 1)?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use facevault::digest::Digest;
 
+use crate::onnx_runtime::{self, Parts};
 use crate::schemas;
 use crate::support::fake_hub::{COMMIT, FakeHub};
 use crate::support::workspace::Workspace;
@@ -141,6 +142,18 @@ fn int8_takes_its_ranges_from_the_faces_and_says_how_it_agrees_with_f32() {
             "{refused}"
         );
     }
+}
+
+/// Fault (config): int8 for an ONNX file without a product that takes inputs in fours → refused before ranges are stored
+#[test]
+fn a_network_with_nothing_to_compute_in_int8_is_refused() {
+    let workspace = workspace("iresnet.onnx");
+    let network = onnx_runtime::network(Parts { activation: "Relu", ..Parts::default() });
+    fs::write(workspace.path("iresnet.onnx"), network).unwrap();
+    let error = refused(&workspace, 1, "experiment", &["embed.precision=int8"]);
+    insta::assert_snapshot!(error, @"error: `embed.precision: int8`: no product of this network can be computed in int8, which takes inputs in fours; use `precision: f32` or `bf16`");
+    assert!(!workspace.only_run().join("calibration.json").exists());
+    workspace.run(0, &["experiment", "config.yaml", "--set", "embed.precision=bf16"]);
 }
 
 #[test]

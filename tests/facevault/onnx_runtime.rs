@@ -75,8 +75,8 @@ fn elsewhere(location: &str) -> Message {
 }
 
 /// What may differ between two networks here.
-struct Parts {
-    activation: &'static str,
+pub(crate) struct Parts {
+    pub activation: &'static str,
     weights: Message,
     /// Type of the face.
     element: u64,
@@ -95,7 +95,7 @@ impl Default for Parts {
 
 /// A convolution, `ThresholdedRelu` with a threshold of 0, which is a `Relu` that facevault does not know, and the means over
 /// all pixels.
-fn network(parts: Parts) -> Vec<u8> {
+pub(crate) fn network(parts: Parts) -> Vec<u8> {
     let alpha = Message::default().bytes(1, "alpha").number(20, 1);
     // A float of 0 is the field's default, and the operator's is 1: it has to be there.
     let alpha = Message([&alpha.0[..], &[2 << 3 | 5, 0, 0, 0, 0]].concat());

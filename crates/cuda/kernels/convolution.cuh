@@ -54,7 +54,9 @@ template <typename T, int BM, int BN, int WM, int WN> __device__ __forceinline__
 
   char* shared = shared_memory();
   const int thread = threadIdx.x, warp = thread / 32, lane = thread % 32;
-  const int first_row = blockIdx.y * BM, first_channel = blockIdx.x * BN;
+  // One line of blocks, channels fastest: the grid's other axes end at 65,535.
+  const int across = (args.channels + BN - 1) / BN, block = blockIdx.x;
+  const int first_row = block / across * BM, first_channel = block % across * BN;
 
   // Each thread copies one 16-byte column of some rows.
   const int column = thread & 3, top = thread >> 2;
@@ -188,7 +190,7 @@ template <typename T, int BM, int BN, int WM, int WN> __device__ __forceinline__
   }
 }
 
-// The tiles that a layer can choose from; src/model/gpu/tiles.rs knows them by these names.
+// The tiles that a layer can choose from; crates/nn/src/gpu/tile.rs knows them by these names.
 #define CONVOLUTIONS(T, name)                                                                                    \
   KERNEL_OF(256, name##_128x128, Convolution) { convolve<T, 128, 128, 64, 32>(args); }                           \
   KERNEL_OF(128, name##_128x96, Convolution) { convolve<T, 128, 96, 32, 96>(args); }                             \

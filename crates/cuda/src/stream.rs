@@ -126,16 +126,20 @@ impl Stream {
         self.synchronize().and(queued)
     }
 
-    /// Queues setting every byte of `memory`, which must outlive the graph if this is captured.
+    /// Queues setting every byte of `memory`.
     ///
     /// # Errors
     /// [`CudaError::Driver`].
-    pub fn fill(&self, memory: &DeviceMemory, byte: u8) -> Result<(), CudaError> {
+    ///
+    /// # Safety
+    /// Until the work is done, `memory` lives and is not accessed otherwise; inside
+    /// [`Graph::capture`](crate::Graph::capture), until the graph is dropped and its last launch is done.
+    pub unsafe fn fill(&self, memory: &DeviceMemory, byte: u8) -> Result<(), CudaError> {
         if memory.is_empty() {
             return Ok(());
         }
         let api = self.context.enter()?;
-        // SAFETY: the memory is of that length, and freeing it waits for the work.
+        // SAFETY: the memory is of that length; the caller's for the rest.
         unsafe { api.cuMemsetD8Async(memory.address(), byte, memory.len(), self.handle) }.map_err(Into::into)
     }
 

@@ -184,10 +184,20 @@ impl Maker {
                 let pool = [Pool::Max, Pool::Mean, Pool::MeanWithPadding][self.below(3)];
                 let kernel = (2.min(height), 3.min(width));
                 let padding = [0, kernel.1 / 2, kernel.0 / 2, kernel.1 / 2];
-                let out = |extent: usize, kernel: usize, padding: usize| (extent + padding - kernel) / 2 + 1;
-                let size = (out(height, kernel.0, padding[2]), out(width, kernel.1, padding[1] * 2));
-                let operator = Operator::Pool { pool, kernel, stride: (2, 2), padding, dilation: (1, 1) };
-                self.node(operator, &[x], &[1, channels, size.0, size.1])
+                let dilation = (1 + self.below(2), 1 + self.below(2));
+                // `ceil_mode`: a last window that begins inside may end outside.
+                let beyond = self.below(2);
+                let out = |extent: usize, before: usize, after: usize, kernel: usize, dilation: usize| {
+                    let room = (before + extent + after + beyond).checked_sub((kernel - 1) * dilation + 1)?;
+                    Some((room / 2 + 1).min((before + extent).div_ceil(2)))
+                };
+                let down = out(height, 0, padding[2], kernel.0, dilation.0);
+                let (Some(down), Some(across)) = (down, out(width, padding[1], padding[3], kernel.1, dilation.1))
+                else {
+                    return x;
+                };
+                let operator = Operator::Pool { pool, kernel, stride: (2, 2), padding, dilation };
+                self.node(operator, &[x], &[1, channels, down, across])
             }
             10 => {
                 let fits = |&&other: &&ValueId| {
@@ -385,6 +395,16 @@ fn check(graph: &Graph, count: usize, threads: usize, precision: Precision) -> R
         }
     }
     Ok(())
+}
+
+#[test]
+fn a_mean_with_padding_is_over_the_places_of_a_dilated_window() {
+    let mut maker = Maker::new(1, 9, 10);
+    let (pool, kernel, stride) = (Pool::MeanWithPadding, (3, 3), (4, 4));
+    // Of the last windows, places 0 and 3 of 0, 3 and 6 lie inside the padded map; without dilation, all three would.
+    let operator = Operator::Pool { pool, kernel, stride, padding: [0, 0, 1, 1], dilation: (3, 3) };
+    maker.graph.output = maker.node(operator, &[maker.graph.input], &[1, 3, 2, 2]);
+    check(&maker.graph, 2, 1, Precision::F32).unwrap();
 }
 
 proptest! {

@@ -21,7 +21,7 @@ pub(crate) fn slow_bf16() -> bool {
     [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).concat() == b"GenuineIntel"
 }
 
-/// Whether this CPU can replicate a matrix unit.
+/// Whether this CPU can replicate a matrix unit: with what the kernels around a unit are compiled for, whichever it is.
 pub(crate) fn replicates_amx() -> bool {
     avx512() && has!("avx512vnni")
 }
@@ -30,7 +30,7 @@ pub(crate) fn replicates_amx() -> bool {
 #[must_use]
 pub fn has_amx() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| avx512() && amx() && permitted())
+    *ANSWER.get_or_init(|| replicates_amx() && amx() && permitted())
 }
 
 fn amx() -> bool {

@@ -434,7 +434,7 @@ pub fn open<'a>(
 /// Measures the ranges that int8 needs: runs the faces through the network in f32 on the CPU.
 ///
 /// # Errors
-/// As [`open`]; [`ModelError::Shape`].
+/// As [`open`]; [`ModelError::Shape`]; [`ModelError::NothingInWholes`] for a network that has no use for ranges.
 pub fn calibrate<'a>(
     spec: &ModelSpec,
     options: &Execution,
@@ -456,6 +456,9 @@ pub fn calibrate<'a>(
         }
     };
     batches.try_for_each(|batch| embedder.calibrate(batch, &mut calibration))?;
+    if calibration.faces > 0 && calibration.spans.is_empty() {
+        return Err(ModelError::NothingInWholes);
+    }
     Ok(calibration)
 }
 
@@ -575,6 +578,12 @@ pub enum ModelError {
     /// Waited for a batch before starting one.
     #[error("no batch was started")]
     Idle,
+    /// int8 for a network that would run in f32 all the same.
+    #[error(
+        "`embed.precision: int8`: no product of this network can be computed in int8, which takes inputs in fours; use \
+         `precision: f32` or `bf16`"
+    )]
+    NothingInWholes,
     /// int8 with the ranges of something else.
     #[error("int8: the ranges lack that of `{value}`; they are another network's, or were changed: calibrate again")]
     NoRange { value: String },

@@ -40,12 +40,10 @@ impl Pass<'_> {
                     PoolKind::Sum => Some(1.0),
                     PoolKind::Mean => Some(1.0 / (rows * columns) as f32),
                     PoolKind::MeanOfPlaces(height, width) => {
-                        let inside = |start: isize, kernel: usize, padding: usize, padded: usize| {
-                            seen(start + padding as isize, kernel, 1, padded).1
-                        };
-                        let places =
-                            inside(top, g.kernel.0, g.padding.0, height) * inside(left, g.kernel.1, g.padding.1, width);
-                        Some(1.0 / places as f32)
+                        // From the padding's first place on, every window starts inside.
+                        let (_, down) = seen((y * g.stride.0) as isize, g.kernel.0, g.dilation.0, height);
+                        let (_, across) = seen((x * g.stride.1) as isize, g.kernel.1, g.dilation.1, width);
+                        Some(1.0 / (down * across) as f32)
                     }
                 };
                 // SAFETY: what the window sees lies inside the input; members write disjoint pixels or channels.

@@ -23,7 +23,7 @@ pub(super) fn binary(kind: Binary, a: f64, b: f64) -> f64 {
     }
 }
 
-pub(super) fn function(function: Function, x: f64) -> f64 {
+pub(crate) fn function(function: Function, x: f64) -> f64 {
     match function {
         Function::Relu => x.max(0.0),
         Function::LeakyRelu(slope) => x.max(0.0) + f64::from(slope) * x.min(0.0),

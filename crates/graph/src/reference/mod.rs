@@ -10,6 +10,7 @@ mod windows;
 
 use std::borrow::Cow;
 
+pub(crate) use elementwise::function;
 pub(crate) use movement::{is_movement, moved};
 
 use crate::graph::{Graph, Operator, ValueId};

@@ -15,7 +15,7 @@ pub struct Segment {
 /// Segments of a convolution at most.
 pub const SEGMENTS: usize = 4;
 
-/// `ConvolutionArguments` of `convolution.cuh`.
+/// `Convolution` of `convolution.cuh`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C)]
 pub struct ConvolutionArguments {
@@ -38,7 +38,7 @@ pub struct ConvolutionArguments {
     pub relu: i32,
 }
 
-/// `StandardiseArguments` of `pointwise.cuh`.
+/// `Standardise` of `pointwise.cuh`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C)]
 pub struct StandardiseArguments {
@@ -48,7 +48,7 @@ pub struct StandardiseArguments {
     pub count: i64,
 }
 
-/// `PoolArguments` of `pointwise.cuh`.
+/// `Pool` of `pointwise.cuh`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C)]
 pub struct PoolArguments {
@@ -64,7 +64,7 @@ pub struct PoolArguments {
     pub count: i64,
 }
 
-/// `MeanArguments` of `head.cu`.
+/// `Mean` of `head.cu`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C)]
 pub struct MeanArguments {
@@ -75,7 +75,7 @@ pub struct MeanArguments {
     pub count: i64,
 }
 
-/// `NormaliseArguments` of `head.cu`.
+/// `Normalise` of `head.cu`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C)]
 pub struct NormaliseArguments {

@@ -220,8 +220,9 @@ impl Queue for CardQueue<'_> {
         let CardEmbedder { info, network, fitted, .. } = &mut *self.embedder;
         let fitted = fitted.as_mut().ok_or(ModelError::Idle)?;
         if let Err(error) = fitted.start(network, slot, &pixels) {
-            // An upload may be on its way out of memory that goes now.
+            // An upload may be on its way out of memory that goes now, and a download into the slot's.
             let _ = network.uploads.synchronize();
+            let _ = network.compute.synchronize();
             return Err(model_error(error, info));
         }
         self.started.push_back((batch, slot));

@@ -88,7 +88,8 @@ impl Fitted {
         let plan = GpuPlan::new(*width, side, *numbers);
         let (places, bytes) = plan.arena(faces);
         let arena = card.allocate(bytes)?;
-        compute.fill(&arena, 0)?;
+        // SAFETY: it is a part of no graph, freeing the arena waits for it, and all that uses the arena is queued behind it.
+        unsafe { compute.fill(&arena, 0)? };
         let taps: Vec<u8> = plan.taps.iter().flatten().flat_map(|number| number.to_le_bytes()).collect();
         let memory = card.allocate(taps.len())?;
         compute.upload_now(&taps, &memory, 0)?;

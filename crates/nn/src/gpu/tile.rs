@@ -50,19 +50,18 @@ impl BlockTile {
         steps.max(sums) as u32
     }
 
-    /// Blocks for an output of `rows` × `channels`: channels fastest, so that blocks that run together read the same
-    /// pixels.
+    /// Blocks for an output of `rows` × `channels`, in one line: a grid's other axes end at 65,535. Channels are fastest, so
+    /// that blocks that run together read the same pixels.
     #[must_use]
-    pub fn grid(self, rows: usize, channels: usize) -> [u32; 3] {
-        [channels.div_ceil(self.channels) as u32, rows.div_ceil(self.rows) as u32, 1]
+    pub fn blocks(self, rows: usize, channels: usize) -> usize {
+        channels.div_ceil(self.channels) * rows.div_ceil(self.rows)
     }
 
     /// About how long an output takes, in the time of a multiprocessor for one multiply-add of every thread: whole waves
     /// of blocks, and what each reads for what it computes.
     fn cost(self, rows: usize, channels: usize, multiprocessors: usize) -> f64 {
-        let [x, y, _] = self.grid(rows, channels);
         let at_once = multiprocessors * 256 / self.threads.max(1);
-        let waves = (x as usize * y as usize).div_ceil(at_once.max(1));
+        let waves = self.blocks(rows, channels).div_ceil(at_once.max(1));
         let (m, n) = (self.rows as f64, self.channels as f64);
         waves as f64 * (m * n / self.threads as f64) * (1.0 + 16.0 * (m + n) / (m * n))
     }
@@ -89,11 +88,21 @@ mod tests {
     }
 
     #[test]
-    fn a_grid_covers_its_output() {
+    fn a_card_takes_the_blocks_of_the_largest_batch() {
+        // The stem's first three layers at 160 × 160; those behind have less of both.
+        for (side, channels) in [(79, 32), (77, 32), (77, 64)] {
+            for tile in TILES {
+                let blocks = tile.blocks(crate::BatchSize::MOST * side * side, channels);
+                assert!(blocks <= i32::MAX as usize, "{tile:?}: {blocks}");
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_cover_their_output() {
+        let blocks = TILES.map(|tile| tile.blocks(1001, 80));
+        assert_eq!(blocks, [8, 8, 8 * 2, 8 * 3, 16 * 2, 16]);
         for tile in TILES {
-            let [x, y, _] = tile.grid(1001, 80);
-            assert!(x as usize * tile.channels >= 80 && (x as usize - 1) * tile.channels < 80, "{tile:?}");
-            assert!(y as usize * tile.rows >= 1001 && (y as usize - 1) * tile.rows < 1001, "{tile:?}");
             // What a block may have on every card from compute capability 8.0 on.
             assert!(tile.shared() <= 99 << 10, "{tile:?}");
         }

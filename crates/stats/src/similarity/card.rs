@@ -20,7 +20,7 @@ use super::panels::Panels;
 use crate::verification::tally::{BINS, bin};
 use facevault_base::progress::Progress;
 use facevault_cuda::ptx::PAIRS;
-use facevault_cuda::{Card, CudaError, DeviceMemory, Kernel, Pinned, Stream};
+use facevault_cuda::{Card, CudaError, DeviceMemory, Event, Kernel, Pinned, Stream};
 use facevault_kernels::products::Sums;
 
 /// Threads of a block of the kernel.
@@ -44,7 +44,7 @@ const TOTALS: usize = 48;
 /// Panels that are sent to the card at once.
 const SENT: usize = 32;
 
-/// The kernel's arguments: `PairArgs` of `pairs.cu`.
+/// The kernel's arguments: `Args` of `pairs.cu`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Args {
@@ -139,22 +139,25 @@ impl<'a> CardPairs<'a> {
         let memory = self.card.allocate(all * bytes)?;
         let mut parts = [self.card.pinned(SENT * bytes)?, self.card.pinned(SENT * bytes)?];
         let stream = self.card.stream()?;
-        let mut sent = Vec::new();
-        for (number, first) in (0..all).step_by(SENT).enumerate() {
-            let part = &mut parts[number % 2][..SENT.min(all - first) * bytes];
-            if number >= 2 {
-                let before: &facevault_cuda::Event = &sent[number - 2];
-                before.synchronize()?;
+        let mut send = || -> Result<(), CudaError> {
+            let mut sent: Vec<Event> = Vec::new();
+            for (number, first) in (0..all).step_by(SENT).enumerate() {
+                let part = &mut parts[number % 2][..SENT.min(all - first) * bytes];
+                if number >= 2 {
+                    sent[number - 2].synchronize()?;
+                }
+                part.par_chunks_exact_mut(bytes)
+                    .enumerate()
+                    .for_each(|(place, panel)| self.panels.pack(first + place, panel));
+                // SAFETY: the part is packed again only after its copy is done, and all copies are awaited below; nothing
+                // else uses the memory yet.
+                unsafe { stream.upload(part, &memory, first * bytes)? };
+                sent.push(stream.record()?);
             }
-            part.par_chunks_exact_mut(bytes)
-                .enumerate()
-                .for_each(|(place, panel)| self.panels.pack(first + place, panel));
-            // SAFETY: the part is packed again only after its copy is done, and the end of the copies is awaited below;
-            // nothing else uses the memory yet.
-            let queued = unsafe { stream.upload(part, &memory, first * bytes) };
-            sent.push(queued.and_then(|()| stream.record()).inspect_err(|_| drop(stream.synchronize()))?);
-        }
-        stream.synchronize()?;
+            Ok(())
+        };
+        let queued = send();
+        stream.synchronize().and(queued)?;
         Ok(memory)
     }
 
@@ -210,7 +213,8 @@ impl<'a> CardPairs<'a> {
             }
             (None, None) => unreachable!("a lane without rows is made where all are on the card"),
         };
-        lane.stream.fill(&lane.results, 0)?;
+        // SAFETY: they belong to the lane, which waits for its stream before they are used again.
+        unsafe { lane.stream.fill(&lane.results, 0)? };
         let args = Args {
             left: left_at,
             right: right_at,
@@ -285,7 +289,7 @@ impl PairEngine for CardPairs<'_> {
     }
 }
 
-/// The sums of a block: `PairTotals` of `pairs.cu`.
+/// The sums of a block: `Totals` of `pairs.cu`.
 struct Totals {
     sums: Sums,
     hits: usize,

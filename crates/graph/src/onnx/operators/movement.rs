@@ -50,7 +50,7 @@ pub(super) fn slice(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId,
                 (start, end.clamp(0, extent) - start)
             }
             _ => {
-                let start = start.clamp(-1, extent - 1);
+                let start = start.max(0).min(extent - 1);
                 (start, start - end.clamp(-1, extent - 1))
             }
         };

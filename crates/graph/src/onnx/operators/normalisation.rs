@@ -132,7 +132,7 @@ pub(super) fn group_normalization(graph: &mut Builder<'_>, call: &Call<'_>) -> R
     graph.binary(Binary::Add, scaled, shift)
 }
 
-/// `LpNormalization`: divided by its L1 or L2 norm along an axis.
+/// `LpNormalization`: divided by its L1 or L2 norm along an axis. A vector of zeros stays one, as in ONNX Runtime.
 pub(super) fn lp_normalization(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueId, Fault> {
     let x = call.input(0)?;
     let axis = shapes::axis(call.attributes.int("axis", -1)?, graph.rank(x))?;
@@ -142,5 +142,7 @@ pub(super) fn lp_normalization(graph: &mut Builder<'_>, call: &Call<'_>) -> Resu
         p => return Err(wrong!("its p is {p}")),
     };
     let norm = graph.reduce(x, reduction, vec![axis], true)?;
+    let least = graph.scalar(f32::MIN_POSITIVE);
+    let norm = graph.binary(Binary::Max, norm, least)?;
     graph.binary(Binary::Div, x, norm)
 }

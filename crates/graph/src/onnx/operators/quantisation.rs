@@ -6,6 +6,7 @@ use crate::onnx::builder::Builder;
 use crate::onnx::error::{Fault, wrong};
 use crate::onnx::shapes;
 use crate::onnx::tensors::element;
+use crate::reference;
 
 /// Scale and zero point: one of each, or one of each along an axis.
 struct Grid {
@@ -62,18 +63,19 @@ pub(super) fn quantize_linear(graph: &mut Builder<'_>, call: &Call<'_>) -> Resul
         element::INT16 => (-32_768.0, 32_767.0),
         _ => return Err(wrong!("it makes numbers of a type that is not known")),
     };
-    if let ([scale], [zero]) = (&grid.scale[..], &grid.zero[..]) {
-        let quantise = Function::Quantise { scale: *scale as f32, zero: *zero as f32, low, high };
-        return graph.function(quantise, x);
+    let quantise = |channel: usize| {
+        let (scale, zero) = (grid.scale[channel] as f32, grid.zero[channel] as f32);
+        Function::Quantise { scale, zero, low, high }
+    };
+    if grid.scale.len() == 1 {
+        return graph.function(quantise(0), x);
     }
     let shape = graph.shape(x).to_vec();
     let Some(numbers) = graph.numbers(x) else {
         return Err(wrong!("it quantises what depends on the face by channel, which is not supported"));
     };
-    let each = numbers.into_iter().enumerate().map(|(at, x)| {
-        let channel = grid.channel(&shape, at);
-        ((x / grid.scale[channel]).round_ties_even() + grid.zero[channel]).clamp(low.into(), high.into())
-    });
+    let each = numbers.into_iter().enumerate();
+    let each = each.map(|(at, x)| reference::function(quantise(grid.channel(&shape, at)), x));
     graph.folded(shape.clone(), each)
 }
 

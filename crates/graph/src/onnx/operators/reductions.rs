@@ -63,22 +63,30 @@ pub(super) fn softmax(graph: &mut Builder<'_>, call: &Call<'_>) -> Result<ValueI
     let shape = graph.shape(x).to_vec();
     let flat = call.opset < 13;
     let axis = call.attributes.int("axis", if flat { 1 } else { -1 })?;
-    let mut y = if flat {
-        let axis = if axis == shape.len() as i64 { shape.len() } else { shapes::axis(axis, shape.len())? };
-        if axis + 1 == shape.len() {
-            graph.emit(Operator::Softmax { axis }, &[x], shape)?
-        } else {
-            let matrix: Vec<usize> = vec![shape[..axis].iter().product(), shape[axis..].iter().product()];
-            let rows = graph.reshape(x, matrix.clone())?;
-            let rows = graph.emit(Operator::Softmax { axis: 1 }, &[rows], matrix)?;
-            graph.reshape(rows, shape)?
-        }
-    } else {
-        let axis = shapes::axis(axis, shape.len())?;
-        graph.emit(Operator::Softmax { axis }, &[x], shape)?
-    };
-    if call.operator == "LogSoftmax" {
-        y = graph.function(Function::Log, y)?;
+    let softmax = if call.operator == "LogSoftmax" { log_softmax } else { plain_softmax };
+    if !flat {
+        return softmax(graph, x, shapes::axis(axis, shape.len())?);
     }
-    Ok(y)
+    let axis = if axis == shape.len() as i64 { shape.len() } else { shapes::axis(axis, shape.len())? };
+    if axis + 1 == shape.len() {
+        return softmax(graph, x, axis);
+    }
+    let rows = graph.reshape(x, vec![shape[..axis].iter().product(), shape[axis..].iter().product()])?;
+    let rows = softmax(graph, rows, 1)?;
+    graph.reshape(rows, shape)
+}
+
+fn plain_softmax(graph: &mut Builder<'_>, x: ValueId, axis: usize) -> Result<ValueId, Fault> {
+    let shape = graph.shape(x).to_vec();
+    graph.emit(Operator::Softmax { axis }, &[x], shape)
+}
+
+/// y − ln Σeʸ, y = x − max x: the logarithm of a share would be −∞ where f32 has no number for the share.
+fn log_softmax(graph: &mut Builder<'_>, x: ValueId, axis: usize) -> Result<ValueId, Fault> {
+    let most = graph.reduce(x, Reduction::Max, vec![axis], true)?;
+    let y = graph.binary(Binary::Sub, x, most)?;
+    let shares = graph.function(Function::Exp, y)?;
+    let sum = graph.reduce(shares, Reduction::Sum, vec![axis], true)?;
+    let log = graph.function(Function::Log, sum)?;
+    graph.binary(Binary::Sub, y, log)
 }

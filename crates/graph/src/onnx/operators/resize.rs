@@ -1,5 +1,5 @@
 //! `Resize` and `Upsample`: along one axis after the other, numbers are chosen or, between them, weighed by a constant
-//! matrix.
+//! matrix. Extents and places are computed in f32, as ONNX Runtime does: what lies on the border of two pixels depends on it.
 
 use super::Call;
 use crate::graph::ValueId;
@@ -13,7 +13,7 @@ struct Axis {
     from: usize,
     to: usize,
     /// What the file says, or to / from.
-    scale: f64,
+    scale: f32,
 }
 
 /// What the file says of all axes.
@@ -72,12 +72,12 @@ fn axes(graph: &Builder<'_>, call: &Call<'_>, x: ValueId, old: bool) -> Result<V
         return Err(wrong!("it has {} scales or sizes for {} axes", given.len(), which.len()));
     }
     let sampled = |(axis, number): (usize, f64)| {
-        let from = shape[axis];
+        let (from, number) = (shape[axis], number as f32);
         let (to, scale) = match &extents {
-            Some(_) if scales.is_none() => (number, number / from as f64),
-            _ => ((from as f64 * number).floor(), number),
+            Some(_) if scales.is_none() => (number, number / from as f32),
+            _ => ((from as f32 * number).floor(), number),
         };
-        if from == 0 || !(1.0..=f64::from(1 << 16)).contains(&to) {
+        if from == 0 || !(1.0..=65_536.0).contains(&to) {
             return Err(wrong!("it makes an extent of {to} of one of {from}"));
         }
         Ok((axis, Axis { from, to: to as usize, scale }))
@@ -121,14 +121,14 @@ fn along(
 impl Sampling<'_> {
     /// Where in the input an output lies.
     fn place(&self, at: usize, Axis { from, to, scale }: &Axis) -> Result<f64, Fault> {
-        let at = at as f64;
-        Ok(match self.coordinates {
+        let at = at as f32;
+        Ok(f64::from(match self.coordinates {
             "asymmetric" => at / scale,
             "pytorch_half_pixel" | "align_corners" if *to == 1 => 0.0,
             "half_pixel" | "pytorch_half_pixel" => (at + 0.5) / scale - 0.5,
-            "align_corners" => at * (from - 1) as f64 / (to - 1) as f64,
+            "align_corners" => at * (from - 1) as f32 / (to - 1) as f32,
             other => return Err(wrong!("its coordinate_transformation_mode `{other}` is not supported")),
-        })
+        }))
     }
 
     fn nearest(&self, place: f64, extent: usize) -> Result<usize, Fault> {
