@@ -98,7 +98,10 @@ fn a_damaged_small_file_in_the_cache_is_downloaded_again() {
         assert_eq!(hub.log().len(), 1);
         fs::write(&path, b"b note").unwrap();
         let offline = get(&hub.offline(), &file).unwrap_err();
-        assert!(matches!(offline, HubError::DamagedOffline { .. }) && fs::read(&path).unwrap() == b"b note", "{offline}");
+        assert!(
+            matches!(offline, HubError::DamagedOffline { .. }) && fs::read(&path).unwrap() == b"b note",
+            "{offline}"
+        );
         get(&hub.client(), &file).unwrap();
     }
 }
