@@ -16,8 +16,8 @@ pub struct EmbedOptions {
     /// says which.
     pub device: DeviceRequest,
     /// Arithmetic of the forward pass. Anything below `f32` excludes `kernels: candle` and `onnxruntime`.
-    /// All networks run in `bf16x3`, `bf16` and `int8` on the CPU, `inception-resnet-v1` also in `tf32`, `f16` and `bf16` on
-    /// the GPU.
+    /// All networks run in `bf16x3` (with AMX), `bf16` and `int8` on the CPU, `inception-resnet-v1` also in `tf32`, `f16` and
+    /// `bf16` on the GPU.
     pub precision: Precision,
     /// What computes on the CPU: the fastest kernels it supports (`auto`), those of one instruction set, the reference
     /// graph (`candle`), or, for ONNX files, an ONNX Runtime that is installed here (`onnxruntime`).
