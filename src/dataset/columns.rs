@@ -61,8 +61,7 @@ impl FaceColumns {
         match kind {
             TableKind::Phase1(image) => Self::phase1(&headers, image),
             TableKind::ImageFolder => {
-                let identity =
-                    "it gives the identity of a face; of another column, `source: files` reads it, with `table` and `identity`";
+                let identity = "it gives the identity of a face; of another column, `source: files` reads it, with `table` and `identity`";
                 Self::pictures(&headers, named, ["an image folder's metadata.csv gives the paths in it", identity])
             }
             TableKind::Pictures => {

@@ -14,8 +14,8 @@ use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::forget::{self, Traces};
 use super::container::is_shard;
+use super::forget::{self, Traces};
 use super::scan::OpenContext;
 use super::{Container, DatasetError, DatasetSource, Tables};
 use crate::digest::{Digest, Hasher};

@@ -96,7 +96,8 @@ impl<'a> Blobs<'a> {
         let folder = path.parent().unwrap_or(path);
         let target = fs::read_link(path).ok().map(|target| folder.join(target));
         let own = fs::canonicalize(self.folder().join("blobs")).ok();
-        let is_own = |target: &PathBuf| own.is_some() && target.parent().and_then(|at| fs::canonicalize(at).ok()) == own;
+        let is_own =
+            |target: &PathBuf| own.is_some() && target.parent().and_then(|at| fs::canonicalize(at).ok()) == own;
         target.filter(is_own).map_or(Ok(()), |blob| remove(&blob))?;
         remove(path)
     }

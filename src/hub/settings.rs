@@ -6,10 +6,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{HubError, Limits};
 use super::address::{with_plain_scheme, without_credentials};
 use super::proxy::Proxies;
 use super::roots::Roots;
+use super::{HubError, Limits};
 
 /// A secret, redacted in debug output.
 #[derive(Clone, PartialEq, Eq)]
@@ -84,7 +84,9 @@ impl HubSettings {
                 .join("huggingface")
         });
         let by_variable = || {
-            ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].into_iter().find_map(|name| Some((one_line(&get(name)?)?, name.into())))
+            ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]
+                .into_iter()
+                .find_map(|name| Some((one_line(&get(name)?)?, name.into())))
         };
         let by_file = || {
             let file = path("HF_TOKEN_PATH").unwrap_or_else(|| home.join("token"));
@@ -99,7 +101,8 @@ impl HubSettings {
         let endpoint = get("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into());
         let (endpoint, credentials) = without_credentials(&with_plain_scheme(&endpoint));
         let cache = path("HF_HUB_CACHE").or_else(|| path("HUGGINGFACE_HUB_CACHE"));
-        let offline = get("HF_HUB_OFFLINE").or_else(|| get("TRANSFORMERS_OFFLINE")).map(|value| value.to_ascii_uppercase());
+        let offline =
+            get("HF_HUB_OFFLINE").or_else(|| get("TRANSFORMERS_OFFLINE")).map(|value| value.to_ascii_uppercase());
         Self {
             endpoint: endpoint.trim_end_matches('/').to_owned(),
             credentials: credentials.map(Token),

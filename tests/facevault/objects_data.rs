@@ -306,7 +306,8 @@ fn archives_are_fetched_once() {
 fn shards_may_have_any_names() {
     let twins = Twins::new();
     for (shard, name) in ["a b", "c%20d", "e#1", "f?g=h", "i+j"].into_iter().enumerate() {
-        let member = |n: usize| [(format!("{shard}{n}.pgm"), picture(shard, n)), (format!("{shard}{n}.cls"), b"x".to_vec())];
+        let member =
+            |n: usize| [(format!("{shard}{n}.pgm"), picture(shard, n)), (format!("{shard}{n}.cls"), b"x".to_vec())];
         twins.put(&format!("tars/{name}.tar"), tar(&(0..2).flat_map(member).collect::<Vec<_>>()));
     }
     twins.same("{source: webdataset, shards: AT/tars}");

@@ -584,7 +584,8 @@ mod tests {
     fn what_is_said_of_samples_that_do_not_tell_is_true() {
         let silent: &[(&str, &str)] = &[("json", "{oops")];
         let rest = "so only lists of pairs can be compared; `dataset.identity` names the ending of the members that do";
-        let broken = "cannot be read; the first has a `.json` that is no JSON (key must be a string at line 1 column 2))";
+        let broken =
+            "cannot be read; the first has a `.json` that is no JSON (key must be a string at line 1 column 2))";
         let (nobody, said) = listed(&[silent, silent], None);
         let expected = format!("no sample says who it shows (2 members {broken}, {rest}");
         assert_eq!((nobody, said), (vec!["nobody".to_owned(); 2], expected));
