@@ -134,7 +134,7 @@ mod tests {
     /// Fault (tables): a metadata.csv without a column it needs, with a duplicate, or with a path out of its folder → an error with the line
     #[test]
     fn errors_in_a_table_name_the_line() {
-        assert_snapshot!(message("file_name,x\na.jpg,1\n"), @", line 1: missing column `identity` or `label_name` or `label` or `person` or `name`; the columns are `file_name`, `x` (it gives the identity of a face)");
+        assert_snapshot!(message("file_name,x\na.jpg,1\n"), @", line 1: missing column `identity_id` or `identity` or `label_name` or `person` or `person_id` or `subject` or `label` or `name` or `class`; the columns are `file_name`, `x` (it gives the identity of a face; of another column, `source: files` reads it, with `table` and `identity`)");
         assert_snapshot!(message("image,label\na.jpg,1\n"), @", line 1: missing column `file_name`; the columns are `image`, `label` (an image folder's metadata.csv gives the paths in it)");
         assert_snapshot!(message("file_name,label\na.jpg,1\nb/../a.jpg,1\n"), @", line 3: duplicate file_name `a.jpg`, first used on line 2; ids must be unique");
         assert_snapshot!(message("file_name,label\n../a.jpg,1\n"), @", line 2: `file_name` is `../a.jpg`, expected a relative path inside the folder of the table");

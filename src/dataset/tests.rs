@@ -354,10 +354,10 @@ fn the_splits_of_an_image_folder_are_no_people() {
         place.put(&format!("{split}/metadata.csv"), "file_name,label\n1.png,Ann\n2.png,Bob\n");
         place.put(&format!("{split}/1.png"), "1").put(&format!("{split}/2.png"), "2");
     }
-    assert_snapshot!(place.error(place.folders()), @"");
+    assert_snapshot!(place.error(place.folders()), @"`<dir>/test` holds a metadata.csv that names pictures: it is an image folder of its own, and not a person, so `dataset.root` is one level too high; set it to `<dir>/test`, or, if its folders are people, rename the table");
     let parts = ["test", "train"].map(str::to_owned).to_vec();
     let source = DatasetSource::Folders { root: place.root().into(), parts, tables: Tables::default() };
-    assert_snapshot!(place.error(place.open(&source)), @"");
+    assert_snapshot!(place.error(place.open(&source)), @"`<dir>/test` holds a metadata.csv that names pictures: it is an image folder of its own, and not a person, so `dataset.root` is one level too high; set it to `<dir>/test`, or, if its folders are people, rename the table");
     assert_eq!(place.open(&folders_at(&place.root().join("train"))).unwrap().identities(), ["Ann", "Bob"]);
     // Any other table of that name says nothing.
     for split in ["train", "test"] {

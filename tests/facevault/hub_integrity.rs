@@ -125,14 +125,14 @@ fn nothing_is_removed_that_is_not_of_the_cache() {
     std::os::unix::fs::symlink(&mine, snapshot.join("note.txt")).unwrap();
     let pinned = HubFile { sha256: Some(Digest::of(b"a note")), ..note() };
     let refused = |file: &HubFile| hub.plain(&get(&hub.offline(), file).unwrap_err());
-    insta::assert_snapshot!(refused(&pinned), @"");
+    insta::assert_snapshot!(refused(&pinned), @"`note.txt` of a/faces@c42f4c2 is damaged: its sha256 is cec25c1af6f55332088bea53dfdbff1a7c168a11e6054208a288d8bacf778a90, expected f63e34a034f19a24438f2d74b242bc96682abd843ecc4ea63fefed4006d860a3; HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE prevents its download, so CACHE/datasets--a--faces/snapshots/c42f4c2771b043bb5c461093664d016ff4298224/note.txt stays as it is: set HF_HUB_OFFLINE=0 to download the file again, or, if it is the right one, correct `sha256` in the config");
     assert!(snapshot.join("note.txt").is_symlink());
     assert_eq!(get(&hub.client(), &pinned).unwrap(), b"a note");
     assert_eq!(fs::read(&mine).unwrap(), b"my note");
     let typo = HubFile { sha256: Some(Digest::of(b"another")), ..note() };
     for client in [hub.client(), hub.offline()] {
         insta::allow_duplicates! {
-            insta::assert_snapshot!(hub.plain(&get(&client, &typo).unwrap_err()), @"");
+            insta::assert_snapshot!(hub.plain(&get(&client, &typo).unwrap_err()), @"`note.txt` of a/faces@c42f4c2 has sha256 f63e34a034f19a24438f2d74b242bc96682abd843ecc4ea63fefed4006d860a3 on the Hub, but ae448ac86c4e8e4dec645729708ef41873ae79c6dff84eff73360989487f08e5 is pinned: they are different files; correct `sha256` or `revision`");
         }
     }
     assert_eq!(get(&hub.offline(), &pinned).unwrap(), b"a note", "it is still there");

@@ -144,7 +144,7 @@ fn a_failing_proxy_is_named_without_its_password() {
 fn what_is_wrong_with_a_variable_is_said_as_it_is() {
     let hub = hub();
     let place = Workspace::synthetic(2, 2, "");
-    let source = format!("weights={{source: hub, repo: {REPO}, revision: {COMMIT}, file: note.txt}}");
+    let source = format!("weights={{source: hub, repo: {REPO}, revision: {COMMIT}, file: w.safetensors}}");
     let refused = |variables: &[(&str, &[u8])]| {
         let mut command = place.online_command(&hub, &["fetch", "config.yaml", "--set", &source, "--quiet"]);
         command.env_remove("NO_PROXY").env_remove("no_proxy");
@@ -156,13 +156,13 @@ fn what_is_wrong_with_a_variable_is_said_as_it_is() {
         let said = hub.plain(&String::from_utf8(output.stderr).unwrap());
         said.lines().find(|line| line.starts_with("error")).unwrap().to_owned()
     };
-    insta::assert_snapshot!(refused(&[("HF_TOKEN", "“hf_secret”".as_bytes())]), @"");
-    insta::assert_snapshot!(refused(&[("HF_HOME", b"/data/\xff")]), @"");
+    insta::assert_snapshot!(refused(&[("HF_TOKEN", "“hf_secret”".as_bytes())]), @"error: the token in HF_TOKEN has a space, a typographic quote or another character that no token has, so nothing was sent; copy it again from your account's settings, or remove it");
+    insta::assert_snapshot!(refused(&[("HF_HOME", b"/data/\xff")]), @"error: the environment variable HF_HOME is not UTF-8; correct it, or unset it");
     // What the remedy shows is no password.
     let proxy = network::Proxy::new(Some(407));
     let address = format!("http://me:secret@{}", proxy.address);
     let said = refused(&[("HTTP_PROXY", address.as_bytes())]).replace(&proxy.address, "proxy");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"error: the proxy http://proxy (HTTP_PROXY) refuses to connect to hub for `w.safetensors` of a/faces@c42f4c2: it requires a user name and password (407); set HTTP_PROXY=http://user:password@host:port");
     assert_eq!(hub.log(), [""; 0]);
 }
 

@@ -322,7 +322,7 @@ fn what_is_something_else_is_told_from_faces() {
     parquet("tables/2.parquet");
     let rest = "its columns are `a` (i64), `b` (str); expected pairs (pictures `img_0`, `img_1` and `pair`, or pictures \
                 `image1`, `image2` and `target`) or faces (one picture column and one of `identity_id`, `identity`, \
-                `label_name`, `person`, `person_id`, `subject`, `name`, `label`, `class`); a picture is a binary column or a \
+                `label_name`, `person`, `person_id`, `subject`, `label`, `name`, `class`); a picture is a binary column or a \
                 struct with a binary `bytes`; or embeddings: a column of lists of f32 or f64";
     assert_eq!(refused(&["other.parquet"]), format!("other.parquet: {rest}"));
     assert_eq!(refused(&["tables"]), format!("tables/1.parquet: {rest}"));
@@ -402,16 +402,17 @@ fn nothing_is_overwritten_and_nothing_is_guessed_in_silence() {
     insta::assert_snapshot!(refused(&["nowhere"]), @"nowhere: no such file or folder; name the folder, table, archive or array that your faces are in");
     insta::assert_snapshot!(refused(&["empty"]), @"empty: a folder without pictures; expected a folder of pictures, a CSV that names them, a `.parquet`, a `.tar` or an `.npy` with a CSV beside it (`facevault guide datasets`)");
     insta::assert_snapshot!(refused(&["unnamed"]), @"the names of the 4 pictures in unnamed, such as `IMGada0.ppm`, do not say who is in them: give the pattern with `--pattern '{identity}_{n}.*'`, or a CSV of their names and identities with `--table FILE`");
-    insta::assert_snapshot!(refused(&["two.csv"]), @"two.csv has no column of paths of pictures; its columns are `a`, `b`; rename one, for example to `file_name`");
+    insta::assert_snapshot!(refused(&["two.csv"]), @"two.csv has no column of paths of pictures; its columns are `a`, `b`; rename one, for example to `file_name`, or write a config with `source: files`, whose `table`, `file` and `identity` name the table and its columns");
     for (split, n) in [("train", 0), ("test", 1)] {
         pictures(&workspace, &format!("splits/{split}"), 100, |who, m| format!("{who}{n}{m}.ppm"));
         fs::write(workspace.path(format!("splits/{split}/metadata.csv")), "file_name,label\nx.ppm,1\n").unwrap();
     }
-    insta::assert_snapshot!(refused(&["splits"]), @"");
+    insta::assert_snapshot!(refused(&["splits"]), @"splits holds image folders, each with its own metadata.csv: `test`, `train`; name the one that is meant: `facevault init PATH`");
     pictures(&workspace, "odd", 100, |who, m| format!("{who}{m}.ppm"));
     fs::write(workspace.path("odd/metadata.csv"), "file_name,person name\nada0.ppm,Ada\n").unwrap();
-    insta::assert_snapshot!(refused(&["odd"]), @"");
-    fs::write(workspace.path("odd/metadata.csv"), "file_name,celeb_id\nada0.ppm,1\n").unwrap();
+    insta::assert_snapshot!(refused(&["odd"]), @"odd/metadata.csv has no column of identities; its columns are `file_name`, `person name`; rename one, for example to `identity`, or write a config with `source: files`, whose `table`, `file` and `identity` name the table and its columns");
+    fs::write(workspace.path("odd/metadata.csv"), "file_name,celeb_id\nada0.ppm,1\nada1.ppm,1\nbo0.ppm,2\nbo1.ppm,2\n")
+        .unwrap();
     let (_, text) = init(&workspace, &["odd"]);
     assert!(dataset(&text).ends_with("file: file_name, identity: celeb_id"), "{text}");
     insta::assert_snapshot!(refused(&["alone.npy"]), @"no table says whose the rows of alone.npy are: put a CSV with a line for each row beside it, or name it with `--table FILE`");

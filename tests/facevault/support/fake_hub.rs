@@ -168,6 +168,8 @@ impl FakeHub {
             endpoint: format!("http://{}", self.address),
             credentials: None,
             token: None,
+            odd_token: None,
+            unreadable: None,
             cache: self.cache.path().to_owned(),
             offline: false,
             attempts: 3,
