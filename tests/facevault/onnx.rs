@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use facevault::digest::Digest;
 
-use crate::onnx_runtime::{self, Parts};
+use crate::onnx_runtime::known_network;
 use crate::schemas;
 use crate::support::fake_hub::{COMMIT, FakeHub};
 use crate::support::workspace::Workspace;
@@ -148,8 +148,7 @@ fn int8_takes_its_ranges_from_the_faces_and_says_how_it_agrees_with_f32() {
 #[test]
 fn a_network_with_nothing_to_compute_in_int8_is_refused() {
     let workspace = workspace("iresnet.onnx");
-    let network = onnx_runtime::network(Parts { activation: "Relu", ..Parts::default() });
-    fs::write(workspace.path("iresnet.onnx"), network).unwrap();
+    fs::write(workspace.path("iresnet.onnx"), known_network()).unwrap();
     let error = refused(&workspace, 1, "experiment", &["embed.precision=int8"]);
     insta::assert_snapshot!(error, @"error: `embed.precision: int8`: no product of this network can be computed in int8, which takes inputs in fours; use `precision: f32` or `bf16`");
     assert!(!workspace.only_run().join("calibration.json").exists());

@@ -75,8 +75,8 @@ fn elsewhere(location: &str) -> Message {
 }
 
 /// What may differ between two networks here.
-pub(crate) struct Parts {
-    pub activation: &'static str,
+struct Parts {
+    activation: &'static str,
     weights: Message,
     /// Type of the face.
     element: u64,
@@ -95,7 +95,7 @@ impl Default for Parts {
 
 /// A convolution, `ThresholdedRelu` with a threshold of 0, which is a `Relu` that facevault does not know, and the means over
 /// all pixels.
-pub(crate) fn network(parts: Parts) -> Vec<u8> {
+fn network(parts: Parts) -> Vec<u8> {
     let alpha = Message::default().bytes(1, "alpha").number(20, 1);
     // A float of 0 is the field's default, and the operator's is 1: it has to be there.
     let alpha = Message([&alpha.0[..], &[2 << 3 | 5, 0, 0, 0, 0]].concat());
@@ -115,6 +115,11 @@ pub(crate) fn network(parts: Parts) -> Vec<u8> {
         .message(12, value("embedding", 1, &[parts.batch, dimension]));
     let opset = Message::default().number(2, 13);
     Message::default().number(1, 8).message(7, graph).message(8, opset).0
+}
+
+/// The network with a `Relu`, which facevault knows: its only product takes three channels.
+pub fn known_network() -> Vec<u8> {
+    network(Parts { activation: "Relu", ..Parts::default() })
 }
 
 /// A workspace with these networks, `NAME.onnx`, and a config of the first.
@@ -200,7 +205,6 @@ fn the_library_gives_what_the_engine_gives() {
 /// Fault (weights): an ONNX file with an operator that only ONNX Runtime knows → it runs there, by `embed.kernels: onnxruntime`
 #[test]
 fn a_network_that_facevault_does_not_know_runs_there() {
-    let known = network(Parts { activation: "Relu", ..Parts::default() });
     let networks = [
         ("unknown", network(Parts::default())),
         ("silent", network(Parts { says_dimension: false, ..Parts::default() })),
@@ -208,7 +212,7 @@ fn a_network_that_facevault_does_not_know_runs_there() {
         ("beside", network(Parts { weights: elsewhere("w.bin"), ..Parts::default() })),
         ("halves", network(Parts { element: 10, ..Parts::default() })),
         ("doubles", network(Parts { element: 11, ..Parts::default() })),
-        ("known", known),
+        ("known", known_network()),
     ];
     let workspace = workspace(&networks);
     fs::write(workspace.path("w.bin"), weights()).unwrap();
