@@ -81,15 +81,8 @@ pub(super) fn files_in(address: &Path, ending: &str) -> Result<Vec<PathBuf>, Fil
 
 /// A name as a part of an address, in which some characters mean something else.
 fn in_address(name: &str) -> String {
-    let mut out = String::new();
-    for c in name.chars() {
-        if matches!(c, '%' | '#' | '?') || c.is_ascii_control() {
-            out += &format!("%{:02X}", u32::from(c));
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    let special = |c: char| matches!(c, '%' | '#' | '?') || c.is_ascii_control();
+    name.chars().map(|c| if special(c) { format!("%{:02X}", u32::from(c)) } else { c.into() }).collect()
 }
 
 /// The file on this machine: one of an object store is fetched unless it is in the cache.
