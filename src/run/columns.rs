@@ -7,7 +7,7 @@ use crate::preprocess::BoundingBox;
 use crate::quality::{MIDDLE_GREY, Quality};
 
 /// Headers of a source's table that identify a face, locate its picture, or duplicate a manifest column.
-const NON_ATTRIBUTE_HEADERS: [&str; 25] = [
+const NON_ATTRIBUTE_HEADERS: [&str; 27] = [
     "face_id",
     "image_id",
     "photo_id",
@@ -16,6 +16,8 @@ const NON_ATTRIBUTE_HEADERS: [&str; 25] = [
     "label_name",
     "label",
     "person",
+    "person_id",
+    "subject",
     "name",
     "file_name",
     "crop_path",

@@ -54,8 +54,7 @@ impl NetworkKernels {
     /// # Safety
     /// The addresses of the launch are those of live memory that is large enough, until the work is done.
     pub unsafe fn launch(&self, stream: &Stream, launch: &Launch, tile: BlockTile) -> Result<(), CudaError> {
-        let line = |blocks: usize| [blocks as u32, 1, 1];
-        let blocks = |count: i64| line((count as usize).div_ceil(THREADS));
+        let blocks = |count: i64| [(count as usize).div_ceil(THREADS) as u32, 1, 1];
         let threads = THREADS as u32;
         // SAFETY: the kernels' arguments are laid out as these (`arguments`); the caller's for the rest.
         unsafe {
@@ -70,7 +69,7 @@ impl NetworkKernels {
                     let which = TILES.iter().position(|known| *known == tile).unwrap_or(0);
                     let (kernel, tile) =
                         if *head { (&self.head, HEAD_TILE) } else { (&self.body[which], TILES[which]) };
-                    let grid = line(tile.blocks(args.rows as usize, args.channels as usize));
+                    let grid = tile.grid(args.rows as usize, args.channels as usize);
                     stream.launch(kernel, grid, tile.threads as u32, tile.shared(), args)
                 }
             }

@@ -53,7 +53,11 @@ impl BlockTile {
     /// Blocks for an output of `rows` × `channels`, in one line: a grid's other axes end at 65,535. Channels are fastest, so
     /// that blocks that run together read the same pixels.
     #[must_use]
-    pub fn blocks(self, rows: usize, channels: usize) -> usize {
+    pub fn grid(self, rows: usize, channels: usize) -> [u32; 3] {
+        [self.blocks(rows, channels) as u32, 1, 1]
+    }
+
+    fn blocks(self, rows: usize, channels: usize) -> usize {
         channels.div_ceil(self.channels) * rows.div_ceil(self.rows)
     }
 
@@ -92,8 +96,8 @@ mod tests {
         // The stem's first three layers at 160 × 160; those behind have less of both.
         for (side, channels) in [(79, 32), (77, 32), (77, 64)] {
             for tile in TILES {
-                let blocks = tile.blocks(crate::BatchSize::MOST * side * side, channels);
-                assert!(i32::try_from(blocks).is_ok(), "{tile:?}: {blocks}");
+                let [x, y, z] = tile.grid(crate::BatchSize::MOST * side * side, channels);
+                assert!(i32::try_from(x).is_ok() && y <= 65_535 && z <= 65_535, "{tile:?}: {x}, {y}, {z}");
             }
         }
     }
