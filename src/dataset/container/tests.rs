@@ -258,7 +258,7 @@ fn errors_in_a_parquet_file_name_the_row_or_columns() {
     assert_snapshot!(pairs(column("pair", &[None::<bool>][..])), @"<dir>/x.parquet: row 0: `pair` is null");
     assert_snapshot!(table(vec![column("image", &one[..0]), column("label", &[0i64; 0][..])]), @"<dir>/x.parquet: it has no rows");
     fs::create_dir(place.path("empty")).unwrap();
-    assert_snapshot!(place.refused(&shards(place.path("empty"))), @"<dir>/empty: it contains no `.parquet` files");
+    assert_snapshot!(place.refused(&shards(place.path("empty"))), @"<dir>/empty: it contains no `.parquet` files; those in folders inside it are not read");
     let whole = fs::read(fixture("faces.parquet")).unwrap();
     assert_snapshot!(message(&whole[..1000]), @"<dir>/x.parquet: it ends after 1000 bytes, in the middle of the table; download or copy it again");
 }
