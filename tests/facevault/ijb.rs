@@ -238,7 +238,7 @@ fn templates_of_a_set_are_verified_from_its_files_to_the_report() {
 #[test]
 fn what_the_tables_name_counts_where_they_do_not_name_all() {
     let workspace = workspace();
-    let meta = |name: &str| workspace.path(&format!("IJBC/meta/ijbc_{name}.txt"));
+    let meta = |name: &str| workspace.path(format!("IJBC/meta/ijbc_{name}.txt"));
     // Galleries and probes are one subject by the tables only.
     let pairs = fs::read_to_string(meta("template_pair_label")).unwrap();
     let probe = |name: &str| !name.ends_with('0');
