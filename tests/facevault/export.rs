@@ -85,8 +85,11 @@ fn what_is_not_there_is_not_exported() {
     assert!(!workspace.path("exports").exists() && !workspace.path("mlruns").exists());
     for (to, package) in [("faiss", "faiss-cpu"), ("lance", "pylance")] {
         let (_, error) = workspace.run(2, &["export", "small", "--to", to]);
-        let wanted = format!("`pip install facevault-bench {package}`, then `python -m facevault_bench.export");
-        assert!(error.contains(&wanted), "{error}");
+        for wanted in
+            [&format!("`pip install ./facevault_bench-*.whl {package}`"), "then `python -m facevault_bench.export"]
+        {
+            assert!(error.contains(wanted), "{error}");
+        }
     }
     let (_, error) = workspace.run(2, &["export", "small", "--to", "milvus"]);
     assert!(error.contains("invalid value 'milvus'"), "{error}");
