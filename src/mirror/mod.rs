@@ -29,7 +29,7 @@ use claim::Claim;
 use ledger::Ledger;
 pub(crate) use pull::{FORGETTING, KEPT, Needed};
 pub(crate) use rows::with_rows;
-pub(crate) use shared::{commit_new, names, pull_chunks, refresh, refuse_unconditional, remove, replace};
+pub(crate) use shared::{announce, commit_new, names, pull_chunks, refresh, refuse_unconditional, remove, replace};
 
 use crate::file_lock::Busy;
 use crate::files::{self, FileError};

@@ -23,7 +23,7 @@ impl Mirror {
     /// Copies what was changed here of a run to the store. If something of it was written there meanwhile, nothing is replaced, and
     /// that is an error. A run that is losing faces is sent when all of them are gone, by [`Self::push_forgotten`].
     pub fn push(&self, run: &str) -> Result<(), FileError> {
-        if files::is_file(&self.local.join(run).join(FORGETTING))? { Ok(()) } else { self.push_now(run) }
+        if files::is_file(&self.local.join(run).join(FORGETTING))? { Ok(()) } else { self.push_now(run, false) }
     }
 
     /// [`Self::push`] of a run that other processes here change, too: what one of them has sent is not sent again.
@@ -33,15 +33,22 @@ impl Mirror {
         self.push(run)
     }
 
-    /// Copies a run that has lost faces to the store, and removes the journal there.
+    /// Copies a run that has lost faces to the store, and removes the journal there. Once the journal there says what is kept,
+    /// only this machine sends: what it sent before it was killed is sent again.
     pub fn push_forgotten(&self, run: &str) -> Result<(), FileError> {
-        self.push_now(run)?;
+        let journal = files::read(&self.local.join(run).join(FORGETTING))?;
+        let folder = self.run(run)?;
+        let size = journal.len() as u64;
+        let begun = folder.look(FORGETTING)?.is_some_and(|there| there.size == size)
+            && folder.read(FORGETTING, None, size)? == journal;
+        self.push_now(run, begun)?;
         self.run(run)?.remove(FORGETTING)?;
         self.with_ledger(run, |ledger| ledger.remove(FORGETTING));
         self.keep_ledger(run)
     }
 
-    fn push_now(&self, run: &str) -> Result<(), FileError> {
+    /// `alone`: nobody else writes it, so nothing that is there is a conflict.
+    fn push_now(&self, run: &str, alone: bool) -> Result<(), FileError> {
         let copy = self.local.join(run);
         let mut names = BTreeSet::new();
         find(&copy, "", &mut names)?;
@@ -49,20 +56,23 @@ impl Mirror {
             let changed = names.iter().filter(|name| !ledger.is_unchanged(name)).cloned().collect();
             [changed, ledger.names().into_iter().filter(|name| !names.contains(name)).collect()]
         });
-        let pushed = if changed.is_empty() && gone.is_empty() { Ok(()) } else { self.send(run, &changed, &gone) };
+        let pushed =
+            if changed.is_empty() && gone.is_empty() { Ok(()) } else { self.send(run, &changed, &gone, alone) };
         pushed.and(self.keep_ledger(run))
     }
 
-    fn send(&self, run: &str, changed: &[String], gone: &[String]) -> Result<(), FileError> {
+    fn send(&self, run: &str, changed: &[String], gone: &[String], alone: bool) -> Result<(), FileError> {
         let (folder, copy) = (self.run(run)?, self.local.join(run));
         // Before anything is touched; what comes between now and then, the conditions of the writes find.
         let known = |name: &str| self.with_ledger(run, |ledger| ledger.tag(name).map(str::to_owned));
         let other = |object: &&Object| known(&object.name).is_some_and(|known| object.tag != Some(known));
-        if let Some(other) = folder.list()?.iter().find(other) {
+        if !alone && let Some(other) = folder.list()?.iter().find(other) {
             return Err(conflict(&folder, &other.name));
         }
         let put = |name: &str, size: u64| {
-            let tag = put(&folder, &copy, name, size, known(name).as_deref())?;
+            let known = known(name);
+            let condition = known.as_deref().map_or(Condition::Absent, Condition::Unchanged);
+            let tag = put(&folder, &copy, name, size, if alone { Condition::Always } else { condition })?;
             self.with_ledger(run, |ledger| ledger.insert(name, Some(tag)));
             Ok::<_, FileError>(())
         };
@@ -95,19 +105,19 @@ impl Mirror {
     }
 }
 
-/// Puts a file where the object still is what it was when it was copied. Returns its tag.
-fn put(folder: &Folder, copy: &Path, name: &str, size: u64, known: Option<&str>) -> Result<String, FileError> {
+/// Puts a file on a condition, such as that the object still is what it was when it was copied. Returns its tag.
+fn put(folder: &Folder, copy: &Path, name: &str, size: u64, condition: Condition<'_>) -> Result<String, FileError> {
     let path = copy.join(name);
     if size >= LARGE {
-        let there = folder.look(name)?;
-        if there.is_some_and(|there| known.is_some() && there.tag.as_deref() != known) {
+        if let Condition::Unchanged(known) = condition
+            && folder.look(name)?.is_some_and(|there| there.tag.as_deref() != Some(known))
+        {
             return Err(conflict(folder, name));
         }
         let tag = folder.put_file(name, &path)?;
         // What a store calls an object in parts it may only say when asked.
         return Ok(tag.or(folder.look(name)?.and_then(|there| there.tag)).unwrap_or_default());
     }
-    let condition = known.map_or(Condition::Absent, Condition::Unchanged);
     let put: Result<Option<String>, ObjectError> = folder.put(name, &files::read(&path)?, condition);
     put?.ok_or_else(|| conflict(folder, name))
 }

@@ -21,6 +21,15 @@ pub(crate) fn commit_new(path: &Path, bytes: &[u8]) -> Result<bool, FileError> {
     Ok(false)
 }
 
+/// [`commit_new`] of what another process may go on with: it finds the object to be this machine's.
+pub(crate) fn announce(path: &Path, bytes: &[u8]) -> Result<bool, FileError> {
+    let new = commit_new(path, bytes)?;
+    match holding(path) {
+        Some((mirror, run, _)) => mirror.keep_ledger(&run).map(|()| new),
+        None => Ok(new),
+    }
+}
+
 /// Refuses a store that has replaced this file although it was to put it only if absent, as some servers do: two workers would
 /// commit one chunk. The file is lost then.
 pub(crate) fn refuse_unconditional(path: &Path) -> Result<(), FileError> {

@@ -323,7 +323,7 @@ impl RunContext<'_> {
             other_runs: self.others(run, &traces)?,
             kept: None,
         };
-        if !mirror::commit_new(&run.file(JOURNAL), &run.json_of(JOURNAL, &journal)?)? {
+        if !mirror::announce(&run.file(JOURNAL), &run.json_of(JOURNAL, &journal)?)? {
             return Err(unfinished(run));
         }
         self.finish(run, lock, &journal, reports)

@@ -364,6 +364,42 @@ fn an_interrupted_removal_is_ended_by_the_machine_that_began_it() {
     }
 }
 
+/// Fault (object stores): `forget` is killed when it has begun, or while it sends the run → the same command ends it, and nobody has
+/// the person
+#[test]
+fn a_killed_removal_is_ended_by_the_next_call() {
+    for stage in ["\"kept\": null", "\"manifest\":"] {
+        let machines = Machines::new();
+        machines.run("a", 0, &["experiment", "config.yaml", "--experiments", RUNS, "--quiet"]);
+        let index = String::from_utf8(machines.stored()["face_embedding_index.csv"].clone()).unwrap();
+        let identity = index.lines().nth(20).unwrap().rsplit_once('-').unwrap().0.to_owned();
+        let forget = ["forget", "small", "--experiments", RUNS, "--quiet"];
+        machines.store.delay(Duration::from_millis(20));
+        let mut killed = machines.command("a", &[&forget[..], &["--identity", &identity]].concat()).spawn().unwrap();
+        let journal = || {
+            let key = machines.store.keys().into_iter().find(|key| key.ends_with("/.forgetting"))?;
+            Some(String::from_utf8(machines.store.get(&key)?).unwrap())
+        };
+        while !journal().is_some_and(|text| text.contains(stage)) {
+            assert!(killed.try_wait().unwrap().is_none(), "{stage}: too late");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // Some of what it sends may have arrived.
+        std::thread::sleep(Duration::from_millis(30));
+        killed.kill().unwrap();
+        assert!(!killed.wait().unwrap().success(), "{stage}: too late");
+        machines.store.delay(Duration::ZERO);
+        machines.run("a", 0, &["runs", "--experiments", RUNS]);
+        machines.run("a", 0, &forget);
+        let naming = |bytes: &[u8]| bytes.windows(identity.len()).any(|text| text == identity.as_bytes());
+        let left: Vec<_> =
+            machines.store.keys().into_iter().filter(|key| naming(&machines.store.get(key).unwrap())).collect();
+        assert_eq!((left, journal()), (Vec::new(), None), "{stage}");
+        machines.run("b", 0, &["verify", "small", "--experiments", RUNS]);
+        assert_eq!(files_naming(&machines.workspace.path("a"), &naming), [""; 0]);
+    }
+}
+
 fn files_naming(folder: &Path, naming: &impl Fn(&[u8]) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
