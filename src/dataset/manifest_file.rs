@@ -84,6 +84,14 @@ const ENCODED: &str = "for encoded pictures";
 
 const READ: &str = "for faces that are read from pictures";
 
+/// The path of the file that a face's picture is in.
+fn picture(face: &Face) -> Option<&str> {
+    match &face.pixels {
+        PixelSource::File { path, .. } | PixelSource::Part(Part { path, .. }) => Some(path),
+        PixelSource::Given { .. } | PixelSource::Synthetic { .. } => None,
+    }
+}
+
 impl Manifest {
     /// Writes the manifest atomically. Equal manifests give equal bytes.
     pub(crate) fn write_parquet(&self, path: &Path) -> Result<(), DatasetError> {
@@ -227,10 +235,6 @@ impl Manifest {
     pub(crate) fn has_other_columns_than(&self, path: &Path) -> Result<bool, DatasetError> {
         let scores =
             |faces: &[Face]| faces.iter().map(|face| face.detector_score.map(f32::to_bits)).collect::<Vec<_>>();
-        let picture = |face: &Face| match &face.pixels {
-            PixelSource::File { path, .. } | PixelSource::Part(Part { path, .. }) => Some(path.clone()),
-            PixelSource::Given { .. } | PixelSource::Synthetic { .. } => None,
-        };
         for start in (0..self.len()).step_by(SLICE) {
             let rows = start..self.len().min(start + SLICE);
             let stored = Self::read_rows(path, PathBuf::new(), rows.clone())?;

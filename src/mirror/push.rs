@@ -42,7 +42,7 @@ impl Mirror {
         let begun = folder.look(FORGETTING)?.is_some_and(|there| there.size == size)
             && folder.read(FORGETTING, None, size)? == journal;
         self.push_now(run, begun)?;
-        self.run(run)?.remove(FORGETTING)?;
+        folder.remove(FORGETTING)?;
         self.with_ledger(run, |ledger| ledger.remove(FORGETTING));
         self.keep_ledger(run)
     }
