@@ -56,9 +56,9 @@ pub(crate) struct PrecisionAgreement {
 /// Verification on the sample's pairs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Verification {
-    /// Same-identity pairs.
+    /// Genuine pairs.
     pub genuine_pairs: u64,
-    /// Different-identity pairs.
+    /// Impostor pairs.
     pub impostor_pairs: u64,
     /// In f32.
     pub f32: PrecisionRates,

@@ -180,8 +180,8 @@ mod tests {
             method: method.into(),
             ..Estimate::default()
         };
-        let unresolved = "not resolved: an FMR of 1e-3 takes 1000 different-identity pairs";
-        let few = "no interval: it takes same-identity pairs of at least 8 identities, and these are of 5";
+        let unresolved = "not resolved: an FMR of 1e-3 takes 1000 impostor pairs";
+        let few = "no interval: it takes genuine pairs of at least 8 identities, and these are of 5";
         let said = [
             with_reason(&estimate(None, true, unresolved)),
             with_reason(&estimate(Some(0.5), true, unresolved)),
@@ -189,9 +189,9 @@ mod tests {
             with_reason(&Estimate { lower: Some(0.2), ..estimate(Some(0.3), false, "Wilson interval") }),
         ];
         insta::assert_snapshot!(said.join("\n"), @r"
-        not resolved: an FMR of 1e-3 takes 1000 different-identity pairs
-        ≤ 50.00%   not resolved: an FMR of 1e-3 takes 1000 different-identity pairs
-        25.00%   no interval: it takes same-identity pairs of at least 8 identities, and these are of 5
+        not resolved: an FMR of 1e-3 takes 1000 impostor pairs
+        ≤ 50.00%   not resolved: an FMR of 1e-3 takes 1000 impostor pairs
+        25.00%   no interval: it takes genuine pairs of at least 8 identities, and these are of 5
         25.00% [20.00%, 30.00%]
         ");
     }

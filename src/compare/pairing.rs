@@ -133,9 +133,9 @@ pub struct PairedPairs {
     /// `exhaustive` or `sampled`, by the first run's options and seed; `listed` for the dataset's list. In an ablation by a
     /// protocol also `templates`, and `searches`: mated ones are the genuine, non-mated ones the impostor pairs.
     pub mode: &'static str,
-    /// Same-identity pairs.
+    /// Genuine pairs.
     pub genuine: u64,
-    /// Different-identity pairs.
+    /// Impostor pairs.
     pub impostor: u64,
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::ledger;
+use super::{ledger, progress};
 use crate::file_lock::{Busy, Lock};
 use crate::files::{self, FileError};
 use crate::progress::Cancel;
@@ -44,7 +44,10 @@ pub(super) struct Transfer {
 impl Transfer {
     /// Waits for the transfer of another process to end.
     pub fn begin(local: &Path, run: &str) -> Result<Self, FileError> {
-        Ok(Self { _lock: Lock::wait(&path(local, run, "transfer")?, |_| (), &Cancel::default())? })
+        let waiting = |busy: &Busy| {
+            progress().say(&format!("{} is copying {run}; waiting for it{}", busy.holder, busy.remedy()));
+        };
+        Ok(Self { _lock: Lock::wait(&path(local, run, "transfer")?, waiting, &Cancel::default())? })
     }
 }
 

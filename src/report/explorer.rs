@@ -82,9 +82,9 @@ struct ExplorerData {
     start: usize,
     /// Ascending.
     steps: Vec<usize>,
-    /// Same-identity pairs at or above the threshold; all of them at the first.
+    /// Genuine pairs at or above the threshold; all of them at the first.
     genuine: Vec<u64>,
-    /// Different-identity pairs at or above the threshold; all of them at the first.
+    /// Impostor pairs at or above the threshold; all of them at the first.
     impostor: Vec<u64>,
 }
 

@@ -16,9 +16,9 @@ const LEVEL: f64 = 0.95;
 /// How well embeddings of a sample separate people.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Separation {
-    /// Same-identity pairs.
+    /// Genuine pairs.
     pub genuine: u64,
-    /// Different-identity pairs.
+    /// Impostor pairs.
     pub impostor: u64,
     /// Equal error rate, 0 … 1.
     pub eer: f64,

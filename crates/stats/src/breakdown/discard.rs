@@ -1,5 +1,5 @@
 //! Error-versus-discard curves (Grother & Tabassi 2007; ISO/IEC 29794-1): if the worst pictures had been turned away, how
-//! many of the remaining same-identity pairs would still be missed? A measure of quality is useful if its curve falls.
+//! many of the remaining genuine pairs would still be missed? A measure of quality is useful if its curve falls.
 
 use rayon::prelude::*;
 use schemars::JsonSchema;
@@ -14,7 +14,7 @@ use crate::verification::carriers::{EffectiveTrials, NO_SPREAD, spread, too_few}
 use crate::verification::random::Draw;
 use facevault_base::progress::{Cancel, Progress};
 
-/// About how many same-identity pairs are compared again at most, one by one: about a minute on 2 cores. Of more, a seeded
+/// About how many genuine pairs are compared again at most, one by one: about a minute on 2 cores. Of more, a seeded
 /// part of the faces is taken.
 pub(super) const MOST_PAIRS: u64 = 200_000_000;
 
@@ -35,9 +35,9 @@ const UNKNOWN: u16 = u16::MAX;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Discard {
-    /// Same-identity pairs that were compared again.
+    /// Genuine pairs that were compared again.
     pub pairs: u64,
-    /// All same-identity pairs.
+    /// All genuine pairs.
     pub available: u64,
     /// How many of the compared ones are below the threshold.
     pub misses: u64,
@@ -112,7 +112,7 @@ impl Histogram {
 }
 
 impl Discard {
-    /// Compares same-identity pairs again, at most about `most`. `None` when cancelled.
+    /// Compares genuine pairs again, at most about `most`. `None` when cancelled.
     pub(super) fn new(input: &BreakdownInput<'_>, most: u64, progress: &dyn Progress, cancel: &Cancel) -> Option<Self> {
         let measures: Vec<(&FaceColumn<'_>, Vec<u16>)> =
             input.columns.iter().filter_map(|column| Some((column, ranks(input, column)?))).collect();
@@ -228,7 +228,7 @@ fn curves(
             let points = whole.curve(shares);
             let carriers =
                 units.iter().filter(|unit| unit.by_rank[measure].pairs.iter().any(|pairs| *pairs > 0)).count();
-            let few = too_few(carriers, who, "same-identity pairs with this measure");
+            let few = too_few(carriers, who, "genuine pairs with this measure");
             let replicates = if few.is_some() { 0 } else { how.replicates };
             let method = few.unwrap_or_else(|| {
                 if grouped {

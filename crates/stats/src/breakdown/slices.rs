@@ -43,9 +43,9 @@ pub struct Slice {
     pub faces: u64,
     /// Identities of these faces.
     pub identities: u64,
-    /// False non-match rate; `None` without a same-identity pair.
+    /// False non-match rate; `None` without a genuine pair.
     pub fnmr: Option<Estimate>,
-    /// False match rate; `None` without a different-identity pair.
+    /// False match rate; `None` without an impostor pair.
     pub fmr: Option<Estimate>,
     /// Why the slice may be too small to be informative.
     pub warnings: Vec<Warning>,
@@ -55,7 +55,7 @@ pub struct Slice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Warning {
-    /// Fewer than 8 identities with same-identity pairs: the rates say little about other people.
+    /// Fewer than 8 identities with genuine pairs: the rates say little about other people.
     FewIdentities,
     /// At the rate of all faces there would be fewer than 30 misses.
     FewGenuine,
@@ -68,7 +68,7 @@ impl Warning {
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {
-            Self::FewIdentities => "fewer than 8 identities with same-identity pairs",
+            Self::FewIdentities => "fewer than 8 identities with genuine pairs",
             Self::FewGenuine => "fewer than 30 misses expected",
             Self::FewImpostor => "fewer than 30 false matches expected",
         }

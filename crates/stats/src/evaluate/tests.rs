@@ -179,7 +179,7 @@ fn numbers_are_those_of_numpy_and_scikit_learn() {
     }
     close("d′", found.d_prime.point, golden.number("/d_prime"), 1e-6);
     close("AUC", found.auc.point, golden.number("/auc"), 1e-5);
-    // One same-identity pair more or less at a step of the curve.
+    // One genuine pair more or less at a step of the curve.
     let step = 1.0 / golden.number("/genuine/n");
     close("EER", found.eer.point, golden.number("/eer"), step);
     for (target, point) in ["1e-1", "1e-2", "1e-3"].into_iter().zip(&found.operating_points) {
@@ -240,7 +240,7 @@ fn what_belongs_together_agrees() {
 fn every_path_of_an_expectation_has_a_number() {
     let metrics = GoldenFaces::read().evaluate(&options()).metrics;
     for path in crate::metrics::PATHS {
-        // 12,744 different-identity pairs do not resolve a false match rate of 1e-5.
+        // 12,744 impostor pairs do not resolve a false match rate of 1e-5.
         let resolved = !["tar@fmr=1e-5", "tar@fmr=1e-6"].contains(path);
         assert_eq!(metrics.get(path).is_some(), resolved, "{path}");
     }
@@ -358,7 +358,7 @@ fn too_few_people_are_never_certain() {
     }
     let (matrix, labelled) = flat(&sets[0]);
     let found = run(&matrix, 2, &labelled, &options()).unwrap().metrics;
-    let one = "no interval: it takes same-identity pairs of at least 8 identities, and these are of 1";
+    let one = "no interval: it takes genuine pairs of at least 8 identities, and these are of 1";
     for estimate in [&found.genuine.mean, &found.genuine.std, &found.d_prime, &found.auc] {
         assert_eq!((estimate.lower, estimate.method.as_str()), (None, one));
     }
@@ -420,5 +420,5 @@ fn separated_people_get_bounds_instead_of_zeros() {
     let (matrix, faces) = flat(&[("a", "1", 1, 0.0), ("a", "2", 2, 5.0), ("b", "3", 3, 90.0), ("b", "4", 4, 95.0)]);
     let metrics = run(&matrix, 2, &faces, &options()).unwrap().metrics;
     assert!(metrics.eer.bound && metrics.eer.point == 0.0 && metrics.eer.upper.unwrap() > 0.7);
-    assert_eq!(metrics.operating_points[0].threshold, None, "4 different-identity pairs resolve no rate of 10%");
+    assert_eq!(metrics.operating_points[0].threshold, None, "4 impostor pairs resolve no rate of 10%");
 }

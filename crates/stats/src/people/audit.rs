@@ -3,7 +3,7 @@
 //! network that misses most pairs at its operating threshold would otherwise suspect most faces. It looks like
 //!
 //! - *another* when it is *near* the closest other centroid and closer than to its own by the margin (one standard
-//!   deviation of different-identity cosines). Near is at or above the operating threshold, or the lower quartile of all
+//!   deviation of impostor cosines). Near is at or above the operating threshold, or the lower quartile of all
 //!   faces' cosines to their own where that is lower; or
 //! - *nobody* when it is near no centroid. A bystander who inherited the folder's name is such a face, and so is a bad
 //!   picture of the right person.
@@ -135,7 +135,7 @@ pub struct Evidence<'a> {
     pub hardest: &'a [HardPair],
     /// The operating threshold.
     pub threshold: f64,
-    /// Standard deviation of different-identity cosines.
+    /// Standard deviation of impostor cosines.
     pub margin: f64,
 }
 

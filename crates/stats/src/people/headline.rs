@@ -11,15 +11,15 @@ use crate::verification::{OPERATING_FMR, OperatingPoint, thresholds};
 /// Key metrics of one set of pairs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyMetrics {
-    /// Compared same-identity pairs.
+    /// Compared genuine pairs.
     pub genuine_pairs: u64,
-    /// Compared different-identity pairs.
+    /// Compared impostor pairs.
     pub impostor_pairs: u64,
     /// Equal error rate.
     pub eer: Estimate,
     /// True accept rate at a false match rate of 0.001; `None` when the pairs cannot resolve it.
     pub tar: Option<Estimate>,
-    /// Mean same-identity cosine.
+    /// Mean genuine cosine.
     pub genuine_mean: Estimate,
     /// Separation.
     pub d_prime: Estimate,

@@ -17,9 +17,9 @@ use crate::verification::clustered::{Clustering, rate, variance};
 use crate::verification::counts::{Count, Membership};
 use crate::verification::random::Draw;
 
-/// An identity's same-identity pairs have two of its faces.
+/// An identity's genuine pairs have two of its faces.
 const GENUINE: Clustering = Clustering { membership: Membership::Two, trial: Unit::Pairs, cluster: Unit::Faces };
-/// Its different-identity pairs have one.
+/// Its impostor pairs have one.
 const IMPOSTOR: Clustering = Clustering { membership: Membership::One, trial: Unit::Pairs, cluster: Unit::Faces };
 
 /// Errors of one identity at the operating threshold.
@@ -64,9 +64,9 @@ impl IdentityErrors {
 /// All identities together.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Identities {
-    /// False non-match rate over all same-identity pairs.
+    /// False non-match rate over all genuine pairs.
     pub fnmr: Option<Estimate>,
-    /// False match rate over all different-identity pairs.
+    /// False match rate over all impostor pairs.
     pub fmr: Option<Estimate>,
     /// How many times the variance of the identities' misses is what it would be if all had one FNMR and only the choice
     /// of faces made them differ. Above 1 with its interval: some people are harder than others.
@@ -107,7 +107,7 @@ impl Identities {
         };
         let (genuine, impostor) = (by_face(misses, &faces.genuine), by_face(matches, &faces.impostor));
         let (misses, matches) = (sums(&genuine, GENUINE), sums(&impostor, IMPOSTOR));
-        // A same-identity pair belongs to one identity, a different-identity pair to two.
+        // A genuine pair belongs to one identity, an impostor pair to two.
         let within = Clustering { membership: Membership::One, cluster: Unit::Identities, ..GENUINE };
         let across = Clustering { membership: Membership::Two, cluster: Unit::Identities, ..IMPOSTOR };
         let (fnmr, fmr) = (rate(&misses, within, level), rate(&matches, across, level));

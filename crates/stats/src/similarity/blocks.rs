@@ -1,7 +1,7 @@
 //! All pairs of two ranges of faces: blocks of products, and each row of a block cut into runs of one kind of pair.
 //!
-//! Faces are ordered by identity, so a row's same-identity pairs form one run and its different-identity pairs at most
-//! two, split where a pair is excluded. Different-identity runs go through the counting kernel; only their pairs in the
+//! Faces are ordered by identity, so a row's genuine pairs form one run and its impostor pairs at most
+//! two, split where a pair is excluded. Impostor runs go through the counting kernel; only their pairs in the
 //! tail are examined one by one.
 
 use std::ops::Range;
@@ -23,7 +23,7 @@ pub struct Blocks<'a> {
     pub population: &'a Population<'a>,
     /// Kernels for rows of this length.
     pub products: Products,
-    /// Different-identity pairs at or above this are examined one by one.
+    /// Impostor pairs at or above this are examined one by one.
     pub tail: f32,
 }
 
@@ -90,7 +90,7 @@ impl Blocks<'_> {
         }
     }
 
-    /// Collects the same-identity pairs among these: for each identity, only the block of its own faces.
+    /// Collects the genuine pairs among these: for each identity, only the block of its own faces.
     pub fn collect_genuine(
         &self,
         left: &Range<usize>,

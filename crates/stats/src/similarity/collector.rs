@@ -13,25 +13,25 @@ use facevault_kernels::products::Sums;
 /// Cells of a kind that are kept before those of one pair of units become one: more than there are pairs of units.
 const CELLS: usize = 8192;
 
-/// A pair's units, its two positions, and whether it counts as a same-identity pair.
+/// A pair's units, its two positions, and whether it counts as a genuine pair.
 pub(super) type PlacedPair = ((u16, u16), usize, usize, bool);
 
 /// Sums over pairs.
 #[derive(Debug)]
 pub struct Collector {
-    /// All same-identity pairs of closed cells.
+    /// All genuine pairs of closed cells.
     pub genuine: Tally,
-    /// All different-identity pairs of closed cells.
+    /// All impostor pairs of closed cells.
     pub impostor: Tally,
-    /// Same-identity pairs by unit.
+    /// Genuine pairs by unit.
     pub genuine_cells: Vec<CosineCell>,
-    /// Different-identity pairs by pair of units.
+    /// Impostor pairs by pair of units.
     pub impostor_cells: Vec<CosineCell>,
     /// By identity.
     pub spread: Vec<IdentityCosines>,
-    /// Same-identity pairs with the lowest cosines.
+    /// Genuine pairs with the lowest cosines.
     pub hardest_genuine: Hardest,
-    /// Different-identity pairs with the highest cosines.
+    /// Impostor pairs with the highest cosines.
     pub hardest_impostor: Hardest,
     /// Errors by face at the watched thresholds.
     pub faces: FaceErrors,
@@ -43,7 +43,7 @@ pub struct Collector {
 /// One identity's cosines.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct IdentityCosines {
-    /// Number of same-identity pairs, and their moments.
+    /// Number of genuine pairs, and their moments.
     pub genuine: Moments,
     /// Lowest of them; +∞ without any.
     pub genuine_min: f32,
@@ -116,7 +116,7 @@ impl Collector {
         }
     }
 
-    /// Adds one of the open cell's different-identity pairs that is in the tail and already counted.
+    /// Adds one of the open cell's impostor pairs that is in the tail and already counted.
     pub fn add_to_tail(&mut self, a: &Member, b: &Member, cosine: f32) {
         self.faces.add_false_match([a.row, b.row], cosine, &self.watched);
         self.spread[a.identity as usize].meet(b.identity, cosine);
@@ -124,7 +124,7 @@ impl Collector {
         self.hardest_impostor.offer(-cosine, a.row, b.row);
     }
 
-    /// Where different-identity pairs of the open cell are counted; [`Self::add_sums`] is the other half.
+    /// Where impostor pairs of the open cell are counted; [`Self::add_sums`] is the other half.
     pub fn impostor_counts(&mut self) -> &mut [u64] {
         &mut self.open_impostor.counts
     }

@@ -35,7 +35,7 @@ const HELPED_PIECES: usize = 1024;
 /// Time between two saves of a long comparison.
 const SAVING: Duration = Duration::from_secs(20);
 
-/// Up to this many different-identity pairs, all are examined one by one.
+/// Up to this many impostor pairs, all are examined one by one.
 const FEW: u64 = 4_000_000;
 
 /// Beyond that, the share that is.
@@ -44,9 +44,9 @@ const TAIL: f64 = 0.01;
 /// The result of comparing pairs.
 #[derive(Debug, PartialEq)]
 pub struct ComparedPairs {
-    /// Same-identity cosines.
+    /// Genuine cosines.
     pub genuine: Tally,
-    /// Different-identity cosines.
+    /// Impostor cosines.
     pub impostor: Tally,
     /// Both, by resampled unit.
     pub cells: CosineCells,
@@ -54,9 +54,9 @@ pub struct ComparedPairs {
     pub spread: Vec<IdentityCosines>,
     /// By face, at the watched thresholds.
     pub faces: FaceErrors,
-    /// Lowest same-identity cosines first.
+    /// Lowest genuine cosines first.
     pub hardest_genuine: Vec<Candidate>,
-    /// Highest different-identity cosines first.
+    /// Highest impostor cosines first.
     pub hardest_impostor: Vec<Candidate>,
 }
 
@@ -160,9 +160,9 @@ impl PairCheckpoint for NoCheckpoint {
 enum Task {
     /// Every comparable pair of these kinds.
     All { units: (u16, u16), left: Range<usize>, right: Range<usize>, kinds: Kinds },
-    /// That many same-identity pairs.
+    /// That many genuine pairs.
     Genuine { unit: u16, wanted: u64 },
-    /// That many different-identity pairs.
+    /// That many impostor pairs.
     Impostor { units: (u16, u16), wanted: u64 },
 }
 
@@ -178,7 +178,7 @@ pub fn compare(
     compare_resumably(rows, population, request, None, &NoCheckpoint, progress, cancel)
 }
 
-/// Compares pairs, resuming from `checkpoint`. An `engine`, if given, compares all different-identity pairs that are
+/// Compares pairs, resuming from `checkpoint`. An `engine`, if given, compares all impostor pairs that are
 /// not drawn as a sample; the result is the same. `None` when cancelled; the checkpoint then holds what was done.
 #[must_use]
 pub fn compare_resumably(
@@ -421,7 +421,7 @@ fn tasks(population: &Population<'_>, quota: Quota, seed: u64) -> Vec<Task> {
     tasks
 }
 
-/// The cosine from which different-identity pairs are examined one by one: at most the lowest watched threshold, and
+/// The cosine from which impostor pairs are examined one by one: at most the lowest watched threshold, and
 /// low enough for the hardest pairs. `None` when cancelled.
 fn tail(rows: Rows<'_>, population: &Population<'_>, request: &PairRequest<'_>, cancel: &Cancel) -> Option<f32> {
     const SAMPLE: u64 = 200_000;
@@ -462,7 +462,7 @@ fn nearest_outside_the_tail(blocks: Blocks<'_>, found: &mut Collector) {
     }
 }
 
-/// Counts each face's different-identity pairs if all were compared, because the kernel counts pairs, not faces.
+/// Counts each face's impostor pairs if all were compared, because the kernel counts pairs, not faces.
 fn count_pairs_of_faces(population: &Population<'_>, request: &PairRequest<'_>, found: &mut Collector) {
     let members = &population.members;
     if request.watched.is_empty() || request.quota.impostor != population.available.impostor {

@@ -1,4 +1,4 @@
-//! Compares different-identity pairs on a GPU alongside the CPU cores, with the same bits.
+//! Compares impostor pairs on a GPU alongside the CPU cores, with the same bits.
 //!
 //! A piece of work is cut into blocks for an engine, and its counts go into the same collector. A block with more pairs
 //! in the tail than the engine can list is halved. If the engine fails, the CPU computes that block and all later ones,
@@ -32,7 +32,7 @@ pub struct Hit {
     pub cosine: f32,
 }
 
-/// Counts of the comparable different-identity pairs of a block.
+/// Counts of the comparable impostor pairs of a block.
 #[derive(Debug, Default)]
 pub struct Counted {
     /// Pairs by [`BINS`](crate::verification::tally::BINS).
@@ -54,7 +54,7 @@ pub enum Answer {
 
 /// Compares blocks of pairs, on any thread.
 pub trait PairEngine: Sync + std::fmt::Debug {
-    /// Compares the comparable different-identity pairs of positions i < j, i in `left`, j in `right`, up to [`LEFT`]
+    /// Compares the comparable impostor pairs of positions i < j, i in `left`, j in `right`, up to [`LEFT`]
     /// and [`RIGHT`] of one unit each, and hands over the counts, with the pairs at or above `tail` one by one.
     /// Products are those of the CPU's kernels with fused multiply-adds.
     ///

@@ -11,13 +11,13 @@ use super::PairKind;
 /// Errors of each face at the watched thresholds. A pair counts for both of its faces.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FaceErrors {
-    /// Compared same-identity pairs, by row of the matrix; 0 for faces without identity.
+    /// Compared genuine pairs, by row of the matrix; 0 for faces without identity.
     pub genuine: Vec<u32>,
-    /// Compared different-identity pairs, by row.
+    /// Compared impostor pairs, by row.
     pub impostor: Vec<u32>,
-    /// Same-identity pairs below the threshold, by watched threshold and row.
+    /// Genuine pairs below the threshold, by watched threshold and row.
     pub misses: Vec<Vec<u32>>,
-    /// Different-identity pairs at or above the threshold, by watched threshold and row.
+    /// Impostor pairs at or above the threshold, by watched threshold and row.
     pub false_matches: Vec<Vec<u32>>,
     /// Pairs between the last two watched thresholds.
     pub between: Vec<Between>,
@@ -99,7 +99,7 @@ impl FaceErrors {
         }
     }
 
-    /// Adds the errors of a different-identity pair without counting the pair.
+    /// Adds the errors of an impostor pair without counting the pair.
     pub fn add_false_match(&mut self, rows: [u32; 2], cosine: f32, thresholds: &[f32]) {
         let above = thresholds.partition_point(|&threshold| cosine >= threshold);
         for matches in &mut self.false_matches[..above] {

@@ -42,9 +42,9 @@ use serde::{Deserialize, Serialize};
 /// Histograms of genuine and impostor cosines over [−1, 1], with equal bins and 64-bit counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Histograms {
-    /// Counts of same-identity pairs; the number of bins is the length.
+    /// Counts of genuine pairs; the number of bins is the length.
     pub genuine: Vec<u64>,
-    /// Counts of different-identity pairs; same length.
+    /// Counts of impostor pairs; same length.
     pub impostor: Vec<u64>,
 }
 

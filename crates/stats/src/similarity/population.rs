@@ -50,11 +50,11 @@ pub struct Population<'a> {
 /// Numbers of pairs, counted without enumerating them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Available {
-    /// Comparable same-identity pairs of each resampled unit.
+    /// Comparable genuine pairs of each resampled unit.
     pub genuine_by_unit: Vec<u64>,
-    /// Comparable same-identity pairs.
+    /// Comparable genuine pairs.
     pub genuine: u64,
-    /// Comparable different-identity pairs.
+    /// Comparable impostor pairs.
     pub impostor: u64,
     /// Pairs from one photo.
     pub same_image: u64,
@@ -104,7 +104,7 @@ impl<'a> Population<'a> {
 }
 
 /// Unit of each identity: its own if there are few, otherwise a random group of identities; all groups have equal size.
-/// Identities with more than one face are dealt out first, so that those with same-identity pairs are spread over as
+/// Identities with more than one face are dealt out first, so that those with genuine pairs are spread over as
 /// many units as possible.
 fn units(faces_of: &[u32], seed: u64) -> Vec<u16> {
     let mut order: Vec<usize> = (0..faces_of.len()).collect();

@@ -3,7 +3,7 @@
 //! Pairs are drawn without replacement: none is in a sample twice. Each kind is spread over the resampled units in
 //! proportion to their pairs, and parts of a pair are rounded at random, so each pair of a kind is as likely as any other,
 //! even where there are fewer pairs than pairs of units. The two kinds are never mixed in a rate, so it does no harm that
-//! same-identity pairs are sampled more densely. An excluded pair is replaced by another pair of the same units.
+//! genuine pairs are sampled more densely. An excluded pair is replaced by another pair of the same units.
 
 use super::kernel::{Rows, cosine};
 use super::permutation::Permutation;
@@ -23,9 +23,9 @@ pub const SAMPLE: u64 = 20_000_000;
 /// How many pairs of each kind are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// Same-identity pairs.
+    /// Genuine pairs.
     pub genuine: u64,
-    /// Different-identity pairs.
+    /// Impostor pairs.
     pub impostor: u64,
 }
 
@@ -36,7 +36,7 @@ impl Quota {
         Self { genuine: available.genuine, impostor: available.impostor }
     }
 
-    /// All pairs, or a sample: half of it same-identity pairs; if one kind has too few, the other makes up the rest. At
+    /// All pairs, or a sample: half of it genuine pairs; if one kind has too few, the other makes up the rest. At
     /// least one of each.
     #[must_use]
     pub fn new(available: &Available, options: &SimilarityOptions) -> Self {
@@ -61,7 +61,7 @@ impl Quota {
     }
 }
 
-/// Pairs of units (g ≤ h) and the number of different-identity pairs between them before exclusions.
+/// Pairs of units (g ≤ h) and the number of impostor pairs between them before exclusions.
 #[must_use]
 pub fn unit_pairs(population: &Population<'_>) -> Vec<((u16, u16), u64)> {
     let mut within: Vec<u64> = population.units.iter().map(|unit| pairs(unit.len() as u64)).collect();
@@ -104,7 +104,7 @@ pub fn apportion(total: u64, weights: &[u64], draw: &mut Draw) -> Vec<u64> {
     shares
 }
 
-/// Draws same-identity pairs of one unit without replacement: every comparable pair is visited once and taken with
+/// Draws genuine pairs of one unit without replacement: every comparable pair is visited once and taken with
 /// probability (still wanted)/(still to come).
 pub fn draw_genuine(
     rows: Rows<'_>,
@@ -138,7 +138,7 @@ pub fn draw_genuine(
     }
 }
 
-/// Draws different-identity pairs between two units (or within one) without replacement: goes through the pairs of
+/// Draws impostor pairs between two units (or within one) without replacement: goes through the pairs of
 /// faces in random order and takes comparable ones of two people until there are enough.
 pub fn draw_impostor(
     rows: Rows<'_>,

@@ -13,10 +13,10 @@ use facevault_base::progress::Cancel;
 /// Range of cosines from which later phases choose the threshold of their centroid search.
 pub const ROUTING: [f32; 4] = [0.45, 0.5, 0.55, 0.62];
 
-/// Different-identity pairs are examined one by one from the threshold of this false match rate.
+/// Impostor pairs are examined one by one from the threshold of this false match rate.
 const TAIL: f64 = 1e-2;
 
-/// Fewest different-identity pairs in the sample; beyond a thousand times as many, one in a thousand.
+/// Fewest impostor pairs in the sample; beyond a thousand times as many, one in a thousand.
 const SAMPLE: u64 = 1_000_000;
 
 /// How far the range extends to either side, in standard deviations of the sample's count.
@@ -26,7 +26,7 @@ const SIGMAS: f64 = 6.0;
 const MOST: f64 = 4e6;
 
 /// Thresholds to watch, ascending: the tail's, and the two ends of the range that the operating threshold will be in.
-/// Empty if there are too few different-identity pairs to resolve a rate. `None` when cancelled.
+/// Empty if there are too few impostor pairs to resolve a rate. `None` when cancelled.
 #[must_use]
 pub fn bracket(
     rows: Rows<'_>,
@@ -58,13 +58,13 @@ fn around(sample: &Survival, target: f64, compared: u64) -> Vec<f32> {
 }
 
 /// The threshold at which individual errors are reported, at or above which a pair matches: the operating threshold
-/// over different-identity pairs; `None` if there are too few of them.
+/// over impostor pairs; `None` if there are too few of them.
 #[must_use]
 pub fn operating_threshold(impostor: &Tally) -> Option<f32> {
     operating_edge(&Survival::new(&impostor.counts)).map(|bin| edge(bin, BINS) as f32)
 }
 
-/// The cosines of a seeded sample of `wanted` different-identity pairs. `None` when cancelled.
+/// The cosines of a seeded sample of `wanted` impostor pairs. `None` when cancelled.
 pub(super) fn sample(
     rows: Rows<'_>,
     population: &Population<'_>,

@@ -1,8 +1,8 @@
 //! Intervals by resampling people, not pairs: pairs share faces and faces share people, so pairs are not independent.
 //!
 //! The double-or-nothing bootstrap (Owen & Eckles 2012; for face verification Fogliato, Patil & Perona 2023): in each
-//! replicate every identity is kept or dropped with probability ½. A same-identity pair stays when its identity does, a
-//! different-identity pair when both do. Counts and moments are kept by identity and by pair of identities, so a
+//! replicate every identity is kept or dropped with probability ½. A genuine pair stays when its identity does, an
+//! impostor pair when both do. Counts and moments are kept by identity and by pair of identities, so a
 //! replicate is a sum of integers and never compares faces again. With more than [`MAX_UNITS`](super::cells::MAX_UNITS) identities, random
 //! groups of them are resampled instead, which keeps that table bounded and the method valid.
 
@@ -41,7 +41,7 @@ pub struct ScoreSample {
 }
 
 impl ScoreSample {
-    /// The different-identity cosines, unless those of the same identity are asked for.
+    /// The impostor cosines, unless those of the same identity are asked for.
     #[must_use]
     pub fn of(&self, of: Of) -> &Scores {
         if of == Of::Genuine { &self.genuine } else { &self.impostor }
@@ -82,7 +82,7 @@ pub struct Estimator {
     pub level: f64,
     replicates: Vec<ScoreSample>,
     method: String,
-    /// Why there is no interval of same-identity and of different-identity pairs, where too few carry it.
+    /// Why there is no interval of genuine and of impostor pairs, where too few carry it.
     too_few: [Option<String>; 2],
 }
 
@@ -279,10 +279,7 @@ mod tests {
     fn too_few_identities_give_no_interval() {
         let estimate = estimator(&clustered(5, 3)).estimate(Of::Genuine, 100, |sample| sample.genuine.moments.mean());
         assert_eq!((estimate.lower, estimate.upper), (None, None));
-        assert_eq!(
-            estimate.method,
-            "no interval: it takes same-identity pairs of at least 8 identities, and these are of 5"
-        );
+        assert_eq!(estimate.method, "no interval: it takes genuine pairs of at least 8 identities, and these are of 5");
     }
 
     #[test]
@@ -291,14 +288,14 @@ mod tests {
         let (genuine, impostor, mut cells) = clustered(20, 3);
         cells.genuine.truncate(3);
         let estimator = estimator(&(genuine, impostor, cells));
-        let few = "no interval: it takes same-identity pairs of at least 8 identities, and these are of 3";
+        let few = "no interval: it takes genuine pairs of at least 8 identities, and these are of 3";
         for of in [Of::Genuine, Of::Both] {
             let estimate = estimator.estimate(of, 60, |sample| sample.genuine.moments.mean());
             assert_eq!((estimate.lower, estimate.upper, estimate.method.as_str()), (None, None, few));
             assert!(estimator.values(of, &|sample| sample.genuine.moments.mean()).is_empty());
         }
         let impostor = estimator.estimate(Of::Impostor, 380, |sample| sample.impostor.moments.mean());
-        assert!(impostor.upper.unwrap() > impostor.lower.unwrap(), "all twenty have different-identity pairs");
+        assert!(impostor.upper.unwrap() > impostor.lower.unwrap(), "all twenty have impostor pairs");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The carriers of an estimate: the people who have a pair, a face or a search of its kind. Ten people, one of whom has a
-//! second photo, say nothing about how other people's photos compare: the only same-identity pair is of one person. The
+//! second photo, say nothing about how other people's photos compare: the only genuine pair is of one person. The
 //! rules for every estimate, however its interval is made:
 //!
 //! - With fewer than [`FEWEST`] carriers there is no interval, and the method says how many there are.

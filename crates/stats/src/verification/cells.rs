@@ -112,18 +112,18 @@ pub struct CosineCells {
     pub units: usize,
     /// Number of identities behind them.
     pub identities: usize,
-    /// Same-identity pairs by unit.
+    /// Genuine pairs by unit.
     pub genuine: Vec<CosineCell>,
-    /// Different-identity pairs by pair of units; several cells may share one.
+    /// Impostor pairs by pair of units; several cells may share one.
     pub impostor: Vec<CosineCell>,
 }
 
 /// Which pairs a statistic is made of: who has none of them does not carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Of {
-    /// Same-identity pairs.
+    /// Genuine pairs.
     Genuine,
-    /// Different-identity pairs.
+    /// Impostor pairs.
     Impostor,
     /// Both.
     Both,
@@ -156,7 +156,7 @@ impl CosineCells {
     /// Why an estimate of these pairs has no interval, if too few units have them.
     #[must_use]
     pub fn too_few(&self, of: Of) -> Option<String> {
-        let (genuine, impostor) = ((Of::Genuine, "same-identity pairs"), (Of::Impostor, "different-identity pairs"));
+        let (genuine, impostor) = ((Of::Genuine, "genuine pairs"), (Of::Impostor, "impostor pairs"));
         let kinds = match of {
             Of::Genuine => vec![genuine],
             Of::Impostor => vec![impostor],

@@ -22,31 +22,31 @@ impl Draw {
         Self { source, coins: (0, 0) }
     }
 
-    /// Same-identity pairs of one unit.
+    /// Genuine pairs of one unit.
     #[must_use]
     pub fn genuine(seed: u64, unit: u16) -> Self {
         Self::new(seed, u64::from(unit))
     }
 
-    /// Different-identity pairs between two units.
+    /// Impostor pairs between two units.
     #[must_use]
     pub fn impostor(seed: u64, units: (u16, u16)) -> Self {
         Self::new(seed, 1 << 32 | u64::from(units.0) << 16 | u64::from(units.1))
     }
 
-    /// How many same-identity pairs of a sample each unit gets.
+    /// How many genuine pairs of a sample each unit gets.
     #[must_use]
     pub fn genuine_shares(seed: u64) -> Self {
         Self::new(seed, 8 << 32)
     }
 
-    /// How many different-identity pairs of a sample each pair of units gets.
+    /// How many impostor pairs of a sample each pair of units gets.
     #[must_use]
     pub fn impostor_shares(seed: u64) -> Self {
         Self::new(seed, 8 << 32 | 1)
     }
 
-    /// Different-identity pairs of upstream's sampling.
+    /// Impostor pairs of upstream's sampling.
     #[must_use]
     pub fn upstream(seed: u64) -> Self {
         Self::new(seed, 2 << 32)

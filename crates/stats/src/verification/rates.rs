@@ -2,8 +2,8 @@
 //!
 //! A threshold is either held fixed (what this threshold does to other people) or chosen as the lowest that keeps a false
 //! match rate (what the network does at that rate). In the second case the interval accounts for the choice: other people
-//! would give another threshold. With t the threshold at which the FMR is f, and g and h the densities of same-identity
-//! and different-identity cosines there, FNMR at f moves as FNMR(t) + (g/h)·(FMR(t) − f) does (Hsieh & Turnbull 1996; Pepe
+//! would give another threshold. With t the threshold at which the FMR is f, and g and h the densities of genuine
+//! and impostor cosines there, FNMR at f moves as FNMR(t) + (g/h)·(FMR(t) − f) does (Hsieh & Turnbull 1996; Pepe
 //! 2003, §5.2), person by person, so its plug-in variance is that of this sum.
 
 use super::bootstrap::{Estimator, ScoreSample};
@@ -66,13 +66,13 @@ impl Rate {
 }
 
 impl RateEstimator<'_> {
-    /// Number of same-identity and of different-identity pairs.
+    /// Number of genuine and of impostor pairs.
     #[must_use]
     pub fn pairs(&self) -> (u64, u64) {
         (self.estimator.observed.genuine.survival.total(), self.estimator.observed.impostor.survival.total())
     }
 
-    /// Share of different-identity pairs that match at edge `bin`.
+    /// Share of impostor pairs that match at edge `bin`.
     #[must_use]
     pub fn fmr(&self, bin: usize) -> Rate {
         let threshold = edge(bin, BINS);
@@ -88,7 +88,7 @@ impl RateEstimator<'_> {
         })
     }
 
-    /// Share of same-identity pairs that do not match at edge `bin`, held fixed.
+    /// Share of genuine pairs that do not match at edge `bin`, held fixed.
     #[must_use]
     pub fn fnmr(&self, bin: usize) -> Rate {
         let threshold = edge(bin, BINS);
@@ -105,7 +105,7 @@ impl RateEstimator<'_> {
         })
     }
 
-    /// Share of same-identity pairs that do not match at edge `bin`, the lowest that keeps a false match rate above 0. The
+    /// Share of genuine pairs that do not match at edge `bin`, the lowest that keeps a false match rate above 0. The
     /// interval accounts for the choice of the threshold.
     #[must_use]
     pub fn fnmr_at_fmr(&self, bin: usize, fmr: f64) -> Rate {
@@ -230,7 +230,7 @@ impl RateEstimator<'_> {
         self.effective(Of::Impostor).none(self.estimator.level)
     }
 
-    /// The area under the curve where all same-identity pairs are above all different-identity pairs, or all below. The
+    /// The area under the curve where all genuine pairs are above all impostor pairs, or all below. The
     /// number of comparisons that share no pair is that of the kind with fewer effective trials.
     #[must_use]
     pub fn separated(&self, above: bool) -> Estimate {

@@ -100,7 +100,7 @@ pub(super) fn place(threshold: f64, bins: usize) -> (usize, f64) {
     (place as usize, place.fract())
 }
 
-/// Same-identity and different-identity cosines, threshold by threshold.
+/// Genuine and impostor cosines, threshold by threshold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roc<'a> {
     /// Same identity.
@@ -110,19 +110,19 @@ pub struct Roc<'a> {
 }
 
 impl Roc<'_> {
-    /// Share of different-identity pairs that match at edge `bin`.
+    /// Share of impostor pairs that match at edge `bin`.
     #[must_use]
     pub fn fmr(&self, bin: usize) -> f64 {
         self.impostor.rate(bin)
     }
 
-    /// Share of same-identity pairs that do not match at edge `bin`.
+    /// Share of genuine pairs that do not match at edge `bin`.
     #[must_use]
     pub fn fnmr(&self, bin: usize) -> f64 {
         1.0 - self.genuine.rate(bin)
     }
 
-    /// Probability that a same-identity pair scores above a different-identity pair; two in one bin count half.
+    /// Probability that a genuine pair scores above an impostor pair; two in one bin count half.
     #[must_use]
     pub fn auc(&self) -> f64 {
         let (genuine, impostor) = (self.genuine, self.impostor);

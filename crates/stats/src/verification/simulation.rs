@@ -1,7 +1,7 @@
 //! Score models whose error rates are known exactly, to see how often an interval holds them.
 //!
-//! A same-identity score is a mean, what the identity adds, what each of the two faces adds, and noise; a
-//! different-identity score what both identities add ("lambs" and "wolves" are easily taken for others: Doddington et
+//! A genuine score is a mean, what the identity adds, what each of the two faces adds, and noise; an
+//! impostor score what both identities add ("lambs" and "wolves" are easily taken for others: Doddington et
 //! al. 1998), what the two have in common, both faces and noise. All are normal, so that every rate is a value of the
 //! normal distribution function. Numbers of faces differ, independent of everything else.
 
@@ -26,11 +26,11 @@ pub struct ScoreModel {
     pub faces: (u64, u64),
     /// 1: any number of faces is as likely as any other; 2, 3 …: few faces are ever more likely than many.
     pub skew: i32,
-    /// Mean score of same-identity pairs; that of others is 0.
+    /// Mean score of genuine pairs; that of others is 0.
     pub mean: f64,
-    /// What an identity adds to its same-identity scores.
+    /// What an identity adds to its genuine scores.
     pub goat: f64,
-    /// What an identity adds to its different-identity scores.
+    /// What an identity adds to its impostor scores.
     pub wolf: f64,
     /// What two identities add to the scores between them.
     pub alike: f64,

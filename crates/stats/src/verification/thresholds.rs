@@ -15,7 +15,7 @@ pub const TARGETS: [f64; 6] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6];
 /// Thresholds whose rates are tabled.
 pub const LADDER: [f64; 14] = [0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.62, 0.65, 0.7, 0.75, 0.8];
 
-/// Number of same-identity and of different-identity pairs together.
+/// Number of genuine and of impostor pairs together.
 fn pairs(estimator: &Estimator) -> u64 {
     estimator.observed.genuine.survival.total() + estimator.observed.impostor.survival.total()
 }
@@ -122,7 +122,7 @@ pub fn fnmr_at(rates: RateEstimator<'_>, fmr: f64) -> Estimate {
         upper: None,
         n: impostor,
         bound: true,
-        method: format!("not resolved: an FMR of {fmr:e} takes {} different-identity pairs", (1.0 / fmr).round()),
+        method: format!("not resolved: an FMR of {fmr:e} takes {} impostor pairs", (1.0 / fmr).round()),
         ..found
     }
 }
