@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::claim::Transfer;
-use super::pull::{FORGETTING, is_copied};
+use super::pull::{FORGETTING, KEPT, is_copied};
 use super::{Mirror, parallel};
 use crate::files::{self, FileError};
 use crate::objects::{Condition, Folder, Object, ObjectError};
@@ -18,6 +18,9 @@ const LAST: [&str; 3] = ["face_metadata.csv", "metrics.json", SEAL];
 
 /// Says that a run is whole. It goes with every change.
 const SEAL: &str = "SEALED";
+
+/// The kind of the error where another process has written an object.
+const CONFLICT: io::ErrorKind = io::ErrorKind::AlreadyExists;
 
 impl Mirror {
     /// Copies what was changed here of a run to the store. If something of it was written there meanwhile, nothing is replaced, and
@@ -34,14 +37,23 @@ impl Mirror {
     }
 
     /// Copies a run that has lost faces to the store, and removes the journal there. Once the journal there says what is kept,
-    /// only this machine sends: what it sent before it was killed is sent again.
+    /// only this machine sends: what it sent before it was killed is sent again. If another process wrote something before that,
+    /// the copy is not ahead of the store any more: the next call removes the faces from what is there.
     pub fn push_forgotten(&self, run: &str) -> Result<(), FileError> {
-        let journal = files::read(&self.local.join(run).join(FORGETTING))?;
+        let copy = self.local.join(run);
+        let journal = files::read(&copy.join(FORGETTING))?;
         let folder = self.run(run)?;
-        let size = journal.len() as u64;
-        let begun = folder.look(FORGETTING)?.is_some_and(|there| there.size == size)
-            && folder.read(FORGETTING, None, size)? == journal;
-        self.push_now(run, begun)?;
+        let has_begun = || {
+            let size = journal.len() as u64;
+            let there = folder.look(FORGETTING)?.is_some_and(|there| there.size == size);
+            Ok::<_, FileError>(there && folder.read(FORGETTING, None, size)? == journal)
+        };
+        if let Err(error) = self.push_now(run, has_begun()?) {
+            if is_conflict(&error) && !has_begun()? {
+                files::remove_all(&copy.join(KEPT))?;
+            }
+            return Err(error);
+        }
         folder.remove(FORGETTING)?;
         self.with_ledger(run, |ledger| ledger.remove(FORGETTING));
         self.keep_ledger(run)
@@ -124,7 +136,11 @@ fn put(folder: &Folder, copy: &Path, name: &str, size: u64, condition: Condition
 
 fn conflict(folder: &Folder, name: &str) -> FileError {
     let rule = "another process has written it meanwhile, and it was left alone; run the command again";
-    FileError::new("write", format!("{}/{name}", folder.address()))(io::Error::other(rule))
+    FileError::new("write", format!("{}/{name}", folder.address()))(io::Error::new(CONFLICT, rule))
+}
+
+fn is_conflict(error: &FileError) -> bool {
+    error.source.kind() == CONFLICT
 }
 
 fn size(path: &Path) -> u64 {

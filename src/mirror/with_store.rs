@@ -169,6 +169,33 @@ fn a_removal_of_faces_is_sent_as_a_whole() {
     assert_eq!((maker.read(FORGETTING), maker.path(KEPT).exists()), (None, false), "ended in the store");
 }
 
+/// Fault (object stores): another machine evaluates a run while faces are removed from it → what it wrote is not replaced, and the
+/// next removal begins with that
+#[test]
+fn a_removal_that_was_overtaken_begins_again() {
+    let (store, maker) = sealed();
+    let other = Machine::new(&store);
+    other.pull();
+    store.put(&of(FORGETTING), "journal");
+    maker.pull();
+    other.write("metrics.json", "of the other");
+    other.push().unwrap();
+    let remove = || {
+        fs::create_dir(maker.path(KEPT)).unwrap();
+        maker.write(FORGETTING, "what is kept");
+        maker.write("chunks/00000.npy", "without a face");
+        maker.mirror.push_forgotten(RUN)
+    };
+    assert!(remove().unwrap_err().to_string().contains("metrics.json: another process has written it meanwhile"));
+    assert_eq!(store.get(&of("chunks/00000.npy")).unwrap(), b"chunks/00000.npy");
+    maker.pull();
+    let there = [FORGETTING, "chunks/00000.npy", "metrics.json"].map(|name| maker.read(name).unwrap());
+    assert_eq!(there, ["journal", "chunks/00000.npy", "of the other"]);
+    remove().unwrap();
+    assert_eq!(store.get(&of("chunks/00000.npy")).unwrap(), b"without a face");
+    assert_eq!(store.get(&of(FORGETTING)), None);
+}
+
 /// Fault (object stores): two machines change one run → the second is refused, and replaces nothing
 #[test]
 fn what_another_machine_wrote_meanwhile_is_not_replaced() {

@@ -11,7 +11,7 @@
 //! Of a run in an object store, the journal is there as well, from before step 1 until the run has been sent after step 4. The
 //! machine that has begun with step 2 is the only one that can end it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -73,16 +73,31 @@ impl Named<'_> {
     /// Those that the journal's rows are not known to have: of a manifest that has the rows still, faces and identities with
     /// another row; of one that has lost them, all.
     fn beyond(&self, manifest: &Manifest, journal: &Journal) -> (Vec<String>, Vec<String>) {
-        let covered = |has: &dyn Fn(usize) -> bool| {
-            let mut rows = (0..manifest.len()).filter(|row| has(*row)).peekable();
-            manifest.len() == journal.of && rows.peek().is_some() && rows.all(|row| journal.rows.contains(&row))
+        let [faces, identities] = self.rows_of(manifest);
+        let beyond = |rows: &HashMap<&str, Vec<usize>>, id: &str| {
+            let covered = |rows: &Vec<usize>| rows.iter().all(|row| journal.rows.contains(row));
+            manifest.len() != journal.of || !rows.get(id).is_some_and(covered)
         };
-        let face = |id: &&String| !covered(&|row| manifest.faces[row].face_id == **id);
-        let identity = |id: &&String| !covered(&|row| manifest.faces[row].identity_id.as_ref() == Some(*id));
         (
-            self.face_ids.iter().filter(face).cloned().collect(),
-            self.identities.iter().filter(identity).cloned().collect(),
+            self.face_ids.iter().filter(|id| beyond(&faces, id)).cloned().collect(),
+            self.identities.iter().filter(|id| beyond(&identities, id)).cloned().collect(),
         )
+    }
+
+    /// The manifest rows of each named face, and of each named identity, where there are any.
+    fn rows_of<'m>(&self, manifest: &'m Manifest) -> [HashMap<&'m str, Vec<usize>>; 2] {
+        let [face_ids, identities] =
+            [self.face_ids, self.identities].map(|named| named.iter().map(String::as_str).collect::<HashSet<_>>());
+        let mut found = [HashMap::new(), HashMap::new()];
+        for (row, face) in manifest.faces.iter().enumerate() {
+            let ids = [Some(face.face_id.as_str()), face.identity_id.as_deref()];
+            for ((found, named), id) in found.iter_mut().zip([&face_ids, &identities]).zip(ids) {
+                if let Some(id) = id.filter(|id| named.contains(id)) {
+                    found.entry(id).or_insert_with(Vec::new).push(row);
+                }
+            }
+        }
+        found
     }
 }
 
@@ -425,9 +440,10 @@ fn manifest(run: &RunDirectory) -> Result<Manifest, RunError> {
 /// The manifest rows of the named faces. Fails with [`RunError::NoSuchFace`] and [`RunError::NoSuchIdentity`] with the nearest
 /// name, and with [`RunError::NothingLeft`].
 fn rows(run: &RunDirectory, manifest: &Manifest, named: &Named<'_>) -> Result<BTreeSet<usize>, RunError> {
+    let [faces, identities] = named.rows_of(manifest);
     let mut rows = BTreeSet::new();
     for face_id in named.face_ids {
-        let Some(row) = manifest.faces.iter().position(|face| face.face_id == *face_id) else {
+        let Some(theirs) = faces.get(face_id.as_str()) else {
             if manifest.identities().contains(&face_id.as_str()) {
                 let remedy = format!("it is an identity: `--identity {}`", quoted(face_id));
                 return Err(RunError::OfAnotherKind { run: run.name(), what: "face", name: face_id.clone(), remedy });
@@ -436,21 +452,18 @@ fn rows(run: &RunDirectory, manifest: &Manifest, named: &Named<'_>) -> Result<BT
             let near = near.map(str::to_owned);
             return Err(RunError::NoSuchFace { run: run.name(), face_id: face_id.clone(), near });
         };
-        rows.insert(row);
+        rows.extend(theirs);
     }
     for identity in named.identities {
-        let before = rows.len();
-        let theirs = |row: &usize| manifest.faces[*row].identity_id.as_ref() == Some(identity);
-        let theirs: Vec<usize> = (0..manifest.len()).filter(theirs).collect();
-        rows.extend(&theirs);
-        if theirs.is_empty() && rows.len() == before {
+        let Some(theirs) = identities.get(identity.as_str()) else {
             if manifest.faces.iter().any(|face| face.face_id == *identity) {
                 let (what, remedy) = ("identity", "it is a face: name it without `--identity`".into());
                 return Err(RunError::OfAnotherKind { run: run.name(), what, name: identity.clone(), remedy });
             }
             let near = spelling::nearest(identity, manifest.identities()).map(str::to_owned);
             return Err(RunError::NoSuchIdentity { run: run.name(), identity: identity.clone(), near });
-        }
+        };
+        rows.extend(theirs);
     }
     if rows.len() == manifest.len() {
         return Err(RunError::NothingLeft { run: run.name(), path: run.path().to_owned() });
