@@ -162,13 +162,19 @@ fn next_of(mut links: &str) -> Option<&str> {
 }
 
 /// Whether a link's parameters say that it leads to the next page.
-fn is_next(parameters: &str) -> bool {
-    let (first, others) = split_outside_quotes(parameters, ';');
-    let words = match first.split_once('=') {
-        Some((name, value)) if name.trim().eq_ignore_ascii_case("rel") => value.trim().trim_matches('"'),
-        _ => "",
-    };
-    words.split_whitespace().any(|word| word.eq_ignore_ascii_case("next")) || others.is_some_and(is_next)
+fn is_next(mut parameters: &str) -> bool {
+    loop {
+        let (first, others) = split_outside_quotes(parameters, ';');
+        let words = match first.split_once('=') {
+            Some((name, value)) if name.trim().eq_ignore_ascii_case("rel") => value.trim().trim_matches('"'),
+            _ => "",
+        };
+        if words.split_whitespace().any(|word| word.eq_ignore_ascii_case("next")) {
+            return true;
+        }
+        let Some(others) = others else { return false };
+        parameters = others;
+    }
 }
 
 /// What is before and behind the first such character that is not in quotes.
@@ -224,5 +230,6 @@ mod tests {
         ] {
             assert_eq!(next(values).as_deref(), expected, "{values:?}");
         }
+        assert_eq!(next_of(&format!("<http://a>{}", ";".repeat(1 << 20))), None);
     }
 }

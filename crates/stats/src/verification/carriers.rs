@@ -84,15 +84,14 @@ impl EffectiveTrials {
     /// The estimate without an error: 0, with its upper bound.
     #[must_use]
     pub fn none(&self, level: f64) -> Estimate {
-        let Self { n, trials, reason, .. } = self;
         Estimate {
             point: 0.0,
             lower: Some(0.0),
             upper: Some(self.bound(level)),
-            n: *n,
+            n: self.n,
             unit: Unit::Pairs,
             level,
-            method: format!("no error in {n} {trials}: exact binomial bound, {reason}"),
+            method: self.method("no error in"),
             bound: true,
         }
     }
@@ -100,14 +99,21 @@ impl EffectiveTrials {
     /// The estimate where all trials are errors: 1, with the mirrored lower bound.
     #[must_use]
     pub fn all(&self, level: f64) -> Estimate {
-        let Self { n, trials, reason, .. } = self;
         Estimate {
             point: 1.0,
             lower: Some(1.0 - self.bound(level)),
             upper: Some(1.0),
             bound: false,
-            method: format!("all of {n} {trials}: exact binomial bound, {reason}"),
+            method: self.method("all of"),
             ..self.none(level)
+        }
+    }
+
+    fn method(&self, which: &str) -> String {
+        let Self { n, trials, reason, .. } = self;
+        match n {
+            1 => format!("{which} one trial: exact binomial bound"),
+            _ => format!("{which} {n} {trials}: exact binomial bound, {reason}"),
         }
     }
 }
@@ -135,6 +141,7 @@ mod tests {
         assert!((bound(3_000, 8, Some(300.0)) * 300.0 - 3.0).abs() < 0.02);
         let method = EffectiveTrials::new(45, "pairs", 1, "identities", None).all(0.95).method;
         assert_eq!(method, "all of 45 pairs: exact binomial bound, as if each of the identities (1) were one trial");
+        assert_eq!(EffectiveTrials::independent(1).none(0.95).method, "no error in one trial: exact binomial bound");
         assert_eq!(too_few(8, "identities", "pairs"), None);
     }
 }
