@@ -331,7 +331,8 @@ fn identify(faces: &mut [Face], templates: &mut TemplateSet, named: &[Option<u32
 /// The name of a picture, which must be in its folder.
 fn picture(name: &str) -> Result<&str, CsvProblem> {
     let mut parts = Path::new(name).components();
-    let plain = matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None));
+    // All of the name: `1.jpg/` and `1.jpg/.` have the same component.
+    let plain = matches!((parts.next(), parts.next()), (Some(Component::Normal(only)), None) if only == name);
     if plain && name.len() <= LONGEST_NAME && !name.contains(char::is_control) {
         return Ok(name);
     }
